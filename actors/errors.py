@@ -1,0 +1,235 @@
+"""Everything that the domain raises.
+
+TrouperError
+├── ConfigError            the configuration is wrong; names every key that is
+└── ActorError
+    ├── ProviderError      a provider failed a request; `kind` says how
+    │   └── StreamTruncated    the stream ended before the answer did
+    └── SessionError       a session refuses
+        ├── TurnInProgress     one turn at a time
+        ├── UnknownSession     no session of that id
+        └── UnknownAssistant   no assistant of that name
+
+A provider's failure is one class with a kind, because what callers need is what
+follows from it (`retryable`, `scope`, `hint`), and that is one table here.
+"""
+
+from collections.abc import Iterable
+from enum import Enum
+from typing import Any, Literal
+
+import attrs
+
+from ..runtime.errors import ActorError, TrouperError
+
+__all__ = [
+    "ConfigError",
+    "ErrorKind",
+    "Phase",
+    "ProviderError",
+    "Scope",
+    "SessionError",
+    "StreamTruncated",
+    "TurnInProgress",
+    "UnknownAssistant",
+    "UnknownSession",
+]
+
+Phase = Literal["pool", "connect", "write", "headers", "stream"]
+Scope = Literal["request", "key", "deployment", "provider"]
+Billed = Literal["no", "maybe", "yes"]
+
+
+class ConfigError(TrouperError):
+    """The configuration is wrong. `faults` are sentences, each naming its key."""
+
+    def __init__(self, source: str, faults: Iterable[str]) -> None:
+        self.source = source
+        self.faults = tuple(faults)
+        super().__init__(source, self.faults)
+
+    def __str__(self) -> str:
+        return "\n".join(f"{self.source}: {fault}" for fault in self.faults)
+
+
+class ErrorKind(Enum):
+    """What went wrong between us and a provider."""
+
+    INVALID_REQUEST = "invalid_request"
+    CONTEXT_WINDOW_EXCEEDED = "context_window_exceeded"
+    CONTENT_POLICY = "content_policy"
+    REQUEST_TOO_LARGE = "request_too_large"
+    AUTH = "auth"
+    PERMISSION = "permission"
+    MODEL_NOT_FOUND = "model_not_found"
+    RATE_LIMITED = "rate_limited"
+    QUOTA_EXHAUSTED = "quota_exhausted"
+    OVERLOADED = "overloaded"
+    SERVER_ERROR = "server_error"
+    TIMEOUT = "timeout"
+    CONFLICT = "conflict"
+    CONNECTION_FAILED = "connection_failed"
+    STREAM_TRUNCATED = "stream_truncated"
+    PROTOCOL_ERROR = "protocol_error"
+
+
+@attrs.frozen
+class _Facts:
+    retryable: bool
+    scope: Scope
+    hint: str
+
+
+_FACTS: dict[ErrorKind, _Facts] = {
+    ErrorKind.INVALID_REQUEST: _Facts(
+        False, "request", "the provider does not accept this request; change it"
+    ),
+    ErrorKind.CONTEXT_WINDOW_EXCEEDED: _Facts(
+        False, "request", "the conversation is longer than the model's window; start a new one"
+    ),
+    ErrorKind.CONTENT_POLICY: _Facts(
+        False, "request", "the provider's content policy refused it; say it in other words"
+    ),
+    ErrorKind.REQUEST_TOO_LARGE: _Facts(
+        False, "request", "the request is larger than the provider takes; send less at once"
+    ),
+    ErrorKind.AUTH: _Facts(
+        False, "key", "the provider refused the API key; check api_keys of this provider"
+    ),
+    ErrorKind.PERMISSION: _Facts(
+        False, "key", "the API key may not do this; ask the owner of the provider's account"
+    ),
+    ErrorKind.MODEL_NOT_FOUND: _Facts(
+        False, "deployment", "the provider has no model of that name; check targets of this model"
+    ),
+    ErrorKind.RATE_LIMITED: _Facts(
+        True, "key", "the provider says that we are too fast; wait a little and try again"
+    ),
+    ErrorKind.QUOTA_EXHAUSTED: _Facts(
+        False, "key", "the provider's account is out of credit; top it up or use another key"
+    ),
+    ErrorKind.OVERLOADED: _Facts(
+        True, "deployment", "the provider is overloaded; try again in a minute"
+    ),
+    ErrorKind.SERVER_ERROR: _Facts(
+        True, "deployment", "the provider had a fault of its own; try again"
+    ),
+    ErrorKind.TIMEOUT: _Facts(
+        True, "deployment", "the provider took too long; try again, or raise its timeouts"
+    ),
+    ErrorKind.CONFLICT: _Facts(True, "request", "the provider is busy with this; try again"),
+    ErrorKind.CONNECTION_FAILED: _Facts(
+        True, "provider", "the provider cannot be reached; check base_url and the network"
+    ),
+    ErrorKind.STREAM_TRUNCATED: _Facts(
+        True, "deployment", "the provider's answer was cut off; ask again"
+    ),
+    ErrorKind.PROTOCOL_ERROR: _Facts(
+        False, "deployment", "what answered does not speak the provider's wire; check base_url"
+    ),
+}
+
+
+@attrs.define(eq=False, kw_only=True)
+class ProviderError(ActorError):
+    """A provider failed a request.
+
+    `message` is the provider's own word (or ours where it said nothing),
+    `retry_after` is in seconds, `committed` says that content had been handed
+    on, so that a silent retry would repeat it. Plain attributes only: it can
+    be pickled and holds no request, response or secret.
+    """
+
+    kind: ErrorKind
+    message: str
+    provider: str = ""
+    model: str = ""
+    key_id: str = ""
+    status: int | None = None
+    code: str | None = None
+    type: str | None = None
+    request_id: str | None = None
+    retry_after: float | None = None
+    should_retry: bool | None = None
+    in_stream: bool = False
+    phase: Phase | None = None
+    committed: bool = False
+    billed: Billed = "no"
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may succeed later. The server's own word outranks ours."""
+        if self.should_retry is not None:
+            return self.should_retry
+        return _FACTS[self.kind].retryable
+
+    @property
+    def scope(self) -> Scope:
+        """How far the fault reaches: this request, its key, the deployment, the provider."""
+        return _FACTS[self.kind].scope
+
+    @property
+    def hint(self) -> str:
+        """What to do about it, in plain words."""
+        return _FACTS[self.kind].hint
+
+    def __str__(self) -> str:
+        status = f" (HTTP {self.status})" if self.status is not None else ""
+        where = f"{self.provider}: " if self.provider else ""
+        return f"{where}{self.kind.value}{status}: {self.message} [{self.hint}]"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), attrs.asdict(self, recurse=False))
+
+
+def _rebuild(cls: type[ProviderError], fields: dict[str, Any]) -> ProviderError:
+    return cls(**fields)
+
+
+@attrs.define(eq=False, kw_only=True)
+class StreamTruncated(ProviderError):
+    """The stream ended before the answer did."""
+
+    kind: ErrorKind = ErrorKind.STREAM_TRUNCATED
+    message: str = "the stream ended before the answer did"
+    in_stream: bool = True
+    phase: Phase | None = "stream"
+    billed: Billed = "maybe"
+
+
+class SessionError(ActorError):
+    """A session, or the house of sessions, refuses."""
+
+
+class TurnInProgress(SessionError):
+    """A session takes one turn at a time."""
+
+    def __init__(self, session: str) -> None:
+        super().__init__(session)
+        self.session = session
+
+    def __str__(self) -> str:
+        return f"session {self.session} is still answering; cancel that turn or wait for its end"
+
+
+class UnknownSession(SessionError):
+    """No session of that id is open here."""
+
+    def __init__(self, session: str) -> None:
+        super().__init__(session)
+        self.session = session
+
+    def __str__(self) -> str:
+        return f"no session {self.session!r}; open one with session/new"
+
+
+class UnknownAssistant(SessionError):
+    """No assistant of that name is configured."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        self.known = tuple(known)
+        super().__init__(name, self.known)
+
+    def __str__(self) -> str:
+        return f"no assistant {self.name!r}; configured are: {', '.join(self.known) or 'none'}"

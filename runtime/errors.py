@@ -1,0 +1,160 @@
+"""Everything that the runtime raises.
+
+TrouperError
+├── SpecError              a class or a tree is written wrongly; raised before anything runs
+├── SupervisorGaveUp       a subtree restarted too often; the parent sees one crash
+└── ActorError             fails one request and never the actor that lets it escape
+    ├── Reject             a handler refuses: `raise Reject("why")`
+    ├── AskTimeout         no answer within the time that the asker gave
+    ├── AskCycle           the ask would wait for itself
+    ├── MailboxFull        the mailbox is at its capacity and its policy is reject
+    ├── ActorDown          the target has stopped, or stopped before it answered
+    ├── ActorUnavailable   the target is between two lives and does not queue
+    ├── ActorCrashed       the target crashed while it held this request
+    └── StartFailed        a child did not become ready
+        └── StartTimeout   ... within its start timeout
+"""
+
+import math
+
+__all__ = [
+    "ActorCrashed",
+    "ActorDown",
+    "ActorError",
+    "ActorUnavailable",
+    "AskCycle",
+    "AskTimeout",
+    "MailboxFull",
+    "Reject",
+    "SpecError",
+    "StartFailed",
+    "StartTimeout",
+    "SupervisorGaveUp",
+    "TrouperError",
+]
+
+
+class TrouperError(Exception):
+    """The root of all errors of this project."""
+
+
+class SpecError(TrouperError, TypeError):
+    """An actor class, a child spec or a tree is written wrongly."""
+
+
+class SupervisorGaveUp(TrouperError):
+    """More restarts than the intensity allows; `__cause__` is the last crash."""
+
+    def __init__(self, path: str, restarts: int, period: float) -> None:
+        super().__init__(path, restarts, period)
+        self.path = path
+        self.restarts = restarts
+        self.period = period
+
+    def __str__(self) -> str:
+        return (
+            f"supervisor {self.path!r} gave up: its children crashed more than {self.restarts} "
+            f"times within {self.period:g} s; the cause below is the last of these crashes"
+        )
+
+
+class ActorError(TrouperError):
+    """Base of what an asker sees.
+
+    When one escapes a handler it fails the request in hand, and the actor
+    lives on: else one crash would travel through all who had asked. Domain
+    errors that are answers rather than bugs derive from it.
+    """
+
+
+class Reject(ActorError):
+    """A handler's refusal, with a reason for the asker."""
+
+
+class _AboutActor(ActorError):
+    """An error that names the actor it is about."""
+
+    def __init__(self, path: str, detail: str) -> None:
+        super().__init__(path, detail)
+        self.path = path
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.detail}"
+
+
+class AskTimeout(_AboutActor):
+    """No answer within `seconds`. The request is skipped if it still waits;
+    a task handler that works on it is cancelled."""
+
+    def __init__(self, path: str, seconds: float) -> None:
+        super().__init__(path, f"no answer within {seconds:g} s")
+        self.seconds = seconds
+
+    def __reduce__(self) -> tuple[type["AskTimeout"], tuple[str, float]]:
+        return type(self), (self.path, self.seconds)
+
+
+class AskCycle(_AboutActor):
+    """An ask that would wait for itself, found before it waits.
+
+    `cycle` is the chain of paths from the asker back to it.
+    """
+
+    def __init__(self, cycle: tuple[str, ...]) -> None:
+        chain = " -> ".join(cycle)
+        super().__init__(
+            cycle[0],
+            f"the ask would wait for itself ({chain}); use tell, or a task handler on one of them",
+        )
+        self.cycle = cycle
+
+    def __reduce__(self) -> tuple[type["AskCycle"], tuple[tuple[str, ...]]]:
+        return type(self), (self.cycle,)
+
+
+class MailboxFull(_AboutActor):
+    """The mailbox holds `capacity` messages already."""
+
+    def __init__(self, path: str, capacity: int) -> None:
+        super().__init__(
+            path, f"its mailbox holds {capacity} messages already; use send to wait for room"
+        )
+        self.capacity = capacity
+
+    def __reduce__(self) -> tuple[type["MailboxFull"], tuple[str, int]]:
+        return type(self), (self.path, self.capacity)
+
+
+class ActorDown(_AboutActor):
+    """The target has stopped for good (`detail` says why) and answers no more."""
+
+
+class ActorUnavailable(_AboutActor):
+    """The target is between two lives, and its spec says not to queue meanwhile.
+
+    `retry_at` is the time on trio's clock, in seconds, at which its next life
+    is due; infinity where that is not known.
+    """
+
+    def __init__(self, path: str, retry_at: float = math.inf) -> None:
+        super().__init__(path, "it is restarting; try again a little later")
+        self.retry_at = retry_at
+
+    def __reduce__(self) -> tuple[type["ActorUnavailable"], tuple[str, float]]:
+        return type(self), (self.path, self.retry_at)
+
+
+class ActorCrashed(_AboutActor):
+    """The target crashed with this request in hand; `__cause__` is the crash.
+
+    The request was begun once and is never handed over again.
+    """
+
+
+class StartFailed(_AboutActor):
+    """A child did not become ready; `__cause__` is what its start raised."""
+
+
+class StartTimeout(StartFailed):
+    """A child did not become ready within its start timeout."""
