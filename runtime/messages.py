@@ -6,9 +6,7 @@ of the answer travels with the message, so that `await ref.ask(message)` is
 typed without a cast.
 """
 
-from typing import Any, Generic, Protocol, TypeVar
-
-from typing_extensions import Self
+from typing import Generic, Protocol, Self, TypeVar
 
 __all__ = ["Asked", "Request", "Streamed", "Streams"]
 
@@ -47,6 +45,3 @@ class Streamed(Protocol[M_co, T_co]):
     """Structural view of a `Streams[T]` that is also an `M`."""
 
     def _streamed(self) -> tuple[M_co, T_co]: ...
-
-
-AnyMessage = Any

@@ -1,0 +1,56 @@
+"""What one says to a session."""
+
+import attrs
+
+from ...runtime.messages import Request
+from ..chat import Message, Part
+from .events import Attachment
+
+__all__ = ["Attach", "Attached", "CancelTurn", "Detach", "GetHistory", "Prompt", "SessionMessage"]
+
+
+@attrs.frozen
+class Prompt(Request[int]):
+    """Begin a turn. The answer is the turn's number, at once; what the model
+    says comes as events to all who are attached.
+
+    Raises TurnInProgress where a turn is running.
+    """
+
+    parts: tuple[Part, ...]
+
+
+@attrs.frozen
+class CancelTurn:
+    """End the running turn, if there is one; its TurnEnded says CANCELLED."""
+
+
+@attrs.frozen
+class Attached:
+    """What an attachment must know to begin: the number of the last event so
+    far, and the turn that is running, if one is."""
+
+    seq: int
+    turn: int | None
+
+
+@attrs.frozen(eq=False)
+class Attach(Request[Attached]):
+    """Deliver all events from now on to `attachment`, too."""
+
+    attachment: Attachment
+
+
+@attrs.frozen(eq=False)
+class Detach:
+    """Deliver no more events to `attachment`. The session and its turn go on."""
+
+    attachment: Attachment
+
+
+@attrs.frozen
+class GetHistory(Request[tuple[Message, ...]]):
+    """The conversation so far, oldest message first."""
+
+
+SessionMessage = Prompt | CancelTurn | Attach | Detach | GetHistory
