@@ -1,0 +1,135 @@
+"""Everything that a local model can raise before it speaks HTTP.
+
+TrouperError
+└── LocalModelError
+    ├── LocalExtraMissing      xllamacpp cannot be imported: `pip install 'trouper[local]'`
+    ├── ModelFileMissing       no model's file: `trouper local install`
+    ├── InstallFailed          the model's file could not be fetched
+    │   └── WrongContent       ... what came is not what was asked for
+    └── ModelServerError       about the child process; carries its last log lines
+        ├── ModelServerDied        it ended, and nobody had asked it to
+        └── ModelServerSlow        it did not become ready in time
+
+None of them is an ActorError: an actor that owns a model's process and meets
+one of these has nothing left to answer with, so it should crash and let its
+supervisor decide. What a turn sees is the ProviderError of its own request.
+"""
+
+import signal
+from collections.abc import Iterable
+
+from ...runtime.errors import TrouperError
+
+__all__ = [
+    "InstallFailed",
+    "LocalExtraMissing",
+    "LocalModelError",
+    "ModelFileMissing",
+    "ModelServerDied",
+    "ModelServerError",
+    "ModelServerSlow",
+    "WrongContent",
+]
+
+
+class LocalModelError(TrouperError):
+    """Base of what goes wrong with a model on this machine."""
+
+
+class LocalExtraMissing(LocalModelError):
+    """llama.cpp's server is not installed for the interpreter `python`."""
+
+    def __init__(self, python: str, detail: str) -> None:
+        super().__init__(python, detail)
+        self.python = python
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return (
+            f"a local model needs xllamacpp, which {self.python} cannot import "
+            f"({self.detail}); run: pip install 'trouper[local]'"
+        )
+
+
+class ModelFileMissing(LocalModelError):
+    """There is no file at `path`; `fetched` says that it is the one that we can fetch."""
+
+    def __init__(self, path: str, *, fetched: bool) -> None:
+        super().__init__(path)
+        self.path = path
+        self.fetched = fetched
+
+    def __str__(self) -> str:
+        if self.fetched:
+            return f"the local model is not installed ({self.path}); run: trouper local install"
+        return (
+            f"no model file at {self.path}; correct the path, or leave it out to use "
+            f"the model that this command fetches: trouper local install"
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _file_missing, (self.path, self.fetched)
+
+
+def _file_missing(path: str, fetched: bool) -> ModelFileMissing:
+    return ModelFileMissing(path, fetched=fetched)
+
+
+class InstallFailed(LocalModelError):
+    """The model's file could not be fetched; the message says what to do."""
+
+
+class WrongContent(InstallFailed):
+    """What came is not the file that was asked for, so it was thrown away."""
+
+
+class ModelServerError(LocalModelError):
+    """Base of errors about the child process. `log` is the end of what it wrote."""
+
+    def __init__(self, what: str, log: Iterable[str]) -> None:
+        self.what = what
+        self.log = tuple(log)
+        super().__init__(what, self.log)
+
+    def __str__(self) -> str:
+        if not self.log:
+            return self.what
+        return "\n".join((f"{self.what}; the last that it wrote:", *self.log))
+
+
+class ModelServerDied(ModelServerError):
+    """The process ended by itself. `status` is its exit status, negative for a signal."""
+
+    def __init__(self, pid: int, status: int, log: Iterable[str]) -> None:
+        self.pid = pid
+        self.status = status
+        super().__init__(f"the model's process {pid} {_how(status)}", log)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.pid, self.status, self.log)
+
+
+class ModelServerSlow(ModelServerError):
+    """The process was not ready within `seconds`, and was ended."""
+
+    def __init__(self, pid: int, seconds: float, log: Iterable[str]) -> None:
+        self.pid = pid
+        self.seconds = seconds
+        what = (
+            f"the model's process {pid} was not ready within {seconds:g} s; "
+            f"allow more time or take a smaller model"
+        )
+        super().__init__(what, log)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.pid, self.seconds, self.log)
+
+
+def _how(status: int) -> str:
+    if status >= 0:
+        return f"exited with status {status}"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:  # a real-time signal has no name of its own
+        name = str(-status)
+    return f"was killed by signal {name}"
