@@ -1,0 +1,21 @@
+"""Fixtures that tests of many packages share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from .fakes.simulator import SimulatorProcess, simulator_process
+
+
+@pytest.fixture(scope="session")
+def simulator_session() -> Iterator[SimulatorProcess]:
+    """One simulator for the whole run: a start costs half a second."""
+    with simulator_process() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def simulator(simulator_session: SimulatorProcess) -> SimulatorProcess:
+    """A simulated provider in a process of its own, with its first script and an empty log."""
+    simulator_session.reset()
+    return simulator_session
