@@ -12,7 +12,9 @@ TrouperError
     ├── ActorUnavailable   the target is between two lives and does not queue
     ├── ActorCrashed       the target crashed while it held this request
     └── StartFailed        a child did not become ready
-        └── StartTimeout   ... within its start timeout
+        ├── StartTimeout   ... within its start timeout
+        ├── ChildExists    ... because its id is taken
+        └── TooManyChildren    ... because its supervisor has as many as it may
 """
 
 import math
@@ -24,12 +26,14 @@ __all__ = [
     "ActorUnavailable",
     "AskCycle",
     "AskTimeout",
+    "ChildExists",
     "MailboxFull",
     "Reject",
     "SpecError",
     "StartFailed",
     "StartTimeout",
     "SupervisorGaveUp",
+    "TooManyChildren",
     "TrouperError",
 ]
 
@@ -158,3 +162,24 @@ class StartFailed(_AboutActor):
 
 class StartTimeout(StartFailed):
     """A child did not become ready within its start timeout."""
+
+
+class ChildExists(StartFailed):
+    """A dynamic supervisor has a child of this id already."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, "there is a child of this id already")
+
+    def __reduce__(self) -> tuple[type["ChildExists"], tuple[str]]:
+        return type(self), (self.path,)
+
+
+class TooManyChildren(StartFailed):
+    """A dynamic supervisor has `limit` children already."""
+
+    def __init__(self, path: str, limit: int) -> None:
+        super().__init__(path, f"it has {limit} children already, which is its max_children")
+        self.limit = limit
+
+    def __reduce__(self) -> tuple[type["TooManyChildren"], tuple[str, int]]:
+        return type(self), (self.path, self.limit)

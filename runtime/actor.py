@@ -1,0 +1,211 @@
+"""Actors: a class with its state in attributes and one handler per message type.
+
+`Actor[A | B]` names the messages; `@on(A)` marks their handlers. When the class
+is made it is checked that every message has a handler and every handler a
+message, so that a forgotten one is found at import and not at three in the
+morning.
+"""
+
+import types
+import typing
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, overload
+
+import attrs
+
+from .cell import Exit
+from .errors import SpecError
+from .messages import Asked, Streamed, Streams
+from .ref import Ref
+from .replies import Sink
+
+__all__ = ["Actor", "Context", "Handler", "on"]
+
+S = TypeVar("S")
+M = TypeVar("M")
+R = TypeVar("R")
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@attrs.frozen
+class Handler:
+    """How one type of message is handled.
+
+    A task handler runs in the actor's own nursery, at most `limit` at once;
+    `buffer` is how many items of a stream may wait for its reader.
+    """
+
+    message: type
+    function: Callable[..., Awaitable[Any]]
+    task: bool
+    limit: int | None
+    streams: bool
+    buffer: int
+
+
+# Overloads 1 and 2 are narrower than 3, which takes any class; mypy sees only
+# that their results differ.
+@overload
+def on(  # type: ignore[overload-overlap]
+    message: type[Asked[M, R]], *, task: bool = False, limit: int | None = None
+) -> Callable[[Callable[[S, M], Awaitable[R]]], Callable[[S, M], Awaitable[R]]]: ...
+@overload
+def on(  # type: ignore[overload-overlap]
+    message: type[Streamed[M, T]], *, limit: int | None = None, buffer: int = 16
+) -> Callable[
+    [Callable[[S, M, Sink[T]], Awaitable[None]]], Callable[[S, M, Sink[T]], Awaitable[None]]
+]: ...
+@overload
+def on(
+    message: type[M], *, task: bool = False, limit: int | None = None
+) -> Callable[[Callable[[S, M], Awaitable[None]]], Callable[[S, M], Awaitable[None]]]: ...
+def on(message: type, *, task: bool = False, limit: int | None = None, buffer: int = 16) -> Any:
+    """Mark a method as the handler of `message`.
+
+    A handler runs to its end before the next message is read. With `task=True`
+    it runs in a task of its own, `limit` of them at once, and further messages
+    of this type wait in line while others are handled. The handler of a
+    `Streams[T]` message always runs so; it gets a `Sink` as second argument, and
+    `buffer` items wait for the reader before `send` blocks.
+
+    Raises SpecError where a limit is given to what is no task.
+    """
+    streams = issubclass(message, Streams)
+    if limit is not None and (limit < 1 or not (task or streams)):
+        raise SpecError(
+            f"@on({message.__name__}, limit={limit}): a limit is at least 1 and goes with task=True"
+        )
+
+    def mark(function: F) -> F:
+        handler = Handler(message, function, task or streams, limit, streams, buffer)
+        function.__handler__ = handler  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+class Context(Protocol):
+    """What the life of an actor does for it."""
+
+    @property
+    def ref(self) -> Ref[Any]: ...
+    def find(self, path: str) -> Ref[Any]: ...
+    def watch(self, ref: Ref[Any]) -> None: ...
+    def start_soon(self, function: Callable[..., Awaitable[object]], *args: Any) -> None: ...
+    def leave(self) -> None: ...
+
+
+class Actor(Generic[M]):
+    """One thing with a state, a pace or a failure of its own.
+
+    Subclass it as `class Clock(Actor[Tick | GetTime])` and write one `@on`
+    method for each message. An instance lives from a start to a crash or stop;
+    the next life has a new instance, behind the same ref.
+
+    `background=True` in the class line allows `start_soon`.
+    """
+
+    _handlers: ClassVar[Mapping[type, Handler]] = {}
+    _has_nursery: ClassVar[bool] = False
+    # Set by the life before `init`.
+    _context: Context
+
+    def __init_subclass__(cls, *, background: bool = False, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        handlers = dict(cls._handlers)
+        for name in list(vars(cls)):
+            handler = getattr(vars(cls)[name], "__handler__", None)
+            if handler is not None:
+                handlers[handler.message] = handler
+        cls._handlers = handlers
+        cls._has_nursery = (
+            background or cls._has_nursery or any(handler.task for handler in handlers.values())
+        )
+        _check_complete(cls)
+
+    # What subclasses may override.
+
+    async def init(self) -> None:
+        """Get ready. The supervisor waits for it, within `start_timeout`: keep it short."""
+
+    async def on_start(self) -> None:
+        """Slow preparation, before the first message; the supervisor does not wait for it."""
+
+    async def terminate(self, reason: Exit) -> None:
+        """Clean up. Shielded from cancellation for `shutdown` seconds."""
+
+    # What subclasses may use.
+
+    @property
+    def ref(self) -> Ref[M]:
+        """The address of this actor."""
+        return self._context.ref
+
+    @property
+    def path(self) -> str:
+        """Where this actor stands in the tree, as `providers/openai`."""
+        return self._context.ref.path
+
+    def find(self, path: str, kind: "type[Actor[T]]") -> Ref[T]:
+        """The ref of another actor of this system. Raises SpecError as System.ref does."""
+        return find_ref(self._context.find(path), kind)
+
+    def watch(self, ref: Ref[Any]) -> None:
+        """Be told by a `Down` message when that actor stops for good; at once if it has."""
+        self._context.watch(ref)
+
+    def start_soon(self, function: Callable[..., Awaitable[object]], *args: Any) -> None:
+        """Run `function(*args)` beside the handlers, until it ends or the actor does.
+
+        An exception in it is a crash of the actor. Raises SpecError unless the
+        class says `background=True`.
+        """
+        self._context.start_soon(function, *args)
+
+    def stop(self) -> None:
+        """End this life after the message in hand, as a normal exit."""
+        self._context.leave()
+
+
+def find_ref(ref: Ref[Any], kind: type[Actor[T]]) -> Ref[T]:
+    """`ref`, typed for messages of `kind`. Raises SpecError where another kind lives there."""
+    actual = ref._cell.actor_type
+    if actual is not None and not issubclass(actual, kind):
+        raise SpecError(f"{ref.path} is a {actual.__qualname__}, not a {kind.__qualname__}")
+    return ref
+
+
+def _check_complete(cls: type[Actor[Any]]) -> None:
+    declared = _declared_messages(cls)
+    if declared is None:
+        return
+    missing = [m for m in declared if m not in cls._handlers]
+    if missing:
+        names = ", ".join(f"@on({m.__name__})" for m in missing)
+        raise SpecError(f"{cls.__qualname__} lacks a handler for a message it declares: {names}")
+    extra = [m for m in cls._handlers if not issubclass(m, tuple(declared))]
+    if extra:
+        names = ", ".join(m.__name__ for m in extra)
+        raise SpecError(
+            f"{cls.__qualname__} handles {names}, which Actor[...] does not name: "
+            f"nobody could send it"
+        )
+
+
+def _declared_messages(cls: type[Actor[Any]]) -> list[type] | None:
+    """The members of the union in `Actor[...]`; None while it is still open."""
+    for base in getattr(cls, "__orig_bases__", ()):
+        origin = typing.get_origin(base)
+        if isinstance(origin, type) and issubclass(origin, Actor):
+            (argument,) = typing.get_args(base)
+            members = (
+                typing.get_args(argument)
+                if isinstance(argument, types.UnionType)
+                or typing.get_origin(argument) is typing.Union
+                else (argument,)
+            )
+            origins = [typing.get_origin(member) or member for member in members]
+            if all(isinstance(member, type) for member in origins):
+                return origins
+    return None

@@ -1,0 +1,335 @@
+"""A cell: what stays of a child while its lives come and go.
+
+It holds the identity, the mailbox, the counters and the exits. Refs point at
+cells, so they survive restarts; a life (life.py) borrows its cell.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from contextvars import copy_context
+from enum import Enum
+from math import inf
+from typing import Any, Protocol
+
+import attrs
+import trio
+
+from .deadlines import Deadlines
+from .errors import ActorDown, ActorError, ActorUnavailable, MailboxFull, SpecError
+from .events import ActorStopped, DeadLetter, Reports
+from .mailbox import HAND, DeadReason, Envelope, Mailbox, Place
+from .replies import Reply
+
+__all__ = [
+    "WAKE",
+    "Cell",
+    "Door",
+    "Environment",
+    "Exit",
+    "ExitKind",
+    "Occupant",
+    "State",
+    "Waiting",
+    "closes_cycle",
+]
+
+# Crashes kept a cell: enough to see a pattern, little enough for 10,000 cells.
+_KEEP_EXITS = 5
+
+
+class State(Enum):
+    """What a child is doing."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    DRAINING = "draining"
+    DOWN = "down"
+    BACKOFF = "backoff"
+    STOPPED = "stopped"
+
+
+class Door(Enum):
+    """Who may put a message into the mailbox."""
+
+    OPEN = "open"
+    DRAINING = "draining"
+    """Only the actor itself: it is finishing its queue."""
+    UNAVAILABLE = "unavailable"
+    """Nobody, for now: the child is between two lives and does not queue."""
+    CLOSED = "closed"
+
+
+class ExitKind(Enum):
+    """How a life ended."""
+
+    NORMAL = "normal"
+    SHUTDOWN = "shutdown"
+    KILLED = "killed"
+    CRASHED = "crashed"
+    START_FAILED = "start_failed"
+
+
+@attrs.frozen
+class Exit:
+    """The end of one life. `message` is the type of the message in hand at a crash."""
+
+    kind: ExitKind
+    at: float
+    life: int
+    error: BaseException | None = None
+    message: str | None = None
+
+    @property
+    def crashed(self) -> bool:
+        """Whether the life ended by a fault."""
+        return self.kind in (ExitKind.CRASHED, ExitKind.START_FAILED)
+
+    def __str__(self) -> str:
+        if self.error is None:
+            return self.kind.value
+        return f"{self.kind.value}: {type(self.error).__name__}: {self.error}"
+
+
+@attrs.frozen
+class Waiting:
+    """How many messages wait, and since when the oldest does."""
+
+    depth: int
+    since: float
+
+
+class Occupant(Protocol):
+    """The life in a cell, as its cell sees it."""
+
+    began: float
+
+    def stack(self) -> tuple[str, ...]:
+        """Where its code waits, outermost first, as `file:line function`."""
+        ...
+
+
+@attrs.define(eq=False)
+class Environment:
+    """What all cells of one system share. `now` is trio's clock, in seconds."""
+
+    now: Callable[[], float]
+    deadlines: Deadlines
+    reports: Reports
+    cells: "dict[str, Cell]"
+    chance: Callable[[], float]
+
+    def cell(self, path: str) -> "Cell":
+        """The cell at `path`. Raises SpecError, which names what is there."""
+        found = self.cells.get(path)
+        if found is None:
+            parent = path.rpartition("/")[0]
+            near = sorted(p for p in self.cells if p.rpartition("/")[0] == parent)[:20]
+            raise SpecError(f"no actor at {path!r}; beside it are: {', '.join(near) or 'none'}")
+        return found
+
+
+@attrs.define(eq=False)
+class Cell:
+    """The lasting part of a child. Made by a supervisor, never by users."""
+
+    path: str
+    kind: str
+    mailbox: Mailbox
+    while_down_rejects: bool
+    env: Environment
+    forget_when_closed: bool = False
+    actor_type: type | None = None
+    state: State = State.DOWN
+    door: Door = Door.CLOSED
+    life: Occupant | None = None
+    lives: int = 0
+    restarts: int = 0
+    handled: int = 0
+    current: Envelope | None = None
+    taken: Envelope | None = None
+    since: float = 0.0
+    in_flight: dict[Envelope, float] | None = None
+    lines: dict[type, deque[Envelope]] | None = None
+    retry_at: float = inf
+    down_reason: str = "it has not been started"
+    exits: deque[Exit] | None = None
+    watchers: list[Callable[[str], None]] | None = None
+    sending: trio.MemorySendChannel[Envelope] = attrs.field(init=False)
+    receiving: trio.MemoryReceiveChannel[Envelope] = attrs.field(init=False)
+
+    def open(self) -> None:
+        """Take messages, in a new mailbox."""
+        self.sending, self.receiving = trio.open_memory_channel[Envelope](self.mailbox.capacity)
+        self.door = Door.OPEN
+        self.env.cells[self.path] = self
+
+    def close(self, reason: str) -> None:
+        """Stop for good: refuse what comes, fail what waits, tell the watchers."""
+        if self.door is Door.CLOSED:
+            return
+        self.door = Door.CLOSED
+        self.state = State.STOPPED
+        self.down_reason = reason
+        for envelope in self._drain():
+            self.lose(envelope, ActorDown(self.path, reason), DeadReason.DOWN)
+        # Closing wakes whoever waits in `send`.
+        self.receiving.close()
+        self.sending.close()
+        if self.forget_when_closed:
+            del self.env.cells[self.path]
+        watchers, self.watchers = self.watchers or (), None
+        for tell in watchers:
+            tell(reason)
+        self.env.reports.emit(ActorStopped(self.path, reason))
+
+    def _drain(self) -> list[Envelope]:
+        left = [envelope for line in (self.lines or {}).values() for envelope in line]
+        self.lines = None
+        if self.taken is not None:
+            left.insert(0, self.taken)
+            self.taken = None
+        while True:
+            try:
+                envelope = self.receiving.receive_nowait()
+            except (trio.WouldBlock, trio.EndOfChannel):
+                return left
+            if envelope is not WAKE:
+                left.append(envelope)
+
+    def waiting(self) -> "Waiting":
+        """What waits in the mailbox and in the lines of limited handlers."""
+        first = self.taken
+        lined = sum(len(line) for line in (self.lines or {}).values())
+        for line in (self.lines or {}).values():
+            if line and (first is None or line[0].enqueued < first.enqueued):
+                first = line[0]
+        depth = lined + (self.taken is not None)
+        if self.door is not Door.CLOSED:
+            # trio shows how many wait but not since when; the queue itself is
+            # in the channel's state (a test tells if trio moves it).
+            queue: deque[Envelope] = self.receiving._state.data
+            depth += len(queue)
+            first = first or next(iter(queue), None)
+        return Waiting(depth, first.enqueued if first is not None else 0.0)
+
+    def put(self, message: Any, reply: Reply | None) -> Envelope:
+        """Put a message into the mailbox; never blocks.
+
+        Raises MailboxFull; where somebody waits for the answer, also ActorDown
+        and ActorUnavailable. Without a reply these two become dead letters.
+        """
+        envelope = Envelope(self, message, reply, HAND.get(), copy_context(), self.env.now())
+        if self.door is not Door.OPEN and self._shut_for(envelope):
+            self._refuse(envelope)
+            return envelope
+        try:
+            self.sending.send_nowait(envelope)
+        except trio.WouldBlock:
+            self._overflow(envelope)
+        return envelope
+
+    def _shut_for(self, envelope: Envelope) -> bool:
+        return self.door is not Door.DRAINING or envelope.sender is not self
+
+    def refusal(self) -> ActorError:
+        """The error for an asker at the shut door."""
+        if self.door is Door.UNAVAILABLE:
+            return ActorUnavailable(self.path, self.retry_at)
+        detail = "it is stopping" if self.door is Door.DRAINING else self.down_reason
+        return ActorDown(self.path, detail)
+
+    def _refuse(self, envelope: Envelope) -> None:
+        if envelope.reply is not None:
+            raise self.refusal()
+        unavailable = self.door is Door.UNAVAILABLE
+        self.bury(envelope, DeadReason.UNAVAILABLE if unavailable else DeadReason.DOWN)
+
+    def _overflow(self, envelope: Envelope) -> None:
+        full = MailboxFull(self.path, self.mailbox.capacity)
+        match self.mailbox.overflow:
+            case "reject":
+                raise full
+            case "drop_newest":
+                self.lose(envelope, full, DeadReason.OVERFLOW)
+            case "drop_oldest":
+                self.lose(self.receiving.receive_nowait(), full, DeadReason.OVERFLOW)
+                self.sending.send_nowait(envelope)
+
+    def lose(self, envelope: Envelope, error: ActorError, reason: DeadReason) -> None:
+        """End a message that will not be handled: fail its asker, or bury it."""
+        if envelope.reply is not None:
+            envelope.reply.fail(error)
+        else:
+            self.bury(envelope, reason)
+
+    def bury(self, envelope: Envelope, reason: DeadReason) -> None:
+        """Make a dead letter of a message that nobody waits for."""
+        letter = DeadLetter(self.path, envelope.message, reason, self.env.now())
+        self.env.reports.dead_letter(letter)
+
+    def shut_while_down(self, retry_at: float) -> None:
+        """Between two lives: where the spec says so, refuse asks until the next one."""
+        self.retry_at = retry_at
+        if not self.while_down_rejects or self.door is not Door.OPEN:
+            return
+        self.door = Door.UNAVAILABLE
+        for envelope in self._drain():
+            if envelope.reply is not None:
+                envelope.reply.fail(self.refusal())
+            else:
+                self.sending.send_nowait(envelope)
+
+    def reopen_door(self) -> None:
+        """The next life is ready."""
+        if self.door is Door.UNAVAILABLE:
+            self.door = Door.OPEN
+
+    def record(self, exit: Exit) -> None:
+        """Keep the end of a life."""
+        if exit.crashed:
+            if self.exits is None:
+                self.exits = deque(maxlen=_KEEP_EXITS)
+            self.exits.append(exit)
+
+    def when_closed(self, tell: Callable[[str], None]) -> None:
+        """Call `tell` with the reason when this cell closes; now, if it is closed."""
+        if self.door is Door.CLOSED:
+            tell(self.down_reason)
+        else:
+            self.watchers = [*(self.watchers or ()), tell]
+
+
+def _wake_envelope() -> Envelope:
+    return Envelope(None, None, None, None, copy_context(), 0.0)  # type: ignore[arg-type]
+
+
+WAKE = _wake_envelope()
+"""Put into an empty mailbox to make its reader look up; it carries nothing."""
+
+
+def closes_cycle(hand: Envelope, target: Place) -> tuple[str, ...] | None:
+    """The cycle that `hand` would close by waiting for `target`, as paths; or None.
+
+    Exact, because all runs in one thread: an actor that handles one message at
+    a time and waits in it depends on what it waits for, and so on. A message in
+    a task of its own holds up nobody.
+    """
+    chain = [hand.cell.path]
+    cell: Place = target
+    while True:
+        chain.append(cell.path)
+        current = cell.current
+        if current is hand:
+            return tuple(chain)
+        awaited = current.waiting if current is not None else None
+        while awaited is not None and (awaited.task or awaited.moved is not None):
+            if awaited is hand:
+                return (*chain, hand.cell.path)
+            if awaited.moved is not None:
+                awaited = awaited.moved
+            else:
+                chain.append(awaited.cell.path)
+                awaited = awaited.waiting
+        if awaited is None:
+            return None
+        cell = awaited.cell

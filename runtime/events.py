@@ -1,0 +1,145 @@
+"""What the runtime reports: one frozen value an occurrence, to one observer.
+
+The observer is called synchronously and must be quick; what it raises is
+logged and goes no further. Nothing is made while nobody observes, but for dead
+letters, of which the last ones are always kept.
+"""
+
+import logging
+from collections import Counter, deque
+from collections.abc import Callable
+
+import attrs
+
+from .mailbox import DeadReason
+
+__all__ = [
+    "ActorStarted",
+    "ActorStopped",
+    "ChildCrashed",
+    "ChildRestarting",
+    "DeadLetter",
+    "GaveUp",
+    "Observer",
+    "Poisoned",
+    "Reports",
+    "RuntimeEvent",
+    "Unkillable",
+]
+
+_log = logging.getLogger("trouper.runtime")
+
+
+@attrs.frozen
+class ActorStarted:
+    """A life has become ready. `life` counts from 1."""
+
+    path: str
+    life: int
+
+
+@attrs.frozen
+class ActorStopped:
+    """A child has stopped and is not coming back by itself."""
+
+    path: str
+    reason: str
+
+
+@attrs.frozen
+class ChildCrashed:
+    """A life ended with `error`; `message` is the type of the message in hand."""
+
+    path: str
+    life: int
+    error: BaseException
+    message: str | None
+
+
+@attrs.frozen
+class ChildRestarting:
+    """The next life begins in `delay` seconds."""
+
+    path: str
+    life: int
+    delay: float
+
+
+@attrs.frozen
+class Poisoned:
+    """The same message crashed this child `crashes` times in a row; it is not restarted."""
+
+    path: str
+    message: str
+    crashes: int
+
+
+@attrs.frozen
+class GaveUp:
+    """A supervisor has had more crashes than it takes."""
+
+    path: str
+    restarts: int
+    period: float
+
+
+@attrs.frozen
+class Unkillable:
+    """A child has been cancelled and still does not end; `stack` says where it is."""
+
+    path: str
+    stack: tuple[str, ...]
+
+
+@attrs.frozen
+class DeadLetter:
+    """A message that was not handled to its end, and why."""
+
+    path: str
+    message: object
+    reason: DeadReason
+    at: float
+
+
+RuntimeEvent = (
+    ActorStarted
+    | ActorStopped
+    | ChildCrashed
+    | ChildRestarting
+    | Poisoned
+    | GaveUp
+    | Unkillable
+    | DeadLetter
+)
+
+Observer = Callable[[RuntimeEvent], object]
+
+
+class Reports:
+    """The observer, the last dead letters, and how many there were by reason."""
+
+    __slots__ = ("_observer", "dead_letter_counts", "dead_letters")
+
+    def __init__(self, observer: Observer | None, keep: int = 256) -> None:
+        self._observer = observer
+        self.dead_letters: deque[DeadLetter] = deque(maxlen=keep)
+        self.dead_letter_counts: Counter[DeadReason] = Counter()
+
+    @property
+    def observed(self) -> bool:
+        return self._observer is not None
+
+    def emit(self, event: RuntimeEvent) -> None:
+        """Tell the observer."""
+        if self._observer is None:
+            return
+        try:
+            self._observer(event)
+        except Exception:  # noqa: BLE001 - an observer must not change what it observes
+            _log.exception("the observer failed on %r", event)
+
+    def dead_letter(self, letter: DeadLetter) -> None:
+        """Keep, count and tell a dead letter."""
+        self.dead_letters.append(letter)
+        self.dead_letter_counts[letter.reason] += 1
+        self.emit(letter)

@@ -1,0 +1,187 @@
+"""A ref: the stable, typed address of an actor.
+
+It stays good over restarts, can be compared and hashed, and may be narrowed: a
+`Ref[A | B]` is a `Ref[A]`.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import copy_context
+from math import inf
+from typing import Any, Generic, TypeVar, cast, overload
+
+import attrs
+import trio
+
+from .cell import Cell, Door, closes_cycle
+from .errors import ActorDown, AskCycle, SpecError
+from .mailbox import HAND, Envelope
+from .messages import Asked, Request, Streamed, Streams
+from .replies import Promise, Stream
+
+__all__ = ["FORWARDED", "Down", "Ref"]
+
+M_contra = TypeVar("M_contra", contravariant=True)
+R = TypeVar("R")
+T = TypeVar("T")
+
+FORWARDED: Any = object()
+"""What a handler returns whose request has moved on with its reply."""
+
+
+class Ref(Generic[M_contra]):
+    """Where to send messages of the types `M`."""
+
+    __slots__ = ("_cell",)
+
+    def __init__(self, cell: Cell) -> None:
+        self._cell = cell
+
+    @property
+    def path(self) -> str:
+        """Where the actor stands in the tree, as `providers/openai`."""
+        return self._cell.path
+
+    def __repr__(self) -> str:
+        return f"<Ref {self._cell.path} {self._cell.state.value}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Ref) and other._cell is self._cell
+
+    def __hash__(self) -> int:
+        return hash(self._cell)
+
+    def tell(self, message: M_contra) -> None:
+        """Send without an answer; never blocks and is no checkpoint.
+
+        To an actor that has stopped it becomes a dead letter. Raises
+        MailboxFull where the mailbox is full and its policy is reject.
+        """
+        self._cell.put(message, None)
+
+    async def send(self, message: M_contra) -> None:
+        """Send without an answer; wait for room in the mailbox.
+
+        Raises ActorDown where the actor has stopped, ActorUnavailable where it
+        is between two lives and does not queue, AskCycle where waiting would
+        wait for itself.
+        """
+        cell = self._cell
+        if cell.door is not Door.OPEN:
+            raise cell.refusal()
+        hand = HAND.get()
+        envelope = Envelope(cell, message, None, hand, copy_context(), cell.env.now())
+        try:
+            cell.sending.send_nowait(envelope)
+        except trio.WouldBlock:
+            await self._send_when_room(envelope, hand)
+        else:
+            await trio.lowlevel.checkpoint()
+
+    async def _send_when_room(self, envelope: Envelope, hand: Envelope | None) -> None:
+        cell = self._cell
+        _wait_for(hand, envelope, cell)
+        try:
+            await cell.sending.send(envelope)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            raise ActorDown(cell.path, cell.down_reason) from None
+        finally:
+            if hand is not None:
+                hand.waiting = None
+
+    async def ask(self, message: Asked[M_contra, R], timeout: float = 5.0) -> R:
+        """Send a request and wait for its answer, at most `timeout` seconds.
+
+        The default is Erlang's: short enough that a hung actor is found out,
+        long enough for anything that is not I/O. `math.inf` waits as long as
+        it takes, which is safe: a target that crashes or stops is told at once.
+
+        Raises what the handler raised, if it is an ActorError, and AskTimeout,
+        AskCycle, MailboxFull, ActorDown, ActorUnavailable, ActorCrashed.
+        """
+        cell = self._cell
+        hand = HAND.get()
+        promise = Promise(cell.path, timeout)
+        if hand is not None:
+            _refuse_cycle(hand, cell)
+        envelope = cell.put(message, promise)
+        if timeout != inf:
+            cell.env.deadlines.add(envelope.enqueued + timeout, promise)
+        if hand is not None:
+            hand.waiting = envelope
+        try:
+            return cast(R, await promise.wait())
+        finally:
+            if hand is not None:
+                hand.waiting = None
+            if timeout != inf:
+                cell.env.deadlines.settled()
+
+    def stream(
+        self, message: Streamed[M_contra, T], buffer: int = 16
+    ) -> AbstractAsyncContextManager[Stream[T]]:
+        """Send a request that is answered by a stream, and read it in a block.
+
+        `async with ref.stream(m) as items: async for item in items: ...`; at
+        most `buffer` items wait for the reader, then the handler waits. Leaving
+        the block cancels the handler. Entering raises as `ask` does.
+        """
+        return self._stream(message, buffer)
+
+    @asynccontextmanager
+    async def _stream(self, message: Any, buffer: int) -> AsyncGenerator[Stream[Any]]:
+        stream: Stream[Any] = Stream(buffer)
+        hand = HAND.get()
+        if hand is not None:
+            _refuse_cycle(hand, self._cell)
+        self._cell.put(message, stream)
+        try:
+            yield stream
+        finally:
+            stream.abandon()
+
+    @overload
+    def forward(self, message: Asked[M_contra, R]) -> R: ...
+    @overload
+    def forward(self, message: Streamed[M_contra, T]) -> None: ...
+    def forward(self, message: Any) -> Any:
+        """Hand the request in hand on, with its reply: `return ref.forward(m)`.
+
+        The answer travels straight to who asked, and the forwarding actor is
+        free for its next message. Raises as `tell` does, and SpecError outside
+        of a handler that owes an answer of this kind.
+        """
+        hand = HAND.get()
+        reply = hand.reply if hand is not None else None
+        if hand is None or reply is None:
+            raise SpecError(f"forward to {self.path}: there is no request in hand to hand on")
+        wanted = Streams if isinstance(reply, Stream) else Request
+        if not isinstance(message, wanted):
+            raise SpecError(
+                f"forward to {self.path}: {type(message).__name__} is no {wanted.__name__}"
+            )
+        _refuse_cycle(hand, self._cell)
+        # Whoever waits for the request in hand waits for this one from now on.
+        hand.moved = self._cell.put(message, reply)
+        hand.reply = None
+        return FORWARDED
+
+
+@attrs.frozen
+class Down:
+    """Told to a watcher: the actor at `ref` has stopped for good."""
+
+    ref: Ref[Any]
+    reason: str
+
+
+def _refuse_cycle(hand: Envelope, target: Cell) -> None:
+    cycle = closes_cycle(hand, target)
+    if cycle is not None:
+        raise AskCycle(cycle)
+
+
+def _wait_for(hand: Envelope | None, envelope: Envelope, target: Cell) -> None:
+    if hand is not None:
+        _refuse_cycle(hand, target)
+        hand.waiting = envelope

@@ -1,0 +1,244 @@
+"""A tree as data: what runs under whom, and what happens when it falls.
+
+A spec can be printed, compared and tested without running. `child`,
+`supervisor` and `dynamic` make them; `System` runs them.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from enum import Enum
+from math import inf
+from typing import Any, Literal
+
+import attrs
+from attrs.validators import ge
+
+from .actor import Actor
+from .errors import SpecError
+from .mailbox import Mailbox
+from .restarts import Backoff, Intensity, Restart
+
+__all__ = ["AutoShutdown", "ChildSpec", "Strategy", "SubtreeSpec", "child", "dynamic", "supervisor"]
+
+RestartName = Literal["permanent", "transient", "temporary"]
+StrategyName = Literal["one_for_one", "one_for_all", "rest_for_one"]
+AutoShutdownName = Literal["never", "any", "all"]
+
+# Seconds. OTP's for a worker: long enough to finish a request, short enough
+# for a person who waits for a program to end.
+SHUTDOWN = 5.0
+# Seconds that `init` may take: it opens files and parses, it does not call out.
+START_TIMEOUT = 10.0
+
+
+class Strategy(Enum):
+    """Who restarts with a child that crashed."""
+
+    ONE_FOR_ONE = "one_for_one"
+    ONE_FOR_ALL = "one_for_all"
+    REST_FOR_ONE = "rest_for_one"
+    """It and those that were started after it: they build on it."""
+
+
+class AutoShutdown(Enum):
+    """When the end of significant children ends their supervisor."""
+
+    NEVER = "never"
+    ANY = "any"
+    ALL = "all"
+
+
+@attrs.frozen
+class SubtreeSpec:
+    """What makes a child a supervisor. `max_children` is set where it is dynamic."""
+
+    children: "tuple[ChildSpec, ...]" = ()
+    strategy: Strategy = Strategy.ONE_FOR_ONE
+    intensity: Intensity = Intensity()
+    auto_shutdown: AutoShutdown = AutoShutdown.NEVER
+    max_children: int | None = None
+    template: "ChildSpec | None" = None
+
+
+def _valid_id(_spec: object, _field: object, id: str) -> None:
+    if not id or "/" in id:
+        raise SpecError(f"a child's id is not empty and has no slash, not {id!r}")
+
+
+@attrs.frozen
+class ChildSpec:
+    """One child. `start` makes the actor, or is the async function to run.
+
+    Times are in seconds. `shutdown` is how long an orderly stop may take
+    before the child is cancelled; 0 cancels at once. `poison` is after how
+    many equal crashes in a row on the same type of message the child is given
+    up; 0 is never.
+    """
+
+    id: str = attrs.field(validator=_valid_id)
+    start: Callable[..., Any]
+    kind: str
+    is_function: bool = False
+    tells_when_ready: bool = False
+    subtree: SubtreeSpec | None = None
+    restart: Restart = Restart.PERMANENT
+    shutdown: float = attrs.field(default=SHUTDOWN, validator=ge(0))
+    start_timeout: float = START_TIMEOUT
+    backoff: Backoff = Backoff()
+    mailbox: Mailbox = Mailbox()
+    while_down_rejects: bool = False
+    significant: bool = False
+    poison: int = attrs.field(default=3, validator=ge(0))
+
+
+def child(
+    id: str,
+    start: Callable[..., Any],
+    *,
+    restart: RestartName = "permanent",
+    shutdown: float = SHUTDOWN,
+    start_timeout: float = START_TIMEOUT,
+    backoff: Backoff | None = None,
+    mailbox: Mailbox | None = None,
+    while_down: Literal["queue", "reject"] = "queue",
+    significant: bool = False,
+    poison: int = 3,
+) -> ChildSpec:
+    """A supervised child: an actor class, a callable that makes an actor, or an async function.
+
+    An async function that takes `task_status` is ready when it calls
+    `task_status.started()`, any other at once. `while_down="reject"` fails asks
+    while the child is between two lives instead of keeping them for the next.
+    Raises SpecError.
+    """
+    is_function = _is_async(start)
+    return ChildSpec(
+        id=id,
+        start=start,
+        kind=_name(start),
+        is_function=is_function,
+        tells_when_ready=is_function and "task_status" in inspect.signature(start).parameters,
+        restart=Restart(restart),
+        shutdown=shutdown,
+        start_timeout=start_timeout,
+        backoff=backoff or Backoff(),
+        mailbox=mailbox or Mailbox(),
+        while_down_rejects=while_down == "reject",
+        significant=significant,
+        poison=poison,
+    )
+
+
+def supervisor(
+    id: str,
+    *children: ChildSpec,
+    strategy: StrategyName = "one_for_one",
+    intensity: int = 3,
+    period: float = 5.0,
+    auto_shutdown: AutoShutdownName = "never",
+    restart: RestartName = "permanent",
+    backoff: Backoff | None = None,
+    significant: bool = False,
+) -> ChildSpec:
+    """A supervisor of `children`, started left to right and stopped right to left.
+
+    More than `intensity` restarts within `period` seconds end it as a crash,
+    which its own supervisor then counts. Raises SpecError for two children of
+    one id, and for significant children of a supervisor that does not look.
+    """
+    subtree = SubtreeSpec(
+        children=_distinct(id, children),
+        strategy=Strategy(strategy),
+        intensity=Intensity(intensity, period),
+        auto_shutdown=AutoShutdown(auto_shutdown),
+    )
+    if subtree.auto_shutdown is AutoShutdown.NEVER and any(c.significant for c in children):
+        raise SpecError(f"supervisor {id!r} has a significant child: say auto_shutdown='any'")
+    return _subtree_child(id, subtree, restart, backoff, significant)
+
+
+def dynamic(
+    id: str,
+    start: Callable[..., Any],
+    *,
+    restart: RestartName = "temporary",
+    max_children: int = 10_000,
+    shutdown: float = SHUTDOWN,
+    start_timeout: float = START_TIMEOUT,
+    backoff: Backoff | None = None,
+    mailbox: Mailbox | None = None,
+    intensity: int = 3,
+    period: float = 5.0,
+) -> ChildSpec:
+    """A supervisor whose children come and go: one a conversation, one a job.
+
+    `start` makes a child from the arguments given to `System.children(...).start`.
+    At the stop all children are stopped at once, within `shutdown` seconds.
+    10,000 idle actors are some 90 MB, and more is mostly a leak.
+    """
+    template = child(
+        id,
+        start,
+        restart=restart,
+        shutdown=shutdown,
+        start_timeout=start_timeout,
+        backoff=backoff,
+        mailbox=mailbox,
+    )
+    if max_children < 1:
+        raise SpecError(f"dynamic {id!r}: max_children is at least 1")
+    subtree = SubtreeSpec(
+        intensity=Intensity(intensity, period), max_children=max_children, template=template
+    )
+    return _subtree_child(id, subtree, "permanent", None, significant=False)
+
+
+def _subtree_child(
+    id: str,
+    subtree: SubtreeSpec,
+    restart: RestartName,
+    backoff: Backoff | None,
+    significant: bool,
+) -> ChildSpec:
+    return ChildSpec(
+        id=id,
+        start=_never,
+        kind="dynamic supervisor" if subtree.template else "supervisor",
+        subtree=subtree,
+        restart=Restart(restart),
+        # Its children have bounds of their own.
+        shutdown=inf,
+        start_timeout=inf,
+        backoff=backoff or Backoff(),
+        significant=significant,
+    )
+
+
+def _distinct(id: str, children: Sequence[ChildSpec]) -> tuple[ChildSpec, ...]:
+    seen: set[str] = set()
+    for spec in children:
+        if spec.id in seen:
+            raise SpecError(f"supervisor {id!r} has two children called {spec.id!r}")
+        seen.add(spec.id)
+    return tuple(children)
+
+
+def _never() -> None:
+    raise AssertionError("a supervisor is not made by its spec's start")
+
+
+def _is_async(start: Callable[..., Any]) -> bool:
+    while isinstance(start, functools.partial):
+        start = start.func
+    if not callable(start):
+        raise SpecError(f"a child starts from a class or function, not from {start!r}")
+    return inspect.iscoroutinefunction(start)
+
+
+def _name(start: Callable[..., Any]) -> str:
+    while isinstance(start, functools.partial):
+        start = start.func
+    if isinstance(start, type) and not issubclass(start, Actor):
+        raise SpecError(f"{start.__qualname__} is not an Actor")
+    return getattr(start, "__qualname__", type(start).__qualname__)

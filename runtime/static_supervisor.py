@@ -1,0 +1,145 @@
+"""A supervisor of children that are known beforehand.
+
+It starts them left to right, each ready before the next, and stops them right
+to left. It judges one exit after the other and never sleeps: backing off is
+the child's own waiting. A group that restarts together is a queue of children
+to launch, of which the head must be ready before the next begins.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from math import inf
+from typing import Any
+
+import trio
+
+from .cell import Cell, Door, Exit
+from .children import Child, SupervisingLife, leaf_life, open_cell
+from .dynamic_supervisor import DynamicLife
+from .life import Host, Leave, Life, start_failure
+from .restarts import Restart
+from .spec import AutoShutdown, ChildSpec, Strategy, SubtreeSpec
+
+__all__ = ["SupervisorLife", "new_life"]
+
+
+def new_life(
+    cell: Cell, spec: ChildSpec, start: Callable[..., Any], host: Host, delay: float
+) -> Life:
+    """The next life of any child."""
+    if spec.subtree is None:
+        return leaf_life(cell, spec, start, host, delay)
+    kind = SupervisorLife if spec.subtree.template is None else DynamicLife
+    return kind(cell, spec, start, host, delay)
+
+
+class SupervisorLife(SupervisingLife):
+    """One run of a supervisor, from the start of its first child to the stop of its last."""
+
+    __slots__ = ("_by_cell", "_children", "_finished", "_launching", "_subtree")
+
+    def __init__(
+        self, cell: Cell, spec: ChildSpec, start: Callable[..., Any], host: Host, delay: float
+    ) -> None:
+        super().__init__(cell, spec, start, host, delay)
+        assert spec.subtree is not None
+        self._subtree: SubtreeSpec = spec.subtree
+        self._children: list[Child] = []
+        self._by_cell: dict[Cell, Child] = {}
+        self._launching: deque[Child] = deque()
+        self._finished = False
+
+    def child_of(self, life: Life) -> Child | None:
+        return self._by_cell.get(life.cell)
+
+    def child_ready(self, life: Life) -> None:
+        if self._launching and self._launching[0].life is life:
+            self._launching.popleft()
+        self._bell.set()
+
+    async def body(self) -> None:
+        env, path = self.cell.env, self.cell.path
+        for spec in self._subtree.children:
+            child = Child(open_cell(env, path, spec.id, spec, False), spec, spec.start)
+            self._children.append(child)
+            self._by_cell[child.cell] = child
+        self._launching.extend(self._children)
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            await self._supervise()
+
+    async def _supervise(self) -> None:
+        while True:
+            self._launch_next()
+            if not self._launching and self.began == inf:
+                self.become_ready()
+            await self._rung()
+            while self._exits and not self.leaving:
+                await self._judge(*self._exits.popleft())
+            if self._finished and not self.leaving:
+                self.leaving = Leave.WHEN_DRAINED
+            if self.leaving:
+                await self._stop_all(self.leaving)
+                return
+
+    def _launch_next(self) -> None:
+        if self._launching and not self._launching[0].alive:
+            self._launching[0].launch(self._nursery_of_children(), self, new_life)
+
+    async def _judge(self, child: Child, exit: Exit) -> None:
+        unready = child.life is not None and child.life.began == inf
+        if self.began == inf and unready:
+            # The first start of the whole: who cannot start now is no crash to
+            # be restarted but news for whoever starts us.
+            await self._stop_all(Leave.WHEN_DRAINED)
+            raise start_failure(child.cell, exit) from exit.error
+        if not self._returns(child, exit):
+            self._retired(child)
+            return
+        gave_up = self._too_many(exit)
+        if gave_up is not None:
+            await self._stop_all(Leave.WHEN_DRAINED)
+            raise gave_up
+        self._prepare(child, exit)
+        if self._subtree.strategy is Strategy.ONE_FOR_ONE:
+            if child not in self._launching:
+                child.launch(self._nursery_of_children(), self, new_life)
+        else:
+            await self._restart_group(child)
+
+    async def _restart_group(self, crashed: Child) -> None:
+        first = 0
+        if self._subtree.strategy is Strategy.REST_FOR_ONE:
+            first = self._children.index(crashed)
+        group = [child for child in self._children[first:] if child.cell.door is not Door.CLOSED]
+        for child in reversed(group):
+            if child is not crashed and child.alive:
+                await child.stop(Leave.AFTER_THIS)
+                child.cell.restarts += 1
+                if child.spec.restart is Restart.TEMPORARY:
+                    child.cell.close("it was stopped with a sibling that crashed")
+                    group.remove(child)
+        again = set(group) | set(self._launching)
+        self._launching = deque(child for child in self._children if child in again)
+
+    def _retired(self, child: Child) -> None:
+        if child in self._launching:
+            self._launching.remove(child)
+        when = self._subtree.auto_shutdown
+        if not child.spec.significant or when is AutoShutdown.NEVER:
+            return
+        left = [c for c in self._children if c.spec.significant and c.cell.door is not Door.CLOSED]
+        if when is AutoShutdown.ANY or not left:
+            self._finished = True
+
+    async def _stop_all(self, leave: Leave) -> None:
+        self._launching.clear()
+        for child in reversed(self._children):
+            await child.stop(leave)
+            if leave is Leave.WHEN_DRAINED:
+                child.cell.close("it was stopped")
+
+    def settle(self, exit: Exit) -> None:
+        if self.leaving is not Leave.AFTER_THIS:
+            for child in self._children:
+                child.cell.close("its supervisor was stopped")
