@@ -223,10 +223,16 @@ class Completion:
 
 @attrs.define
 class Started:
-    """The provider has begun; the first chunk of a stream."""
+    """The provider has begun; the first chunk of a stream.
+
+    `service_tier` is the tier that serves, which selects the price; `origin`
+    the provider family that this answer's thinking may go back to.
+    """
 
     id: str
     model: str
+    service_tier: str | None = None
+    origin: str = ""
 
 
 @attrs.define

@@ -1,0 +1,172 @@
+"""Chunks into the completion that they are parts of, and back.
+
+Text is gathered in lists and joined once, so that a long answer costs no more
+a chunk than a short one.
+"""
+
+from collections.abc import Callable, Iterable
+
+import attrs
+
+from ..chat import (
+    Chunk,
+    Completion,
+    Finish,
+    Finished,
+    Message,
+    OpaquePart,
+    Part,
+    PartDone,
+    RefusalDelta,
+    Reset,
+    Started,
+    TextDelta,
+    TextPart,
+    ThinkingDelta,
+    ThinkingPart,
+    ThinkingSignature,
+    ToolArgsDelta,
+    ToolCallPart,
+    ToolCallStarted,
+    Usage,
+    UsageUpdate,
+)
+
+__all__ = ["Assembly", "chunks_of"]
+
+
+@attrs.define(eq=False)
+class _Open:
+    """A part that is under way: how to make it of its text, once that is asked for."""
+
+    make: Callable[[str], Part]
+    pieces: list[str] = attrs.field(factory=list[str])
+
+
+class Assembly:
+    """Folds the chunks of one answer; `completion` may be asked for at any time.
+
+    Before Finished has come it says what there is so far, with Finish.UNKNOWN:
+    the part of an answer that a cancelled turn keeps.
+    """
+
+    def __init__(self) -> None:
+        self._begin()
+        self._started = Started("", "")
+
+    def _begin(self) -> None:
+        self._open: dict[int, _Open] = {}
+        self._done: dict[int, Part] = {}
+        self._signatures: dict[int, str] = {}
+        self._usage: Usage | None = None
+        self._finished: Finished | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the answer has ended."""
+        return self._finished is not None
+
+    def extend(self, chunks: Iterable[Chunk]) -> None:
+        """Take the next chunks, in their order."""
+        for chunk in chunks:
+            # Nearly every chunk of an answer is this one.
+            if type(chunk) is TextDelta:
+                part = self._open.get(chunk.index)
+                if part is None:
+                    part = self._open[chunk.index] = _Open(TextPart)
+                part.pieces.append(chunk.text)
+            else:
+                self._take(chunk)
+
+    def _take(self, chunk: Chunk) -> None:
+        match chunk:
+            case TextDelta():
+                self.extend((chunk,))
+            case ThinkingDelta(index, text):
+                self._opened(index, lambda text: self._thinking(index, text)).append(text)
+            case ThinkingSignature(index, signature):
+                self._opened(index, lambda text: self._thinking(index, text))
+                self._signatures[index] = signature
+            case RefusalDelta(index, text):
+                self._opened(index, self._refusal).append(text)
+            case ToolCallStarted(index, id, name):
+                self._opened(index, lambda text: ToolCallPart(id, name, text))
+            case ToolArgsDelta(index, fragment):
+                self._open[index].pieces.append(fragment)
+            case PartDone(index, part):
+                self._open.pop(index, None)
+                self._done[index] = part
+            case UsageUpdate(usage):
+                self._usage = usage
+            case Finished():
+                self._finished = chunk
+            case Started():
+                self._started = chunk
+            case Reset():
+                self._begin()
+            case _:
+                pass  # a heartbeat
+
+    def _opened(self, index: int, make: Callable[[str], Part]) -> list[str]:
+        part = self._open.get(index)
+        if part is None:
+            part = self._open[index] = _Open(make)
+        return part.pieces
+
+    def _thinking(self, index: int, text: str) -> Part:
+        return ThinkingPart(
+            text=text,
+            signature=self._signatures.get(index, ""),
+            origin=self._started.origin,
+        )
+
+    def _refusal(self, text: str) -> Part:
+        return OpaquePart(origin=self._started.origin, raw={"type": "refusal", "refusal": text})
+
+    def completion(self) -> Completion:
+        """The answer as far as it has come."""
+        parts = dict(self._done)
+        for index, part in self._open.items():
+            parts[index] = part.make("".join(part.pieces))
+        finished = self._finished or Finished(Finish.UNKNOWN)
+        return Completion(
+            message=Message(role="assistant", parts=tuple(parts[i] for i in sorted(parts))),
+            finish=finished.finish,
+            raw_finish=finished.raw_finish,
+            usage=self._usage,
+            model=self._started.model,
+            response_id=self._started.id,
+            service_tier=self._started.service_tier,
+        )
+
+
+def chunks_of(completion: Completion) -> list[Chunk]:
+    """The chunks of a stream that would have given this completion."""
+    origin = next(
+        (
+            part.origin
+            for part in completion.message.parts
+            if isinstance(part, (ThinkingPart, OpaquePart))
+        ),
+        "",
+    )
+    chunks: list[Chunk] = [
+        Started(completion.response_id, completion.model, completion.service_tier, origin)
+    ]
+    for index, part in enumerate(completion.message.parts):
+        match part:
+            case TextPart(text):
+                chunks.append(TextDelta(index, text))
+            case ToolCallPart(id, name, arguments):
+                chunks += [ToolCallStarted(index, id, name), ToolArgsDelta(index, arguments)]
+                chunks.append(PartDone(index, part))
+            case ThinkingPart(text, redacted=False):
+                chunks += [ThinkingDelta(index, text), PartDone(index, part)]
+            case OpaquePart(raw={"type": "refusal", "refusal": str(text)}):
+                chunks += [RefusalDelta(index, text), PartDone(index, part)]
+            case _:
+                chunks.append(PartDone(index, part))
+    if completion.usage is not None:
+        chunks.append(UsageUpdate(completion.usage))
+    chunks.append(Finished(completion.finish, completion.raw_finish))
+    return chunks

@@ -1,0 +1,71 @@
+"""The codec of OpenAI's Chat Completions, and of all who speak it.
+
+Reading order: openai_encode.py (requests), openai_decode.py (streams),
+openai_tools.py (tool calls out of fragments), openai_answer.py (whole bodies),
+openai_values.py (JSON as our values), openai_errors.py (refusals).
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import attrs
+
+from ..chat import ChatRequest, Completion
+from .http import HttpRequest
+from .openai_answer import read_answer
+from .openai_decode import OpenAIDecoder
+from .openai_encode import EncodedMessages, encode_body
+from .sse import MAX_EVENT
+
+__all__ = ["OpenAICodec"]
+
+
+@attrs.frozen(kw_only=True)
+class OpenAICodec:
+    """A `Codec`; see codec.py for how it is used.
+
+    `max_tokens_field` names the limit of the answer: OpenAI's reasoning models
+    refuse `max_tokens`, and most compatible servers know nothing else.
+    `lenient_finish` lets a bare [DONE] end an answer, for servers that never
+    send a finish_reason; without it such an answer is StreamTruncated.
+    `max_event` bounds one event of a stream, in bytes.
+    """
+
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    lenient_finish: bool = False
+    max_event: int = MAX_EVENT
+    _encoded: EncodedMessages = attrs.field(
+        factory=EncodedMessages, init=False, repr=False, eq=False
+    )
+
+    def encode(self, request: ChatRequest, *, stream: bool) -> HttpRequest:
+        """The request, without what authorizes it.
+
+        Raises ProviderError (INVALID_REQUEST) for what JSON or the wire cannot say.
+        """
+        return HttpRequest(
+            method="POST",
+            path="/chat/completions",
+            headers=(
+                ("content-type", "application/json"),
+                ("accept", "text/event-stream" if stream else "application/json"),
+            ),
+            body=encode_body(
+                request,
+                stream=stream,
+                max_tokens_field=self.max_tokens_field,
+                messages=self._encoded,
+            ),
+        )
+
+    def stream(self) -> OpenAIDecoder:
+        """A decoder for one streamed answer with status 200, whatever its content type."""
+        return OpenAIDecoder(lenient_finish=self.lenient_finish, max_event=self.max_event)
+
+    def parse(self, status: int, headers: Mapping[str, str], body: bytes) -> Completion:
+        """A whole answer.
+
+        Raises ProviderError for a refusal, or with kind PROTOCOL_ERROR for what
+        is no answer; StreamTruncated where the body breaks off.
+        """
+        return read_answer(status, headers, body)
