@@ -1,0 +1,69 @@
+"""The server: where it listens, who may connect, and how much they may take."""
+
+from collections.abc import Iterable, Iterator
+
+import attrs
+
+from . import checks
+from .secret import Secret, secrets_of
+
+__all__ = ["ServerConfig"]
+
+# Shorter tokens are guessed too soon, and too short to be masked in logs.
+_SHORTEST_TOKEN = 8
+
+
+def _tokens(values: Iterable[str | Secret]) -> tuple[Secret, ...]:
+    return secrets_of("ServerConfig", "tokens", values)
+
+
+def _origins(values: Iterable[str]) -> tuple[str, ...]:
+    return checks.items("ServerConfig", "allowed_origins", values)
+
+
+@attrs.frozen(kw_only=True)
+class ServerConfig:
+    """Where clients connect, who may, and how much they may take.
+
+    A client shows one of `tokens`; without tokens everybody on this machine may,
+    and nobody else. A browser's page may if its Origin is in `allowed_origins`.
+    """
+
+    listen: str = attrs.field(default="127.0.0.1:8700", metadata=checks.listen_address())
+    tokens: tuple[Secret, ...] = attrs.field(default=(), converter=_tokens)
+    allowed_origins: tuple[str, ...] = attrs.field(default=(), converter=_origins)
+    # Some 45 KiB each: 180 MiB when all are there.
+    max_connections: int = attrs.field(default=4_096, metadata=checks.whole(1, 1_000_000))
+    # Some 12 KiB each without a connection: 120 MiB.
+    max_sessions: int = attrs.field(default=10_000, metadata=checks.whole(1, 10_000_000))
+    # What trio-websocket takes by default; a prompt with a picture needs more.
+    max_message_bytes: int = attrs.field(
+        default=1_048_576, metadata=checks.whole(1_024, 67_108_864)
+    )
+
+    def __attrs_post_init__(self) -> None:
+        checks.refuse_faults(self, self._across)
+
+    @property
+    def host(self) -> str:
+        """The host of `listen`, without the brackets of an IPv6 address."""
+        return checks.split_listen(self.listen)[0]
+
+    @property
+    def port(self) -> int:
+        """The port of `listen`; 0 picks a free one."""
+        return checks.split_listen(self.listen)[1]
+
+    def _across(self) -> Iterator[str]:
+        if not self.tokens and not checks.is_loopback(self.host):
+            yield (
+                f"listen: {self.listen} can be reached from other machines, and no tokens are "
+                'configured; add tokens = ["env:TROUPER_TOKEN"], or listen on 127.0.0.1'
+            )
+        for index, token in enumerate(self.tokens):
+            if len(token.reveal()) < _SHORTEST_TOKEN:
+                yield f"tokens[{index}]: has fewer than {_SHORTEST_TOKEN} characters"
+        for index, origin in enumerate(self.allowed_origins):
+            fault = checks.fault_of_origin(origin)
+            if fault is not None:
+                yield f"allowed_origins[{index}]: {fault}"
