@@ -14,25 +14,21 @@ the kernel's pipe (64 KiB), and llama.cpp stops once that is full.
 """
 
 import json
-import os
 import subprocess
-import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 
-import attrs
 import httpx
 import trio
 
 from . import server_main
 from .errors import LocalExtraMissing, ModelServerDied, ModelServerSlow
 from .model_file import find_model
+from .settings import HOST, ServerSettings
 
-__all__ = ["ModelProcess", "ServerSettings", "open_model_process"]
+__all__ = ["ModelProcess", "open_model_process"]
 
-HOST = "127.0.0.1"
 LOG_LINES = 100
 """How many lines of the child's log are kept for error messages."""
 LINE_LIMIT = 2_000
@@ -41,54 +37,6 @@ HEALTH_EVERY = 0.05
 DRAIN_SECONDS = 0.5
 """How long the rest of a dead child's log may take to read. It is in the pipe
 already; only a stranger who inherited the pipe could keep it open longer."""
-
-
-def _leave_one_core() -> int:
-    # The loop that relays the tokens must not wait for those who compute them.
-    return max(1, (os.cpu_count() or 1) - 1)
-
-
-@attrs.frozen(kw_only=True)
-class ServerSettings:
-    """What is to be served, and how.
-
-    `model` is a GGUF file and `alias` the name that requests use. `slots`
-    requests are answered at a time, each with a window of `context` tokens;
-    more wait. SmolLM2-135M takes 45 MiB a slot of 2,048 tokens. `max_tokens`
-    caps requests that name no limit: without it one of them ran for 198 s.
-    `chat_template` is Jinja text that replaces the model's own.
-    """
-
-    model: Path
-    alias: str
-    slots: int = attrs.field(default=4, validator=attrs.validators.ge(1))
-    context: int = attrs.field(default=2048, validator=attrs.validators.ge(64))
-    max_tokens: int = attrs.field(default=1024, validator=attrs.validators.ge(1))
-    threads: int = attrs.field(factory=_leave_one_core, validator=attrs.validators.ge(1))
-    chat_template: str | None = None
-    python: str = sys.executable
-    """The interpreter that runs the child; it needs xllamacpp and nothing else of ours."""
-    start_timeout: float = 60.0
-    """Seconds. 0.7 are enough for SmolLM2; a file of many GB is read from a cold disk."""
-    grace: float = 3.0
-    """Seconds between asking the child to end and killing it."""
-
-    def options(self) -> server_main.Options:
-        """What the child is told."""
-        return server_main.Options(
-            parent=os.getpid(),
-            model=str(self.model),
-            alias=self.alias,
-            host=HOST,
-            # The child lets the kernel choose, and says which: a port that
-            # is picked here could be taken before the child binds it.
-            port=0,
-            slots=self.slots,
-            context=self.context,
-            max_tokens=self.max_tokens,
-            threads=self.threads,
-            chat_template=self.chat_template,
-        )
 
 
 def _ignore(line: str) -> None:
@@ -126,7 +74,8 @@ class ModelProcess:
     """One life of the model's process. It is started once, and closed once.
 
     `on_log` is called with each line of the child's log, from `start` and
-    `wait`; it must not block, and what it raises they raise.
+    `wait`; it must not block, and what it raises comes out of them in an
+    ExceptionGroup.
     """
 
     def __init__(
@@ -223,9 +172,8 @@ class ModelProcess:
                 if process.returncode is None:
                     process.kill()
                 await process.wait()
-            for stream in (process.stdin, process.stdout, process.stderr):
-                if stream is not None:
-                    await stream.aclose()
+            for stream in filter(None, (process.stdin, process.stdout, process.stderr)):
+                await stream.aclose()
 
     async def _spawn(self) -> None:
         self._process = await trio.lowlevel.open_process(

@@ -31,7 +31,6 @@ from typing import Any, TypedDict
 
 if sys.platform == "linux":
     import fcntl
-    import select
 
 __all__ = ["EXIT_NO_XLLAMACPP", "Options", "common_params", "main"]
 
@@ -50,7 +49,7 @@ F_SETSIG = 10
 
 
 class Options(TypedDict):
-    """What the parent wants to be served; see `ServerSettings` in process.py."""
+    """What the parent wants to be served; see `ServerSettings` in settings.py."""
 
     parent: int
     model: str
@@ -94,11 +93,7 @@ def die_with(parent: int) -> None:
         fcntl.fcntl(0, F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
         fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
-        # The signal tells of what happens from now on; look what happened before.
-        watch = select.poll()
-        watch.register(0, select.POLLIN)
-        if watch.poll(0):
-            os._exit(0)
+    # Also for what happened before: the signal tells of later events only.
     threading.Thread(target=_exit_at_eof, name="parent-watch", daemon=True).start()
     if os.getppid() != parent:
         os._exit(0)
