@@ -106,12 +106,12 @@ async def converse(url: str, request: bytes, *, patience: float = 5.0) -> RawAns
         try:
             await stream.send_all(request)
             while True:
-                with trio.move_on_after(patience) as scope:
+                with trio.fail_after(patience):
                     data = bytes(await stream.receive_some(65536))
-                if scope.cancelled_caught:
-                    return RawAnswer(wire, "open")
                 if not data:
                     return RawAnswer(wire, "eof")
                 wire += data
+        except trio.TooSlowError:
+            return RawAnswer(wire, "open")
         except trio.BrokenResourceError:
             return RawAnswer(wire, "reset")

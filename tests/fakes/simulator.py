@@ -46,7 +46,7 @@ class SimulatorProcess:
         return list(self._control("GET", "/sim/requests")["requests"])
 
     async def wait_requests(
-        self, condition: Callable[[list[dict[str, Any]]], bool], seconds: float = 5.0
+        self, condition: Callable[[list[dict[str, Any]]], object], seconds: float = 5.0
     ) -> list[dict[str, Any]]:
         """The log, once it meets `condition`; fails after `seconds` of real time."""
         deadline = time.monotonic() + seconds

@@ -1,0 +1,120 @@
+"""A gateway with fake sessions behind it, and a client that speaks ACP without a library."""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import attrs
+import trio
+from trio_websocket import WebSocketConnection, open_websocket_url
+
+from tests.fakes.sessions import Behaviour, FakeSessions
+from trouper.actors.gateway.front import Gateway, Listening
+
+PATIENCE = 10.0  # seconds: a test that waits longer has failed
+
+
+@attrs.define(eq=False)
+class Running:
+    """A gateway that serves, on a real loopback port."""
+
+    gateway: Gateway
+    listening: Listening
+    sessions: FakeSessions
+    scope: trio.CancelScope
+    ended: trio.Event
+
+    @property
+    def acp(self) -> str:
+        return self.listening.url.replace("http", "ws") + "/acp"
+
+    async def connect(self) -> trio.SocketStream:
+        return await trio.open_tcp_stream(self.listening.host, self.listening.port)
+
+    async def settled(self) -> None:
+        """Wait until no connection is left."""
+        with trio.fail_after(PATIENCE):
+            while self.gateway.connections:
+                await trio.sleep(0.01)
+
+
+async def start_gateway(
+    nursery: trio.Nursery, behaviour: Behaviour | None = None, **options: Any
+) -> Running:
+    sessions = FakeSessions(nursery, behaviour)
+    gateway = Gateway("127.0.0.1", 0, sessions, version="0.0.test", **options)
+    scope, ended = trio.CancelScope(), trio.Event()
+
+    async def run(task_status: trio.TaskStatus[Listening]) -> None:
+        with scope:
+            await gateway.run(task_status=task_status)
+        ended.set()
+
+    listening: Listening = await nursery.start(run)
+    return Running(gateway, listening, sessions, scope, ended)
+
+
+@attrs.define(eq=False)
+class AcpClient:
+    """One websocket; every answer and update in the order in which it came."""
+
+    ws: WebSocketConnection
+    updates: list[dict[str, Any]] = attrs.Factory(list)
+    _last: int = 0
+
+    async def send(self, body: dict[str, Any] | str) -> None:
+        await self.ws.send_message(body if isinstance(body, str) else json.dumps(body))
+
+    async def begin(self, method: str, params: dict[str, Any]) -> int:
+        self._last += 1
+        await self.send({"jsonrpc": "2.0", "id": self._last, "method": method, "params": params})
+        return self._last
+
+    async def notify(self, method: str, params: dict[str, Any]) -> None:
+        await self.send({"jsonrpc": "2.0", "method": method, "params": params})
+
+    async def next(self) -> dict[str, Any]:
+        """The next frame, whatever it is."""
+        with trio.fail_after(PATIENCE):
+            body: dict[str, Any] = json.loads(await self.ws.get_message())
+        return body
+
+    async def answer(self, id: int | None) -> dict[str, Any]:
+        """Collect updates until the answer to `id` comes; it must be the next answer."""
+        while "method" in (body := await self.next()):
+            self.updates.append(body["params"])
+        assert body["id"] == id
+        return body
+
+    async def call(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        return await self.answer(await self.begin(method, params))
+
+    async def initialize(self) -> dict[str, Any]:
+        return await self.call("initialize", {"protocolVersion": 1})
+
+    async def open(self) -> str:
+        """Initialize and open a session."""
+        await self.initialize()
+        answer = await self.call("session/new", {"cwd": "/", "mcpServers": []})
+        session_id: str = answer["result"]["sessionId"]
+        return session_id
+
+    async def prompt(self, session_id: str, words: str = "hello") -> int:
+        content = [{"type": "text", "text": words}]
+        return await self.begin("session/prompt", {"sessionId": session_id, "prompt": content})
+
+    @property
+    def said(self) -> str:
+        """The text of all updates so far."""
+        return "".join(
+            update["update"]["content"]["text"]
+            for update in self.updates
+            if update["update"]["sessionUpdate"] == "agent_message_chunk"
+        )
+
+
+@asynccontextmanager
+async def acp_client(running: Running, **options: Any) -> AsyncGenerator[AcpClient]:
+    async with open_websocket_url(running.acp, **options) as ws:
+        yield AcpClient(ws)

@@ -1,0 +1,145 @@
+"""Sessions without a runtime: a test says what happens in them, or gives them a behaviour."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import trio
+
+from trouper.actors.chat import Part, Usage
+from trouper.actors.errors import TurnInProgress, UnknownAssistant, UnknownSession
+from trouper.actors.session.events import (
+    Attachment,
+    SessionEvent,
+    StopReason,
+    TextAdded,
+    ThoughtAdded,
+    TurnEnded,
+    TurnStarted,
+    UsageChanged,
+)
+from trouper.actors.session.messages import Attach, Attached, CancelTurn, Detach, Prompt
+
+Behaviour = Callable[["FakeSession"], Awaitable[None]]
+
+
+class FakeSession:
+    """Stands for the ref of a session, and for the session behind it."""
+
+    def __init__(self, id: str, nursery: trio.Nursery, behaviour: Behaviour | None) -> None:
+        self.id = id
+        self.attachments: list[Attachment] = []
+        self.prompts: list[tuple[Part, ...]] = []
+        self.cancels = 0
+        self.seq = 0
+        self.turn: int | None = None
+        self.down: Exception | None = None
+        self.hold: trio.Event | None = None
+        self._nursery = nursery
+        self._behaviour = behaviour
+
+    async def ask(self, message: Any, /) -> Any:
+        await trio.lowlevel.checkpoint()
+        if self.down is not None:
+            raise self.down
+        if isinstance(message, Attach):
+            if message.attachment not in self.attachments:
+                self.attachments.append(message.attachment)
+            return Attached(self.seq, self.turn)
+        assert isinstance(message, Prompt)
+        if self.turn is not None:
+            raise TurnInProgress(self.id)
+        self.prompts.append(message.parts)
+        turn = self.turn = len(self.prompts)
+        self._emit(TurnStarted(first=self.seq + 1, seq=self.seq + 1, turn=turn))
+        if self._behaviour is not None:
+            self._nursery.start_soon(self._behaviour, self)
+        if self.hold is not None:
+            await self.hold.wait()
+        return turn
+
+    def tell(self, message: CancelTurn | Detach, /) -> None:
+        if isinstance(message, Detach):
+            if message.attachment in self.attachments:
+                self.attachments.remove(message.attachment)
+            return
+        self.cancels += 1
+        if self.turn is not None:
+            self.end(StopReason.CANCELLED)
+
+    def _emit(self, event: SessionEvent) -> None:
+        self.seq = event.seq
+        for attachment in tuple(self.attachments):
+            attachment.deliver(event)
+
+    def say(self, text: str) -> None:
+        assert self.turn is not None
+        self._emit(TextAdded(first=self.seq + 1, seq=self.seq + 1, turn=self.turn, text=text))
+
+    def think(self, text: str) -> None:
+        assert self.turn is not None
+        self._emit(ThoughtAdded(first=self.seq + 1, seq=self.seq + 1, turn=self.turn, text=text))
+
+    def count(self, usage: Usage) -> None:
+        assert self.turn is not None
+        self._emit(UsageChanged(first=self.seq + 1, seq=self.seq + 1, turn=self.turn, usage=usage))
+
+    def end(self, stop: StopReason, error: str = "", *, retryable: bool = False) -> None:
+        turn, self.turn = self.turn, None
+        assert turn is not None
+        seq = self.seq + 1
+        self._emit(
+            TurnEnded(first=seq, seq=seq, turn=turn, stop=stop, error=error, retryable=retryable)
+        )
+
+    def restart(self) -> None:
+        """As after a crash: the turn is gone and so is who listened."""
+        self.turn = None
+        self.attachments.clear()
+
+
+class FakeSessions:
+    """Opens fake sessions, which all behave alike."""
+
+    def __init__(self, nursery: trio.Nursery, behaviour: Behaviour | None = None) -> None:
+        self.opened: dict[str, FakeSession] = {}
+        self.owners: dict[str, str] = {}
+        self.broken: Exception | None = None
+        self._nursery = nursery
+        self._behaviour = behaviour
+
+    @property
+    def only(self) -> FakeSession:
+        (session,) = self.opened.values()
+        return session
+
+    async def open(self, *, assistant: str, owner: str) -> tuple[str, FakeSession]:
+        await trio.lowlevel.checkpoint()
+        if self.broken is not None:
+            raise self.broken
+        if assistant != "default":
+            raise UnknownAssistant(assistant, ["default"])
+        id = f"session-{len(self.opened) + 1}"
+        self.opened[id] = FakeSession(id, self._nursery, self._behaviour)
+        self.owners[id] = owner
+        return id, self.opened[id]
+
+    def find(self, session_id: str, *, owner: str) -> FakeSession:
+        if self.owners.get(session_id) != owner:
+            raise UnknownSession(session_id)
+        return self.opened[session_id]
+
+
+def says(*words: str, usage: Usage | None = None) -> Behaviour:
+    """Every turn says `words`, a chunk a word, and ends."""
+
+    async def behaviour(session: FakeSession) -> None:
+        for word in words:
+            await trio.lowlevel.checkpoint()
+            if session.turn is None:
+                return
+            session.say(word)
+        if usage is not None:
+            session.count(usage)
+        session.end(StopReason.END_TURN)
+
+    return behaviour
