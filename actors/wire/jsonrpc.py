@@ -27,6 +27,7 @@ __all__ = [
     "decode",
     "dump_text",
     "encode_error",
+    "encode_fault",
     "encode_result",
 ]
 
@@ -162,3 +163,8 @@ def encode_error(
         f'{{"jsonrpc":"2.0","id":{orjson.dumps(id).decode()},'
         f'"error":{{"code":{code},"message":{dump_text(message)}{extra}}}}}'
     )
+
+
+def encode_fault(fault: RpcFault) -> str:
+    """The frame that answers as `fault` says."""
+    return encode_error(fault.id, fault.code, fault.message, fault.data)

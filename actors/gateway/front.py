@@ -1,0 +1,292 @@
+"""The one port: connections are accepted, asked what they want, and served till they end.
+
+Plain requests are answered from a table of routes; a request for a websocket
+is checked (path, handshake, origin, token) and answered by HTTP where anything
+is wrong, before a websocket exists. Whatever goes wrong with a connection ends
+that connection: no exception of one reaches the others.
+
+When the gateway is cancelled it stops to accept, tells all websockets that the
+server restarts (close code 1012) and ends when they have gone, some seconds
+later at most.
+"""
+
+import errno
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+
+import attrs
+import orjson
+import structlog
+import trio
+from trio_websocket import ConnectionClosed
+
+from ..errors import ConfigError
+from .acp import AcpConversation
+from .auth import Access, Principal, Refused
+from .handshake import Handshake, read_handshake, upgrade_required, wants_websocket
+from .http import HttpConnection, HttpFault, Request, Response, announced_body, problem, text
+from .limits import Limits
+from .sessions import Sessions
+from .stream import ClientStream
+from .watchdog import Watchdog
+from .websocket import RESTART, Conversation, Websocket, converse
+
+__all__ = ["Gateway", "Listening", "Route"]
+
+log = structlog.get_logger(__name__)
+
+Route = Callable[[Request, bytes], Awaitable[Response]]
+"""Answers a request; gets its head and its body."""
+
+# Those that are told 503 at once; beyond, connections are just dropped.
+_MOST_TURNED_AWAY = 64
+
+
+@attrs.frozen
+class Listening:
+    """Where the gateway can be reached."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """As http://127.0.0.1:8700."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+@attrs.frozen
+class _Upgrade:
+    """A websocket that may be opened."""
+
+    handshake: Handshake
+    early: bytes
+    principal: Principal
+    begin: Callable[[Websocket, Principal], Conversation]
+    subprotocol: str | None
+
+
+def _always() -> Sequence[str]:
+    return ()
+
+
+class Gateway:
+    """Serves one port.
+
+    `ready` gives the reasons why the program is not ready, none if it is;
+    `routes` adds plain routes, path to method to handler; `version` is what we
+    tell clients of ourselves. Port 0 picks one, which a restart uses again.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        sessions: Sessions,
+        *,
+        version: str,
+        access: Access | None = None,
+        limits: Limits | None = None,
+        ready: Callable[[], Sequence[str]] = _always,
+        routes: Mapping[str, Mapping[str, Route]] | None = None,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._sessions = sessions
+        self._version = version
+        self._access = access or Access()
+        self._limits = limits or Limits()
+        self._ready = ready
+        self._routes: dict[str, Mapping[str, Route]] = {
+            "/healthz": {"GET": self._healthz},
+            "/readyz": {"GET": self._readyz},
+            **(routes or {}),
+        }
+        self._sockets: dict[str, Callable[[Websocket, Principal], Conversation]] = {
+            "/acp": self._acp
+        }
+        self._watchdog = Watchdog()
+        self._connections = 0
+        self._turned_away = 0
+
+    @property
+    def connections(self) -> int:
+        """Sockets that are open now, websockets included."""
+        return self._connections
+
+    @property
+    def websockets(self) -> int:
+        """Websockets that are open now."""
+        return len(self._watchdog)
+
+    async def run(
+        self, *, task_status: trio.TaskStatus[Listening] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Listen and serve until cancelled; says where when it listens.
+
+        Raises ConfigError where one cannot listen there, or should not.
+        """
+        self._access.check_bind(self._host)
+        listeners = await self._listen()
+        stop = trio.Event()
+        async with trio.open_nursery() as nursery:
+            connections: trio.Nursery = await nursery.start(self._hold, stop)
+            task_status.started(Listening(self._host, self._port))
+            try:
+                await trio.serve_listeners(
+                    self.serve_stream, listeners, handler_nursery=connections
+                )
+            finally:
+                stop.set()
+
+    async def _listen(self) -> list[trio.SocketListener]:
+        where = f"{self._host}:{self._port}"
+        try:
+            listeners = await trio.open_tcp_listeners(self._port, host=self._host)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                fault = f"{where} is in use; stop what listens there or choose another port"
+            else:
+                fault = f"cannot listen on {where}: {error.strerror or error}; choose another"
+            raise ConfigError("server.listen", [fault]) from error
+        if self._port == 0:
+            # Each address of the host would get a port of its own.
+            for spare in listeners[1:]:
+                await spare.aclose()
+            del listeners[1:]
+            self._port = listeners[0].socket.getsockname()[1]
+        return listeners
+
+    async def _hold(self, stop: trio.Event, *, task_status: trio.TaskStatus[trio.Nursery]) -> None:
+        """Keep the connections, shielded from cancellation, so that they can say goodbye."""
+        with trio.CancelScope(shield=True):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._watchdog.run)
+                task_status.started(nursery)
+                await stop.wait()
+                with trio.move_on_after(self._limits.close_seconds + 1):
+                    await self._watchdog.close_all(RESTART, "the server restarts; come back")
+                nursery.cancel_scope.cancel()
+
+    async def serve_stream(self, stream: trio.abc.Stream) -> None:
+        """Serve one accepted connection to its end. Raises nothing but cancellation."""
+        if self._connections >= self._limits.connections:
+            await self._turn_away(stream)
+            return
+        self._connections += 1
+        try:
+            await self._serve(ClientStream(stream))
+        except* (trio.BrokenResourceError, trio.ClosedResourceError, ConnectionClosed):
+            log.debug("connection lost")
+        except* Exception:
+            log.exception("connection failed")
+        finally:
+            self._connections -= 1
+            await trio.aclose_forcefully(stream)
+
+    async def _turn_away(self, stream: trio.abc.Stream) -> None:
+        if self._turned_away >= _MOST_TURNED_AWAY:
+            await trio.aclose_forcefully(stream)
+            return
+        self._turned_away += 1
+        try:
+            client = ClientStream(stream)
+            busy = problem(503, "too many connections; try again", (("Retry-After", "5"),))
+            with trio.move_on_after(self._limits.close_seconds):
+                await HttpConnection(client, self._limits).respond(busy, close=True)
+                await client.finish(self._limits.close_seconds)
+        except* (trio.BrokenResourceError, trio.ClosedResourceError):
+            log.debug("connection lost")
+        finally:
+            self._turned_away -= 1
+            await trio.aclose_forcefully(stream)
+
+    async def _serve(self, stream: ClientStream) -> None:
+        upgrade = await self._serve_http(HttpConnection(stream, self._limits))
+        if upgrade is not None:
+            await converse(
+                stream,
+                upgrade.handshake.head,
+                self._limits,
+                partial(_begin, upgrade),
+                self._watchdog,
+                subprotocol=upgrade.subprotocol,
+                headers=[(b"Acp-Connection-Id", secrets.token_hex(16).encode())],
+                early=upgrade.early,
+            )
+        await stream.finish(self._limits.close_seconds)
+
+    async def _serve_http(self, http: HttpConnection) -> _Upgrade | None:
+        """Answer requests until the client leaves, or asks for a websocket that it may have."""
+        first = again = True
+        while again:
+            bodiless = False
+            try:
+                request = await http.next_request(first=first)
+                if request is None:
+                    return None
+                bodiless = request.method == "HEAD"
+                if wants_websocket(request):
+                    return self._upgrade(request, http.early)
+                response = await self._answer(request, http)
+            except HttpFault as fault:
+                answer = problem(fault.status, fault.message, fault.headers)
+                again = await http.respond(answer, bodiless=bodiless, close=True)
+            else:
+                again = await http.respond(response, bodiless=bodiless)
+            first = False
+        return None
+
+    def _upgrade(self, request: Request, early: bytes) -> _Upgrade:
+        begin = self._sockets.get(request.path)
+        if begin is None:
+            raise self._not_found(request)
+        handshake = read_handshake(request, self._limits)
+        try:
+            principal = self._access.admit(request.headers, handshake.subprotocols)
+        except Refused as refused:
+            challenge = (("WWW-Authenticate", "Bearer"),) if refused.status == 401 else ()
+            raise HttpFault(refused.status, refused.message, challenge) from None
+        chosen = handshake.choose(("acp", "trouper.v1"))
+        return _Upgrade(handshake, early, principal, begin, chosen)
+
+    def _not_found(self, request: Request) -> HttpFault:
+        known = ", ".join(sorted((*self._routes, *self._sockets)))
+        return HttpFault(404, f"nothing at {request.path[:200]!r}; there is {known}")
+
+    async def _answer(self, request: Request, http: HttpConnection) -> Response:
+        if request.path in self._sockets:
+            raise upgrade_required()
+        methods = self._routes.get(request.path)
+        if methods is None:
+            raise self._not_found(request)
+        handler = methods.get("GET" if request.method == "HEAD" else request.method)
+        if handler is None:
+            allowed = ", ".join(sorted({*methods, "HEAD"} if "GET" in methods else methods))
+            raise HttpFault(
+                405, f"{request.path} takes {allowed}, not {request.method}", (("Allow", allowed),)
+            )
+        announced_body(request, self._limits)
+        body = await http.body()
+        try:
+            return await handler(request, body)
+        except Exception:
+            log.exception("route failed", path=request.path)
+            return problem(500, "a fault in the server; it has been logged")
+
+    async def _healthz(self, request: Request, body: bytes) -> Response:
+        return text(200, "ok")
+
+    async def _readyz(self, request: Request, body: bytes) -> Response:
+        reasons = list(self._ready())
+        state = orjson.dumps({"ready": not reasons, "reasons": reasons})
+        return Response(503 if reasons else 200, state, "application/json")
+
+    def _acp(self, websocket: Websocket, principal: Principal) -> Conversation:
+        return AcpConversation(websocket, self._sessions, principal, self._limits, self._version)
+
+
+def _begin(upgrade: _Upgrade, websocket: Websocket) -> Conversation:
+    return upgrade.begin(websocket, upgrade.principal)

@@ -1,0 +1,214 @@
+"""HTTP/1.1 on one connection: requests read by h11, responses written, all within bounds.
+
+Errors are JSON in the shape that OpenAI's clients read, so that one body
+serves a person and a program: {"error": {"message", "type", "code"}}.
+"""
+
+from collections.abc import Mapping
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+import h11
+import orjson
+import trio
+
+from ...runtime.errors import TrouperError
+from .limits import Limits
+from .stream import ClientStream
+
+__all__ = [
+    "HttpConnection",
+    "HttpFault",
+    "Request",
+    "Response",
+    "announced_body",
+    "problem",
+    "text",
+]
+
+# One read; the head's limit is h11's to watch.
+_READ = 16 * 1024
+
+
+class HttpFault(TrouperError):
+    """A request that is answered by an error status."""
+
+    def __init__(
+        self, status: int, message: str, headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        super().__init__(status, message)
+        self.status = status
+        self.message = message
+        self.headers = headers
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.message}"
+
+
+@attrs.frozen
+class Request:
+    """A request's head. Header names are in lower case; of a repeated one the
+    values are joined by ", "."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str] = attrs.field(hash=False, repr=False)
+    version: str = "1.1"
+
+
+@attrs.frozen
+class Response:
+    """A whole response."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "text/plain; charset=utf-8"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def text(status: int, words: str) -> Response:
+    """A response for a person."""
+    return Response(status, words.encode())
+
+
+def problem(status: int, message: str, headers: tuple[tuple[str, str], ...] = ()) -> Response:
+    """A response that says what went wrong and what to do."""
+    phrase = HTTPStatus(status).phrase.lower().replace(" ", "_")
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    body = {"error": {"message": message, "type": kind, "code": phrase}}
+    return Response(status, orjson.dumps(body), "application/json", headers)
+
+
+class HttpConnection:
+    """The server's side of one HTTP connection."""
+
+    def __init__(self, stream: ClientStream, limits: Limits) -> None:
+        self._stream = stream
+        self._limits = limits
+        self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head_bytes)
+
+    @property
+    def early(self) -> bytes:
+        """Bytes that came behind the request's head."""
+        return bytes(self._h11.trailing_data[0])
+
+    async def next_request(self, *, first: bool) -> Request | None:
+        """The next request's head; None where the client has left or stays idle.
+
+        Raises HttpFault: 408 for a head that is not sent in time, 431 for one
+        that is too large, 400 for what is no HTTP, 505 for another version.
+        """
+        limits = self._limits
+        begun = first or bool(self.early)
+        deadline = trio.current_time() + (limits.head_seconds if begun else limits.idle_seconds)
+        while (event := self._next_event()) is h11.NEED_DATA:
+            data: bytes | None = None
+            with trio.move_on_at(deadline):
+                data = await self._receive()
+            if data is None:
+                if not begun:
+                    return None
+                raise HttpFault(408, f"no whole request head within {limits.head_seconds:g} s")
+            if not begun:
+                begun, deadline = True, trio.current_time() + limits.head_seconds
+            self._h11.receive_data(data)
+        return _request(event) if isinstance(event, h11.Request) else None
+
+    def _next_event(self) -> Any:
+        try:
+            return self._h11.next_event()
+        except h11.RemoteProtocolError as error:
+            if error.error_status_hint == 431:
+                most = self._limits.head_bytes
+                raise HttpFault(431, f"the request's head is larger than {most} bytes") from None
+            raise HttpFault(400, f"this is no HTTP/1.1 request: {error}") from None
+
+    async def _receive(self) -> bytes:
+        try:
+            return await self._stream.receive_some(_READ)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return b""
+
+    async def body(self) -> bytes:
+        """The request's body. Raises HttpFault: 413 for one that is too large, 408, 400."""
+        limits, taken = self._limits, bytearray()
+        with trio.move_on_after(limits.idle_seconds):
+            while not isinstance(event := self._next_event(), h11.EndOfMessage | h11.PAUSED):
+                if isinstance(event, h11.Data):
+                    taken += event.data
+                    if len(taken) > limits.body_bytes:
+                        raise _too_large(limits)
+                    continue
+                if self._h11.they_are_waiting_for_100_continue:
+                    await self._send(h11.InformationalResponse(status_code=100, headers=[]))
+                self._h11.receive_data(await self._receive())
+            return bytes(taken)
+        raise HttpFault(408, f"no whole request body within {limits.idle_seconds:g} s")
+
+    async def respond(
+        self, response: Response, *, bodiless: bool = False, close: bool = False
+    ) -> bool:
+        """Send `response`; whether the connection may be used again.
+
+        `bodiless` is for HEAD. With `close`, or where the request's body has
+        not been read, the client is told that this is the end.
+        """
+        if self._h11.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            return False
+        headers = [
+            ("Date", formatdate(usegmt=True)),
+            ("Content-Type", response.content_type),
+            ("Content-Length", str(len(response.body))),
+            *response.headers,
+        ]
+        if close or self._h11.their_state is not h11.DONE:
+            headers.append(("Connection", "close"))
+        events: list[Any] = [h11.Response(status_code=response.status, headers=headers)]
+        if not bodiless:
+            events.append(h11.Data(data=response.body))
+        await self._send(*events, h11.EndOfMessage())
+        return self._again()
+
+    def _again(self) -> bool:
+        """Make ready for another request, if there may be one."""
+        if self._h11.our_state is not h11.DONE or self._h11.their_state is not h11.DONE:
+            return False
+        self._h11.start_next_cycle()
+        return True
+
+    async def _send(self, *events: Any) -> None:
+        parts = [self._h11.send(event) or b"" for event in events]
+        await self._stream.send_all(b"".join(parts))
+
+
+def _too_large(limits: Limits) -> HttpFault:
+    return HttpFault(413, f"the request's body is larger than {limits.body_bytes} bytes")
+
+
+def _request(event: h11.Request) -> Request:
+    version = event.http_version.decode("ascii")
+    if version not in ("1.0", "1.1"):
+        raise HttpFault(505, f"HTTP/{version} is not spoken here; use HTTP/1.1")
+    target = event.target.decode("ascii")
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        raise HttpFault(400, "the request's target is no valid path") from None
+    headers: dict[str, str] = {}
+    for name, value in event.headers:
+        key, words = name.decode("ascii"), value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {words}" if key in headers else words
+    return Request(event.method.decode("ascii"), parts.path, parts.query, headers, version)
+
+
+def announced_body(request: Request, limits: Limits) -> bool:
+    """Whether a body follows the head. Raises HttpFault 413 where it is known to be too large."""
+    length = request.headers.get("content-length", "0")
+    # h11 lets digits only through; beyond 20 of them it has refused already.
+    if int(length) > limits.body_bytes:
+        raise _too_large(limits)
+    return int(length) > 0 or "transfer-encoding" in request.headers

@@ -1,0 +1,52 @@
+"""What one client may take of us: every bound of the gateway, with its reason."""
+
+import attrs
+
+__all__ = ["Limits"]
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """Bounds of the gateway. Sizes are in bytes, times in seconds.
+
+    They are generous to a person or a bot and fatal to nobody but who breaks
+    them. Nothing here needs to be set in normal use.
+    """
+
+    connections: int = 1024
+    """Sockets at once; the next gets 503. Below the usual 1,024 file descriptors
+    only with `ulimit -n` raised, as service managers do."""
+
+    head_bytes: int = 16 * 1024
+    """A request's line and headers. h11's own default; browsers stay below 8 KiB."""
+    head_seconds: float = 10.0
+    """To send a request's head, from its first byte (or from the connection)."""
+    body_bytes: int = 1024 * 1024
+    """A request's body."""
+    idle_seconds: float = 60.0
+    """Between two requests on one connection; nginx gives 75."""
+
+    frame_chars: int = 1024 * 1024
+    """A websocket message, as trio-websocket counts it; over it is close code 1009."""
+    messages_per_second: float = 50.0
+    """Inbound websocket messages in the long run; over it is close code 1008."""
+    messages_burst: int = 200
+    """Inbound websocket messages at once."""
+    sessions_per_connection: int = 32
+    """An editor opens one a tab."""
+    requests_per_connection: int = 64
+    """Calls under way on one websocket, turns included."""
+
+    outbox_bytes: int = 256 * 1024
+    """Waiting for a slow reader: some minutes of an answer's text."""
+    outbox_events: int = 1000
+    """Waiting for a slow reader, after merging."""
+    stall_seconds: float = 30.0
+    """A send that moves not one byte for so long ends the connection."""
+
+    ping_seconds: float = 20.0
+    """Silence after which we ping; below the 30 to 60 s at which proxies hang up."""
+    pong_seconds: float = 20.0
+    """To answer a ping. The `websockets` package uses 20 and 20, too."""
+    close_seconds: float = 5.0
+    """To finish a closing handshake, and to read what was still on its way."""

@@ -1,0 +1,190 @@
+"""One session as one connection sees it: events become frames, a prompt gets its answer."""
+
+from contextlib import suppress
+from typing import assert_never
+
+from ...runtime.errors import ActorDown, ActorError, MailboxFull
+from ..chat import TextPart, Usage
+from ..errors import TurnInProgress, UnknownAssistant, UnknownSession
+from ..session.events import (
+    SessionEvent,
+    StopReason,
+    TextAdded,
+    ThoughtAdded,
+    TurnEnded,
+    TurnStarted,
+    UsageChanged,
+)
+from ..session.messages import Attach, CancelTurn, Detach, Prompt
+from ..wire.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, RequestId, RpcFault, encode_fault
+from ..wire.session import BUSY, NOT_FOUND, TOO_MANY, TURN_FAILED, prompt_result, turn_failed
+from .outbox import Lane
+from .sessions import SessionRef
+
+__all__ = ["Line", "refused"]
+
+# A turn of which nothing was heard for so long is asked after: were its session
+# restarted meanwhile, its end would never come. Seconds; a slow model's first
+# token takes longer, but a question costs next to nothing.
+_ASK_AFTER = 15.0
+
+_LOST = "the session was restarted and has lost this turn; prompt again"
+
+
+_CODES: tuple[tuple[type[ActorError], int], ...] = (
+    (UnknownAssistant, INVALID_PARAMS),
+    (UnknownSession, NOT_FOUND),
+    (ActorDown, NOT_FOUND),
+    (TurnInProgress, BUSY),
+    (MailboxFull, TOO_MANY),
+)
+
+
+def refused(id: RequestId, error: ActorError) -> RpcFault:
+    """What to answer request `id` where a session or its house refused by `error`."""
+    code = next((code for kind, code in _CODES if isinstance(error, kind)), INTERNAL_ERROR)
+    return RpcFault(code, str(error), id=id)
+
+
+class Line:
+    """An attachment to the session at `ref`, for one connection.
+
+    At most one prompt is under way: first it is being asked (its turn has no
+    number yet), then it runs. A turn may even end before the asking is over,
+    since the session's events overtake its answer; that end is kept till then.
+    """
+
+    __slots__ = (
+        "_asked_at",
+        "_cancelled",
+        "_early",
+        "_heard",
+        "_lane",
+        "_ref",
+        "_request",
+        "_seq",
+        "_turn",
+        "_usage",
+        "busy",
+    )
+
+    def __init__(self, ref: SessionRef, lane: Lane) -> None:
+        self._ref = ref
+        self._lane = lane
+        self.busy = False
+        """Whether a prompt is under way."""
+        self._request: RequestId = None
+        self._turn: int | None = None
+        self._cancelled = False
+        self._early: dict[int, TurnEnded] = {}
+        self._usage: Usage | None = None
+        self._seq = 0
+        self._heard = -1
+        self._asked_at = 0.0
+
+    def deliver(self, event: SessionEvent) -> None:
+        """Take the session's next event (see `Attachment`)."""
+        self._seq = event.seq
+        match event:
+            case TextAdded():
+                self._lane.delta(event, thought=False)
+            case ThoughtAdded():
+                self._lane.delta(event, thought=True)
+            case UsageChanged():
+                self._usage = event.usage
+                # The context that the next turn begins with: all that was said.
+                self._lane.usage(event.seq, event.usage.input + event.usage.output)
+            case TurnStarted():
+                self._usage = None
+            case TurnEnded():
+                self._ended(event)
+            case _:
+                assert_never(event)
+
+    def _ended(self, event: TurnEnded) -> None:
+        if not self.busy:
+            return
+        if self._turn is None:
+            self._early[event.turn] = event
+        elif event.turn == self._turn:
+            self._answer(event)
+
+    def _answer(self, event: TurnEnded) -> None:
+        id = self._request
+        if event.stop is StopReason.ERROR:
+            frame = turn_failed(id, event.error, event.seq, retryable=event.retryable)
+        else:
+            frame = prompt_result(id, event.stop.value, event.seq, self._usage)
+        self._finish(frame)
+
+    def _finish(self, frame: str) -> None:
+        self.busy = False
+        self._early.clear()
+        self._lane.frame(frame)
+
+    def holds(self, id: RequestId) -> bool:
+        """Whether request `id` is the prompt under way."""
+        return self.busy and self._request == id
+
+    async def attach(self) -> None:
+        """Have the session's events delivered here. Raises ActorError as ask does."""
+        await self._ref.ask(Attach(self))
+
+    def begin(self, id: RequestId) -> None:
+        """Note that `prompt` is about to be called for request `id`."""
+        self.busy, self._request, self._turn, self._cancelled = True, id, None, False
+
+    async def prompt(self, parts: tuple[TextPart, ...]) -> None:
+        """Begin a turn; its end will answer the request. A refusal answers it at once."""
+        try:
+            # Each time: a session that was restarted knows its listeners no more.
+            await self.attach()
+            turn = await self._ref.ask(Prompt(parts))
+            self._turn = turn
+            early = self._early.get(turn)
+            if early is not None:
+                self._answer(early)
+            elif self._cancelled:
+                self._ref.tell(CancelTurn())
+        except ActorError as error:
+            self._finish(encode_fault(refused(self._request, error)))
+
+    def cancel(self) -> None:
+        """End the turn, or the next one if it is still being asked for.
+
+        A cancel that overtook its prompt would find no turn to cancel.
+        """
+        self._cancelled = True
+        if not self.busy or self._turn is not None:
+            self._ref.tell(CancelTurn())
+
+    def wants_asking(self, now: float) -> bool:
+        """Whether a turn runs of which nothing was heard for long; call `ask_after` then."""
+        if not self.busy or self._turn is None or self._seq != self._heard:
+            self._heard, self._asked_at = self._seq, now
+            return False
+        if now - self._asked_at < _ASK_AFTER:
+            return False
+        self._asked_at = now
+        return True
+
+    async def ask_after(self) -> None:
+        """Ask whether the turn still runs; answer the prompt if it does not."""
+        turn = self._turn
+        try:
+            attached = await self._ref.ask(Attach(self))
+        except ActorError as error:
+            lost = refused(self._request, error)
+        else:
+            if attached.turn == turn:
+                return
+            lost = RpcFault(TURN_FAILED, _LOST, id=self._request, data={"retryable": True})
+        # Its end may have come while we asked.
+        if self.busy and self._turn == turn:
+            self._finish(encode_fault(lost))
+
+    def detach(self) -> None:
+        """Want no more events. The session and its turn go on."""
+        # A full mailbox: the session then delivers into an outbox that is shut.
+        with suppress(ActorError):
+            self._ref.tell(Detach(self))

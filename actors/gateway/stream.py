@@ -1,0 +1,138 @@
+"""A client's byte stream with what the gateway must know of it.
+
+It plays back bytes that were read before, notes when something last moved in
+either direction, and can be cut off at once from any task. The watchdog reads
+the notes, so that no connection needs a timer of its own.
+"""
+
+import socket
+import struct
+from contextlib import suppress
+
+import trio
+
+__all__ = ["ClientStream"]
+
+# A long send is made in slices of this size, so that a reader that is slow is
+# told from one that does not read.
+_SLICE = 64 * 1024
+# Read and thrown away at the end (see `finish`): more than the largest message
+# that a confused client may be in the middle of.
+_LINGER_BYTES = 64 * 1024 * 1024
+# Read without one whole message: far over the largest that we take, so only
+# endless empty fragments come here, which trio-websocket would collect.
+_UNFINISHED_BYTES = 16 * 1024 * 1024
+# SO_LINGER on, zero seconds: closing sends a reset and frees the buffers.
+_RESET = struct.pack("ii", 1, 0)
+
+
+class ClientStream(trio.abc.Stream):
+    """Wraps the stream of an accepted connection.
+
+    `received` and `progress` are times on trio's clock: of the last bytes that
+    came in, and of the last that the kernel took. `sending` is whether a send
+    is under way.
+    """
+
+    __slots__ = (
+        "_first",
+        "_gate",
+        "_inner",
+        "_then",
+        "_unfinished",
+        "progress",
+        "received",
+        "sending",
+    )
+
+    def __init__(self, inner: trio.abc.Stream) -> None:
+        self._inner = inner
+        self._first = self._then = b""
+        self._gate: trio.Event | None = None
+        self._unfinished = 0
+        self.sending = False
+        self.received = self.progress = trio.current_time()
+
+    def replay(self, first: bytes, then: bytes = b"") -> None:
+        """Have `first` read next; `then`, and what follows it, after `open_gate`.
+
+        trio-websocket reads on before the handshake is answered, and takes
+        frames of a client that is too eager for a broken handshake.
+        """
+        self._first, self._then = first, then
+        self._gate = trio.Event()
+
+    def open_gate(self) -> None:
+        """Let the reader go on behind `first`."""
+        if self._gate is not None:
+            self._gate.set()
+            self._gate = None
+
+    def whole_message(self) -> None:
+        """Note that what was read so far made a whole message."""
+        self._unfinished = 0
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """The next bytes; none at the end."""
+        if self._first:
+            first, self._first = self._first, b""
+            return first
+        if self._gate is not None:
+            await self._gate.wait()
+        if self._then:
+            then, self._then = self._then, b""
+            return then
+        data = await self._inner.receive_some(max_bytes)
+        self.received = trio.current_time()
+        self._unfinished += len(data)
+        if self._unfinished > _UNFINISHED_BYTES:
+            raise trio.BrokenResourceError("fragments without end")
+        return bytes(data)
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send all of `data`, noting each slice that the kernel takes."""
+        self.sending = True
+        self.progress = trio.current_time()
+        try:
+            if len(data) <= _SLICE:
+                await self._inner.send_all(data)
+            else:
+                view = memoryview(data)
+                for start in range(0, len(data), _SLICE):
+                    await self._inner.send_all(view[start : start + _SLICE])
+                    self.progress = trio.current_time()
+        finally:
+            self.sending = False
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until there is room to send."""
+        await self._inner.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        """Say that nothing more will be sent. The stream is closed by `finish`.
+
+        trio-websocket closes as soon as it has said goodbye; with bytes unread
+        that would be a reset, which takes our goodbye away from the client.
+        """
+        if isinstance(self._inner, trio.abc.HalfCloseableStream) and not self.sending:
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                await self._inner.send_eof()
+        await trio.lowlevel.checkpoint()
+
+    def abort(self) -> None:
+        """Cut the connection: tasks that read or send fail at once, buffers are freed."""
+        if isinstance(self._inner, trio.SocketStream):
+            with suppress(OSError):
+                self._inner.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self._inner.socket.close()
+
+    async def finish(self, seconds: float) -> None:
+        """Close, having let the client read what we sent: at most `seconds`."""
+        await self.aclose()
+        with trio.move_on_after(seconds):
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                for _ in range(_LINGER_BYTES // _SLICE):
+                    if not await self._inner.receive_some(_SLICE):
+                        break
+            await self._inner.aclose()
+        await trio.aclose_forcefully(self._inner)

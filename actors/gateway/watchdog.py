@@ -1,0 +1,62 @@
+"""One timer for all connections: it looks at each once a second."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Protocol
+
+import trio
+
+__all__ = ["Watchdog", "Watched"]
+
+# Times here are told in seconds and tens of seconds; a firing timer costs 60 us.
+_INTERVAL = 1.0
+
+
+class Watched(Protocol):
+    """What the watchdog looks after."""
+
+    def sweep(self, now: float) -> None:
+        """Look whether anything has taken too long; `now` is trio's time."""
+        ...
+
+    def close(self, code: int, reason: str) -> None:
+        """Begin to say goodbye."""
+        ...
+
+
+class Watchdog:
+    """Knows all open websockets."""
+
+    def __init__(self) -> None:
+        self._watched: set[Watched] = set()
+        self._none_left = trio.Event()
+
+    def __len__(self) -> int:
+        return len(self._watched)
+
+    @contextmanager
+    def watching(self, one: Watched) -> Generator[None]:
+        """Look after `one` in this block."""
+        self._watched.add(one)
+        try:
+            yield
+        finally:
+            self._watched.discard(one)
+            if not self._watched:
+                self._none_left.set()
+
+    async def run(self) -> None:
+        """Sweep all, for ever."""
+        while True:
+            await trio.sleep(_INTERVAL)
+            now = trio.current_time()
+            for one in tuple(self._watched):
+                one.sweep(now)
+
+    async def close_all(self, code: int, reason: str) -> None:
+        """Say goodbye to all, and wait until none is left. `run` must be running."""
+        for one in tuple(self._watched):
+            one.close(code, reason)
+        self._none_left = trio.Event()
+        if self._watched:
+            await self._none_left.wait()
