@@ -116,6 +116,16 @@ async def test_a_cut_beyond_the_end_never_strikes(simulator: SimulatorProcess) -
     assert simulator.requests()[0]["fault"] is None
 
 
+@pytest.mark.parametrize("kind", ["malformed", "error_frame"])
+async def test_a_fault_at_a_frame_beyond_the_end_never_strikes(
+    simulator: SimulatorProcess, kind: str
+) -> None:
+    answer = await meet(simulator, {"kind": kind, "frame": 100})
+
+    assert answer.text == "one two three four"
+    assert simulator.requests()[0]["fault"] is None
+
+
 @pytest.mark.parametrize("after", [0, 150])
 async def test_a_stall_keeps_the_connection_until_the_client_leaves(
     simulator: SimulatorProcess, after: int

@@ -150,3 +150,13 @@ async def test_a_proxy_s_request_line_is_understood(simulator: SimulatorProcess)
     request = b"GET http://sim:1/healthz?x=1 HTTP/1.1\r\nHost: sim\r\nConnection: close\r\n\r\n"
 
     assert (await converse(simulator.url, request)).body == b'{"status":"ok"}'
+
+
+async def test_a_body_that_grows_beyond_its_bound_is_refused_in_mid_stream(
+    simulator: SimulatorProcess,
+) -> None:
+    chunk = b"100000\r\n" + b"x" * (1 << 20) + b"\r\n"
+    request = HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 9
+    answer = await converse(simulator.url, request)
+
+    assert (answer.status, answer.ended) == (413, "eof")
