@@ -1,0 +1,235 @@
+"""`TrioTransport`: an httpx transport whose cost a call does not grow with concurrency."""
+
+import ssl
+from contextlib import aclosing
+
+import httpx
+import trio
+
+from .body import ResponseBody
+from .connection import Connection, SendFailed
+from .decoding import decompressor
+from .dial import Route, dial
+from .pool import Lease, Pool, TransportStatistics
+from .proxy import Proxies
+from .reader import ResponseReader
+from .request import body_frames, request_head, whole_body
+
+__all__ = ["TrioTransport"]
+
+# A body up to this size is copied behind its head, to go out in one packet train.
+_SMALL_BODY = 64 * 1024
+
+# Origins whose routes are remembered: a provider has one, a crawler any number.
+_MOST_ROUTES = 1024
+
+
+class TrioTransport(httpx.AsyncBaseTransport):
+    """HTTP/1.1 over trio streams, for `httpx.AsyncClient` or to be called directly.
+
+    The direct call, `handle_async_request` with a ready `httpx.Request`, costs
+    half of the way through the client and does none of what the client does:
+    no redirects, cookies, authentication or default headers.
+
+    - `max_connections`: open at once, at least 1; further requests wait in line.
+    - `keepalive`: seconds that an idle connection is kept for reuse. 30, since
+      the balancers in front of most providers close after 60 or more.
+    - `connect_timeout`: seconds for name, TCP, proxy and TLS together; a request's
+      own `connect` timeout goes first. It is the only time that is watched here:
+      the other timeouts of `httpx` are not, use trio's cancel scopes.
+    - `verify`: whom to trust; without it, whom the system trusts.
+    - `trust_env`: use the proxies that the environment names.
+    - `max_head_bytes`: most bytes of a response's status line and headers.
+    - `max_body_bytes`: most bytes of a response's body, unpacked; None: any.
+
+    Bodies in gzip and deflate are unpacked here, so that `response.stream` and
+    `response.aiter_bytes` give the same; `content-encoding` and
+    `content-length` are then taken from the headers, and the extension
+    `content_encoding` says what it was. Others pass as they come, for httpx to
+    decode. Nothing is added to a request: without an Accept-Encoding of its
+    own, it gets plain text from every provider we know.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_connections: int = 64,
+        keepalive: float = 30.0,
+        connect_timeout: float = 5.0,
+        verify: ssl.SSLContext | None = None,
+        trust_env: bool = True,
+        max_head_bytes: int = 64 * 1024,
+        max_body_bytes: int | None = None,
+    ) -> None:
+        self._pool: Pool[Connection] = Pool(max_connections, keepalive)
+        self._connect_timeout = connect_timeout
+        self._verify = verify
+        self._proxies = Proxies.from_environment() if trust_env else Proxies()
+        self._max_head = max_head_bytes
+        self._max_body = max_body_bytes
+        self._routes: dict[tuple[str, str, int | None], Route] = {}
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request and return its response as soon as the headers are there.
+
+        The response must be read to its end or closed, else its place in the
+        pool stays taken. A request that finds its reused connection dead before
+        a byte of the answer came is sent once more on a fresh one, if its body
+        can be sent again.
+
+        Raises httpx's own errors: `UnsupportedProtocol`, `LocalProtocolError`
+        (the request is malformed), `ConnectError`, `ConnectTimeout` and
+        `ProxyError` (nothing was sent), `WriteError`, `ReadError`,
+        `RemoteProtocolError` (something may have been sent).
+        """
+        route = self._route(request)
+        head = request_head(request, route.target_prefix + request.url.raw_path, route.extra)
+        try:
+            lease = await self._pool.lease(route.key)
+        except trio.ClosedResourceError as error:
+            raise httpx.ConnectError("the transport is closed", request=request) from error
+        try:
+            return await self._exchange(request, route, head, lease)
+        except BaseException as error:
+            lease.end(reusable=False)
+            if isinstance(error, httpx.RequestError):
+                error.request = request
+            raise
+
+    def statistics(self) -> TransportStatistics:
+        """How many connections are open, idle and leased, and how many requests wait."""
+        return self._pool.statistics()
+
+    def close_expired(self) -> None:
+        """Close idle connections that are older than `keepalive`.
+
+        They are also closed when they would be used next; call this now and
+        then where a transport may stand unused for long.
+        """
+        self._pool.close_expired()
+
+    async def aclose(self) -> None:
+        """Close all connections at once. What is under way fails with `ReadError` or
+        `ConnectError`, and so does every later request."""
+        self._pool.close()
+
+    def _route(self, request: httpx.Request) -> Route:
+        url = request.url
+        origin = (url.scheme, url.host, url.port)
+        route = self._routes.get(origin)
+        if route is None:
+            route = self._find_route(request)
+            if len(self._routes) >= _MOST_ROUTES:
+                self._routes.clear()
+            self._routes[origin] = route
+        return route
+
+    def _find_route(self, request: httpx.Request) -> Route:
+        url = request.url
+        if url.scheme not in ("http", "https") or not url.host:
+            raise httpx.UnsupportedProtocol(
+                f"{str(url)!r} cannot be asked: only http:// and https:// with a host can",
+                request=request,
+            )
+        host = url.raw_host.decode("ascii")
+        port = url.port or (443 if url.scheme == "https" else 80)
+        return Route(url.scheme, host, port, self._proxies.proxy_for(url.scheme, host, port))
+
+    async def _exchange(
+        self, request: httpx.Request, route: Route, head: bytes, lease: Lease[Connection]
+    ) -> httpx.Response:
+        if lease.connection is not None and lease.connection.is_stale():
+            lease.drop_connection()
+        if lease.connection is not None:
+            reader = self._reader(request)
+            try:
+                await _send_and_read_head(request, head, lease.connection, reader)
+            except (httpx.NetworkError, httpx.RemoteProtocolError):
+                # The server hung up while we wrote: keep-alive's old race. Only
+                # where not a byte of an answer came, and only once.
+                if reader.received or whole_body(request) is None or self._pool.closed:
+                    raise
+                lease.drop_connection()
+            else:
+                return self._response(request, lease, lease.connection, reader)
+        connection = await self._open(request, route, lease)
+        reader = self._reader(request)
+        await _send_and_read_head(request, head, connection, reader)
+        return self._response(request, lease, connection, reader)
+
+    async def _open(
+        self, request: httpx.Request, route: Route, lease: Lease[Connection]
+    ) -> Connection:
+        timeout = request.extensions.get("timeout", {}).get("connect")
+        if timeout is None:
+            timeout = self._connect_timeout
+        connection = lease.connection = await dial(route, self._verify, timeout, request)
+        if self._pool.closed:
+            raise httpx.ConnectError("the transport was closed meanwhile", request=request)
+        return connection
+
+    def _reader(self, request: httpx.Request) -> ResponseReader:
+        return ResponseReader(bodiless=request.method == "HEAD", head_limit=self._max_head)
+
+    def _response(
+        self,
+        request: httpx.Request,
+        lease: Lease[Connection],
+        connection: Connection,
+        reader: ResponseReader,
+    ) -> httpx.Response:
+        headers = reader.headers
+        extensions: dict[str, bytes] = {
+            "http_version": b"HTTP/" + reader.version.encode(),
+            "reason_phrase": reader.reason,
+        }
+        unpack = None
+        if reader.encoding is not None and request.method != "HEAD":
+            unpack = decompressor(reader.encoding)
+            if unpack is not None:
+                extensions["content_encoding"] = reader.encoding
+                spent = (b"content-encoding", b"content-length")
+                headers = [pair for pair in headers if pair[0].lower() not in spent]
+        return httpx.Response(
+            reader.status,
+            headers=headers,
+            stream=ResponseBody(request, lease, connection, reader, unpack, self._max_body),
+            extensions=extensions,
+            request=request,
+        )
+
+
+async def _send_and_read_head(
+    request: httpx.Request, head: bytes, connection: Connection, reader: ResponseReader
+) -> None:
+    failure: SendFailed | None = None
+    try:
+        await _send(request, head, connection)
+    except SendFailed as error:
+        failure = error
+    try:
+        await connection.read_head(reader)
+    except httpx.TransportError:
+        if failure is not None:
+            raise httpx.WriteError(
+                f"the connection broke while the request was sent: {failure}"
+            ) from failure
+        raise
+    if failure is not None:
+        # The server answered before it had read all, and hung up: its answer
+        # (413, mostly) says more than the broken pipe.
+        reader.keep_alive = False
+
+
+async def _send(request: httpx.Request, head: bytes, connection: Connection) -> None:
+    body = whole_body(request)
+    if body is None:
+        await connection.send(head)
+        async with aclosing(body_frames(request)) as frames:
+            async for frame in frames:
+                await connection.send(frame)
+    elif len(body) <= _SMALL_BODY:
+        await connection.send(head + body)
+    else:
+        await connection.send(head)
+        await connection.send(body)
