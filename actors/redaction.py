@@ -41,7 +41,7 @@ _LOOKS = re.compile(
     | \bxox[a-z]-[A-Za-z0-9-]{8,}                         # Slack
     | \bAIza[A-Za-z0-9_-]{16,}                            # Google
     | \beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*   # a JSON web token
-    | (?<=[Bb]earer\ )[^\s"',;]+
+    | (?<=[Bb]earer\ )[A-Za-z0-9._~+/=-]{6,}
     | (?<=[Bb]asic\ )[A-Za-z0-9+/=_-]{8,}
     | (?<=://)[^\s/@:]*:[^\s/@]+(?=@)                     # user:password@ in a URL
     """,

@@ -6,7 +6,6 @@ with the same checks.
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import TypeVar
 
 import attrs
 
@@ -17,8 +16,6 @@ from .provider import ProviderConfig
 from .server import ServerConfig
 
 __all__ = ["AppConfig", "AssistantConfig", "ModelConfig", "Target", "dangling"]
-
-T = TypeVar("T")
 
 
 def _targets(values: "Iterable[str | Target]") -> "tuple[Target, ...]":
@@ -31,7 +28,15 @@ def _targets(values: "Iterable[str | Target]") -> "tuple[Target, ...]":
     return tuple(targets)
 
 
-def _fixed(values: Mapping[str, T]) -> Mapping[str, T]:
+def _providers(values: Mapping[str, ProviderConfig]) -> Mapping[str, ProviderConfig]:
+    return MappingProxyType(dict(values))
+
+
+def _models(values: "Mapping[str, ModelConfig]") -> "Mapping[str, ModelConfig]":
+    return MappingProxyType(dict(values))
+
+
+def _assistants(values: "Mapping[str, AssistantConfig]") -> "Mapping[str, AssistantConfig]":
     return MappingProxyType(dict(values))
 
 
@@ -100,13 +105,13 @@ class AppConfig:
 
     server: ServerConfig = attrs.field(factory=ServerConfig)
     providers: Mapping[str, ProviderConfig] = attrs.field(
-        factory=dict[str, ProviderConfig], converter=_fixed, hash=False
+        factory=dict[str, ProviderConfig], converter=_providers, hash=False
     )
     models: Mapping[str, ModelConfig] = attrs.field(
-        factory=dict[str, ModelConfig], converter=_fixed, hash=False
+        factory=dict[str, ModelConfig], converter=_models, hash=False
     )
     assistants: Mapping[str, AssistantConfig] = attrs.field(
-        factory=dict[str, AssistantConfig], converter=_fixed, hash=False
+        factory=dict[str, AssistantConfig], converter=_assistants, hash=False
     )
 
     def __attrs_post_init__(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cattrs import Converter
+from cattrs import BaseValidationError, Converter
 
 from ..errors import ConfigError
 from ..wire.converter import explain, key_path, make_converter, shown
@@ -60,12 +60,14 @@ def parse_config(
     """
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError is one, and so is a number of 5,000 digits
         raise ConfigError(source, [_syntax_fault(str(error), text)]) from error
+    except RecursionError as error:
+        raise ConfigError(source, ["is nested too deeply"]) from error
     faults = list(_name_providers(raw))
     try:
         config = _converter(folder, environ).structure(raw, AppConfig)
-    except Exception as error:  # noqa: BLE001 -- cattrs raises groups of whatever its hooks raise
+    except BaseValidationError as error:
         faults += explain(error)
     else:
         if not faults:

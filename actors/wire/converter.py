@@ -160,11 +160,14 @@ def _sentence(path: str, words: str) -> str:
 
 def _path_of(error: BaseException, parent: str, cls: type[Any]) -> str:
     for note in getattr(error, "__notes__", ()):
-        if isinstance(note, AttributeValidationNote):
-            hidden = HIDDEN in attrs.fields_dict(cls)[note.name].metadata
-            return parent if hidden else key_path(parent, note.name)
-        if isinstance(note, IterableValidationNote):
-            return key_path(parent, note.index)
+        match note:
+            case AttributeValidationNote():
+                hidden = HIDDEN in attrs.fields_dict(cls)[note.name].metadata
+                return parent if hidden else key_path(parent, note.name)
+            case IterableValidationNote():
+                return key_path(parent, note.index)
+            case _:  # somebody else's note
+                continue
     return parent
 
 
