@@ -8,18 +8,20 @@ message.
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextvars import Context, copy_context
+from contextlib import contextmanager
+from contextvars import Context
 from math import inf
 from types import coroutine
 from typing import Any
 
 import trio
+from trio.lowlevel import Abort, RaiseCancelT, wait_task_rescheduled
 
 from .actor import Actor, Handler
-from .cell import WAKE, Cell, Exit, ExitKind
+from .cell import Cell, Exit, ExitKind
 from .errors import ActorCrashed, ActorDown, ActorError, MailboxFull, Reject, SpecError
 from .life import Host, Leave, Life, frames_of, lone
-from .mailbox import HAND, DeadReason, Envelope
+from .mailbox import DeadReason, Envelope
 from .ref import FORWARDED, Down, Ref
 from .replies import Stream
 from .spec import ChildSpec
@@ -39,7 +41,7 @@ _NO_CONTEXT = Context()
 class ActorLife(Life):
     """A life with a mailbox."""
 
-    __slots__ = ("_background", "_busy", "_nursery", "_parked", "actor", "handling")
+    __slots__ = ("_background", "_busy", "_nursery", "actor", "handling")
 
     def __init__(
         self, cell: Cell, spec: ChildSpec, start: Callable[..., Any], host: Host, delay: float
@@ -48,7 +50,6 @@ class ActorLife(Life):
         self.actor: Actor[Any] | None = None
         self.handling: Coroutine[Any, Any, Any] | None = None
         self._nursery: trio.Nursery | None = None
-        self._parked = False
         # How many tasks of each limited message run; made when first needed.
         self._busy: dict[type, int] | None = None
         self._background: set[trio.CancelScope] | None = None
@@ -78,21 +79,30 @@ class ActorLife(Life):
                 f"{self.cell.path}: start_soon needs an actor that has started, and "
                 f"`class {self.cell.kind}(Actor[...], background=True)`"
             )
-        context = copy_context()
-        context.run(HAND.set, self._birth())
         scope = trio.CancelScope()
         if self._background is None:
             self._background = set()
         self._background.add(scope)
-        context.run(self._nursery.start_soon, self._run_background, scope, function, args)
+        self._nursery.start_soon(self._run_background, scope, function, args)
 
     async def _run_background(
         self, scope: trio.CancelScope, function: Callable[..., Awaitable[object]], args: Any
     ) -> None:
-        with scope:
+        # It acts for the actor, and not for the message that was in hand at its start.
+        with self._acting(Envelope(self.cell, None, None, _NO_CONTEXT, 0.0)), scope:
             await function(*args)
         if self._background is not None:
             self._background.discard(scope)
+
+    @contextmanager
+    def _acting(self, holder: Cell | Envelope) -> Generator[None]:
+        """Let the running task be known as this actor's, in the hand of `holder`."""
+        hands, task = self.cell.env.hands, trio.lowlevel.current_task()
+        hands[task] = holder
+        try:
+            yield
+        finally:
+            del hands[task]
 
     # What the supervisor asks of it.
 
@@ -100,11 +110,8 @@ class ActorLife(Life):
         if self.began == inf:
             # Nothing is in hand yet: not to become ready is the orderly end.
             self.scope.cancel(reason=f"{self.cell.path} is stopped before it was ready")
-        elif self._parked:
-            try:
-                self.cell.sending.send_nowait(WAKE)
-            except trio.WouldBlock:
-                pass  # it was woken already, and its mailbox has filled since
+        else:
+            self.cell.wake()
 
     def stack(self) -> tuple[str, ...]:
         # The handler is driven by hand, which hides it from the task's own chain.
@@ -112,17 +119,16 @@ class ActorLife(Life):
 
     # The task.
 
-    def _birth(self) -> Envelope:
-        """The hand of code that handles no message: it says whose code it is."""
-        return Envelope(self.cell, None, None, None, copy_context(), 0.0)
-
     async def body(self) -> None:
+        with self._acting(self.cell):
+            await self._live()
+
+    async def _live(self) -> None:
         actor: Actor[Any] = self.start()
         actor._context = self
         self.actor = actor
         kind = type(actor)
         self.cell.actor_type = kind
-        HAND.set(self._birth())
         if kind.init is not Actor.init:
             await actor.init()
         if not kind._has_nursery:
@@ -145,31 +151,21 @@ class ActorLife(Life):
 
     async def _read(self, actor: Actor[Any]) -> None:
         cell = self.cell
-        now = cell.env.now
         receive_nowait = cell.receiving.receive_nowait
         handlers = actor._handlers
         budget = _BATCH
         while self.leaving is not Leave.AFTER_THIS:
-            envelope = cell.taken
-            if envelope is not None:
-                cell.taken = None
-            else:
-                try:
-                    envelope = receive_nowait()
-                except trio.WouldBlock:
-                    if self.leaving:
-                        return
-                    budget = _BATCH
-                    self._parked = True
-                    # Atomic under cancellation: what was handed over is not lost.
-                    envelope = await cell.receiving.receive()
-                    self._parked = False
-                    if self._leaves_now() and envelope is not WAKE:
-                        cell.taken = envelope  # the stop came first; it is the next life's
-                        return
-            if envelope is WAKE:
+            try:
+                envelope = receive_nowait()
+            except trio.WouldBlock:
+                if self.leaving:
+                    return
+                budget = _BATCH
+                cell.parked = self.task
+                await wait_task_rescheduled(self._abort_park)
                 continue
-            if envelope.reply is not None and envelope.reply.abandoned:
+            reply = envelope.reply
+            if reply is not None and reply.abandoned:
                 continue
             handler = handlers.get(type(envelope.message)) or _by_base(handlers, envelope)
             if handler is None:
@@ -178,8 +174,10 @@ class ActorLife(Life):
                 self._start(actor, handler, envelope)
             else:
                 cell.current = envelope
-                cell.since = now()
-                await self._handle(actor, handler, envelope)
+                body = handler.function(actor, envelope.message)
+                trap = self._first_step(envelope, body)
+                if trap is not None:
+                    await self._rest(envelope, body, trap)
                 cell.current = None
                 cell.handled += 1
             budget -= 1
@@ -187,29 +185,40 @@ class ActorLife(Life):
                 budget = _BATCH
                 await trio.lowlevel.checkpoint()
 
-    def _leaves_now(self) -> bool:
-        return self.leaving is Leave.AFTER_THIS
+    def _abort_park(self, _raise_cancel: RaiseCancelT) -> Abort:
+        self.cell.parked = None
+        return Abort.SUCCEEDED
 
-    async def _handle(self, actor: Actor[Any], handler: Handler, envelope: Envelope) -> None:
-        """One message, here and now."""
-        body = handler.function(actor, envelope.message)
-        # Taken out of the envelope: the context holds the hand, which is the envelope.
-        context, envelope.context = envelope.context, _NO_CONTEXT
+    def _first_step(self, envelope: Envelope, body: Any) -> Any:
+        """Run a handler until it waits; returns what it waits for, or None if it has ended.
+
+        Most handlers never wait. For them this is all there is: no coroutine
+        around theirs, and nobody can ask since when they have run.
+        """
         try:
-            try:
-                # The first step by hand: most handlers never wait, and then
-                # this is all that carrying the sender's context costs.
-                trap = context.run(_first_step, envelope, body)
-            except StopIteration as done:
-                result = done.value
-            else:
-                self.handling = body  # type: ignore[assignment]
-                result = await _drive(context, body, trap)
-                self.handling = None
+            trap = envelope.context.run(body.send, None)
+        except StopIteration as done:
+            if envelope.reply is not None and done.value is not FORWARDED:
+                envelope.reply.succeed(done.value)
         except ActorError as error:
-            self.handling = None
             self._refused(envelope, error)
-            return
+        else:
+            return trap
+        return None
+
+    async def _rest(self, envelope: Envelope, body: Any, trap: Any) -> None:
+        """Go on with a handler that waits."""
+        self.cell.since = self.cell.env.now()
+        self.handling = body
+        try:
+            result = await _drive(envelope.context, body, trap)
+        except ActorError as error:
+            self._refused(envelope, error)
+        else:
+            self._answer(envelope, result)
+        self.handling = None
+
+    def _answer(self, envelope: Envelope, result: Any) -> None:
         if envelope.reply is not None and result is not FORWARDED:
             envelope.reply.succeed(result)
 
@@ -238,8 +247,7 @@ class ActorLife(Life):
         cell.in_flight = cell.in_flight if cell.in_flight is not None else {}
         cell.in_flight[envelope] = cell.env.now()
         envelope.task = True
-        context, envelope.context = envelope.context, _NO_CONTEXT
-        context.run(self._nursery.start_soon, self._serve, actor, handler, envelope)
+        envelope.context.run(self._nursery.start_soon, self._serve, actor, handler, envelope)
 
     def _stand_in_line(self, handler: Handler, envelope: Envelope) -> None:
         cell = self.cell
@@ -262,7 +270,6 @@ class ActorLife(Life):
                 self._start(actor, handler, envelope)
 
     async def _serve(self, actor: Actor[Any], handler: Handler, envelope: Envelope) -> None:
-        HAND.set(envelope)
         cell = self.cell
         reply = envelope.reply
         scope = trio.CancelScope()
@@ -270,14 +277,13 @@ class ActorLife(Life):
             reply.scope = scope
         result = None
         try:
-            with scope:
+            with self._acting(envelope), scope:
                 if reply is None or not reply.abandoned:
                     result = await self._call(actor, handler, envelope)
         except ActorError as error:
             self._refused(envelope, error)
         else:
-            if envelope.reply is not None and result is not FORWARDED:
-                envelope.reply.succeed(result)
+            self._answer(envelope, result)
         # Not in a finally: what a crash interrupts stays in flight, for settle.
         cell.handled += 1
         if cell.in_flight is not None:
@@ -334,11 +340,6 @@ def _by_base(handlers: Any, envelope: Envelope) -> Handler | None:
             found: Handler = handlers[base]
             return found
     return None
-
-
-def _first_step(envelope: Envelope, body: Any) -> Any:
-    HAND.set(envelope)
-    return body.send(None)
 
 
 @coroutine

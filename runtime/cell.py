@@ -13,15 +13,15 @@ from typing import Any, Protocol
 
 import attrs
 import trio
+from trio.lowlevel import Task, current_task, reschedule
 
 from .deadlines import Deadlines
 from .errors import ActorDown, ActorError, ActorUnavailable, MailboxFull, SpecError
 from .events import ActorStopped, DeadLetter, Reports
-from .mailbox import HAND, DeadReason, Envelope, Mailbox, Place
+from .mailbox import DeadReason, Envelope, Mailbox, Place
 from .replies import Reply
 
 __all__ = [
-    "WAKE",
     "Cell",
     "Door",
     "Environment",
@@ -117,6 +117,31 @@ class Environment:
     reports: Reports
     cells: "dict[str, Cell]"
     chance: Callable[[], float]
+    hands: "dict[Task, Cell | Envelope]" = attrs.field(factory=dict)
+
+    def hand(self) -> Envelope | None:
+        """The message that the running code handles; None outside of handlers.
+
+        Found by task, so that it costs nothing until somebody asks. A task
+        that a handler has started acts for the handler.
+        """
+        holder = self._holder()
+        return holder.current if isinstance(holder, Cell) else holder
+
+    def acting(self) -> "Place | None":
+        """The cell whose code is running; None outside of actors."""
+        holder = self._holder()
+        return holder.cell if isinstance(holder, Envelope) else holder
+
+    def _holder(self) -> "Cell | Envelope | None":
+        task = current_task()
+        hands = self.hands
+        while task not in hands:
+            nursery = task.parent_nursery
+            if nursery is None:
+                return None
+            task = nursery.parent_task
+        return hands[task]
 
     def cell(self, path: str) -> "Cell":
         """The cell at `path`. Raises SpecError, which names what is there."""
@@ -146,7 +171,7 @@ class Cell:
     restarts: int = 0
     handled: int = 0
     current: Envelope | None = None
-    taken: Envelope | None = None
+    parked: Task | None = None
     since: float = 0.0
     in_flight: dict[Envelope, float] | None = None
     lines: dict[type, deque[Envelope]] | None = None
@@ -185,25 +210,19 @@ class Cell:
     def _drain(self) -> list[Envelope]:
         left = [envelope for line in (self.lines or {}).values() for envelope in line]
         self.lines = None
-        if self.taken is not None:
-            left.insert(0, self.taken)
-            self.taken = None
         while True:
             try:
-                envelope = self.receiving.receive_nowait()
-            except (trio.WouldBlock, trio.EndOfChannel):
+                left.append(self.receiving.receive_nowait())
+            except trio.WouldBlock:
                 return left
-            if envelope is not WAKE:
-                left.append(envelope)
 
     def waiting(self) -> "Waiting":
         """What waits in the mailbox and in the lines of limited handlers."""
-        first = self.taken
-        lined = sum(len(line) for line in (self.lines or {}).values())
+        first: Envelope | None = None
+        depth = sum(len(line) for line in (self.lines or {}).values())
         for line in (self.lines or {}).values():
             if line and (first is None or line[0].enqueued < first.enqueued):
                 first = line[0]
-        depth = lined + (self.taken is not None)
         if self.door is not Door.CLOSED:
             # trio shows how many wait but not since when; the queue itself is
             # in the channel's state (a test tells if trio moves it).
@@ -218,18 +237,27 @@ class Cell:
         Raises MailboxFull; where somebody waits for the answer, also ActorDown
         and ActorUnavailable. Without a reply these two become dead letters.
         """
-        envelope = Envelope(self, message, reply, HAND.get(), copy_context(), self.env.now())
-        if self.door is not Door.OPEN and self._shut_for(envelope):
+        envelope = Envelope(self, message, reply, copy_context(), self.env.now())
+        if self.door is not Door.OPEN and not self._lets_in():
             self._refuse(envelope)
             return envelope
         try:
             self.sending.send_nowait(envelope)
         except trio.WouldBlock:
-            self._overflow(envelope)
+            self.overflow(envelope)
+        if self.parked is not None:
+            reschedule(self.parked)
+            self.parked = None
         return envelope
 
-    def _shut_for(self, envelope: Envelope) -> bool:
-        return self.door is not Door.DRAINING or envelope.sender is not self
+    def wake(self) -> None:
+        """Let the reader look up, if it is parked."""
+        if self.parked is not None:
+            reschedule(self.parked)
+            self.parked = None
+
+    def _lets_in(self) -> bool:
+        return self.door is Door.DRAINING and self.env.acting() is self
 
     def refusal(self) -> ActorError:
         """The error for an asker at the shut door."""
@@ -244,7 +272,8 @@ class Cell:
         unavailable = self.door is Door.UNAVAILABLE
         self.bury(envelope, DeadReason.UNAVAILABLE if unavailable else DeadReason.DOWN)
 
-    def _overflow(self, envelope: Envelope) -> None:
+    def overflow(self, envelope: Envelope) -> None:
+        """Do with one message too many as the mailbox's policy says."""
         full = MailboxFull(self.path, self.mailbox.capacity)
         match self.mailbox.overflow:
             case "reject":
@@ -299,14 +328,6 @@ class Cell:
             self.watchers = [*(self.watchers or ()), tell]
 
 
-def _wake_envelope() -> Envelope:
-    return Envelope(None, None, None, None, copy_context(), 0.0)  # type: ignore[arg-type]
-
-
-WAKE = _wake_envelope()
-"""Put into an empty mailbox to make its reader look up; it carries nothing."""
-
-
 def closes_cycle(hand: Envelope, target: Place) -> tuple[str, ...] | None:
     """The cycle that `hand` would close by waiting for `target`, as paths; or None.
 
@@ -322,14 +343,11 @@ def closes_cycle(hand: Envelope, target: Place) -> tuple[str, ...] | None:
         if current is hand:
             return tuple(chain)
         awaited = current.waiting if current is not None else None
-        while awaited is not None and (awaited.task or awaited.moved is not None):
+        while awaited is not None and awaited.task:
             if awaited is hand:
                 return (*chain, hand.cell.path)
-            if awaited.moved is not None:
-                awaited = awaited.moved
-            else:
-                chain.append(awaited.cell.path)
-                awaited = awaited.waiting
+            chain.append(awaited.cell.path)
+            awaited = awaited.waiting
         if awaited is None:
             return None
         cell = awaited.cell

@@ -1,16 +1,19 @@
-"""The deadlines of all asks of a system: one heap and one task.
+"""The deadlines of all asks of a system, in one task.
 
-A cancel scope an ask costs 5 us; a heap entry costs half of one. Entries of
-answered asks stay until their time or until they are the majority.
+A cancel scope an ask costs 5 us. Most asks have the same timeout, so their
+deadlines come in the order they were asked: a queue for each timeout, in which
+an ask costs an append. Entries of answered asks leave when they come to the
+head, or when they are the majority.
 """
 
-import heapq
-from itertools import count
+from collections import deque
 from math import inf
 from typing import NoReturn
 
 import trio
+from trio.lowlevel import Abort, RaiseCancelT, Task, wait_task_rescheduled
 
+from .errors import AskTimeout
 from .replies import Promise
 
 __all__ = ["Deadlines"]
@@ -19,47 +22,77 @@ __all__ = ["Deadlines"]
 _TIDY_FROM = 256
 
 
+class _Lane:
+    """The asks of one timeout, soonest first."""
+
+    __slots__ = ("entries", "settled")
+
+    def __init__(self) -> None:
+        self.entries: deque[tuple[float, Promise, str]] = deque()
+        self.settled = 0
+
+
 class Deadlines:
     """Expires promises at their time."""
 
-    __slots__ = ("_heap", "_numbers", "_settled", "_sleeper", "_wakes_at")
+    __slots__ = ("_lanes", "_sleeper", "_wakes_at")
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Promise]] = []
-        self._numbers = count()
-        self._settled = 0
-        self._sleeper: trio.lowlevel.Task | None = None
+        self._lanes: dict[float, _Lane] = {}
+        self._sleeper: Task | None = None
         self._wakes_at = -inf
 
     def __len__(self) -> int:
-        return len(self._heap)
+        return sum(len(lane.entries) for lane in self._lanes.values())
 
-    def add(self, at: float, promise: Promise) -> None:
-        """Expire `promise` at `at` on trio's clock, unless it is settled by then."""
-        heapq.heappush(self._heap, (at, next(self._numbers), promise))
+    def add(self, promise: Promise, path: str, asked: float, timeout: float) -> None:
+        """Expire an ask of `path` `timeout` seconds after `asked` on trio's clock."""
+        at = asked + timeout
+        lane = self._lanes.get(timeout)
+        if lane is None:
+            lane = self._lanes[timeout] = _Lane()
+        lane.entries.append((at, promise, path))
         if at < self._wakes_at and self._sleeper is not None:
             trio.lowlevel.reschedule(self._sleeper)
             self._sleeper = None
 
-    def settled(self) -> None:
-        """One of the promises needs its deadline no more."""
-        self._settled += 1
-        if self._settled > _TIDY_FROM and self._settled * 2 > len(self._heap):
-            self._heap = [entry for entry in self._heap if entry[2].pending]
-            heapq.heapify(self._heap)
-            self._settled = 0
+    def settled(self, timeout: float) -> None:
+        """An ask of this timeout needs its deadline no more."""
+        lane = self._lanes.get(timeout)
+        if lane is None:
+            return
+        entries = lane.entries
+        while entries and not entries[0][1].pending:
+            entries.popleft()
+        # An empty lane stays until `_expire`: the next ask is likely to need it.
+        if len(entries) > _TIDY_FROM:
+            lane.settled += 1
+            if lane.settled * 2 > len(entries):
+                lane.entries = deque(entry for entry in entries if entry[1].pending)
+                lane.settled = 0
 
     async def run(self) -> NoReturn:
         """Serve until cancelled."""
         while True:
-            now = trio.current_time()
-            while self._heap and (self._heap[0][0] <= now or not self._heap[0][2].pending):
-                heapq.heappop(self._heap)[2].expire()
-            self._wakes_at = self._heap[0][0] if self._heap else inf
+            self._wakes_at = self._expire(trio.current_time())
             with trio.CancelScope(deadline=self._wakes_at):
                 self._sleeper = trio.lowlevel.current_task()
-                await trio.lowlevel.wait_task_rescheduled(self._abort)
+                await wait_task_rescheduled(self._abort)
 
-    def _abort(self, _raise_cancel: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
+    def _expire(self, now: float) -> float:
+        """Expire what is due; when the next is."""
+        soonest = inf
+        for timeout, lane in list(self._lanes.items()):
+            entries = lane.entries
+            while entries and (entries[0][0] <= now or not entries[0][1].pending):
+                _, promise, path = entries.popleft()
+                promise.expire(AskTimeout(path, timeout))
+            if entries:
+                soonest = min(soonest, entries[0][0])
+            else:
+                del self._lanes[timeout]
+        return soonest
+
+    def _abort(self, _raise_cancel: RaiseCancelT) -> Abort:
         self._sleeper = None
-        return trio.lowlevel.Abort.SUCCEEDED
+        return Abort.SUCCEEDED

@@ -123,9 +123,9 @@ class Life:
 
     async def _wait_for_change(self, enough: Callable[[], bool]) -> None:
         while self.exit is None and not enough():
-            promise = Promise(self.cell.path, inf)
+            promise = Promise()
             self.waiters = [*(self.waiters or ()), promise]
-            await promise.wait()
+            await promise.settled()
 
     def _tell_waiters(self) -> None:
         waiters, self.waiters = self.waiters, None

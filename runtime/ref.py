@@ -8,14 +8,14 @@ from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import copy_context
 from math import inf
-from typing import Any, Generic, TypeVar, cast, overload
+from typing import Any, Generic, TypeVar, overload
 
 import attrs
 import trio
 
 from .cell import Cell, Door, closes_cycle
 from .errors import ActorDown, AskCycle, SpecError
-from .mailbox import HAND, Envelope
+from .mailbox import Envelope
 from .messages import Asked, Request, Streamed, Streams
 from .replies import Promise, Stream
 
@@ -24,6 +24,8 @@ __all__ = ["FORWARDED", "Down", "Ref"]
 M_contra = TypeVar("M_contra", contravariant=True)
 R = TypeVar("R")
 T = TypeVar("T")
+
+_OPEN = Door.OPEN
 
 FORWARDED: Any = object()
 """What a handler returns whose request has moved on with its reply."""
@@ -57,7 +59,18 @@ class Ref(Generic[M_contra]):
         To an actor that has stopped it becomes a dead letter. Raises
         MailboxFull where the mailbox is full and its policy is reject.
         """
-        self._cell.put(message, None)
+        # What Cell.put does, without the call: this is the path of every event.
+        cell = self._cell
+        if cell.door is not _OPEN:
+            cell.put(message, None)
+            return
+        envelope = Envelope(cell, message, None, copy_context(), cell.env.now())
+        try:
+            cell.sending.send_nowait(envelope)
+        except trio.WouldBlock:
+            cell.overflow(envelope)
+        if cell.parked is not None:
+            cell.wake()
 
     async def send(self, message: M_contra) -> None:
         """Send without an answer; wait for room in the mailbox.
@@ -69,17 +82,18 @@ class Ref(Generic[M_contra]):
         cell = self._cell
         if cell.door is not Door.OPEN:
             raise cell.refusal()
-        hand = HAND.get()
-        envelope = Envelope(cell, message, None, hand, copy_context(), cell.env.now())
+        envelope = Envelope(cell, message, None, copy_context(), cell.env.now())
         try:
             cell.sending.send_nowait(envelope)
         except trio.WouldBlock:
-            await self._send_when_room(envelope, hand)
+            await self._send_when_room(envelope)
         else:
+            cell.wake()
             await trio.lowlevel.checkpoint()
 
-    async def _send_when_room(self, envelope: Envelope, hand: Envelope | None) -> None:
+    async def _send_when_room(self, envelope: Envelope) -> None:
         cell = self._cell
+        hand = cell.env.hand()
         _wait_for(hand, envelope, cell)
         try:
             await cell.sending.send(envelope)
@@ -100,22 +114,25 @@ class Ref(Generic[M_contra]):
         AskCycle, MailboxFull, ActorDown, ActorUnavailable, ActorCrashed.
         """
         cell = self._cell
-        hand = HAND.get()
-        promise = Promise(cell.path, timeout)
+        env = cell.env
+        hand = env.hand()
         if hand is not None:
             _refuse_cycle(hand, cell)
+        promise = Promise()
         envelope = cell.put(message, promise)
         if timeout != inf:
-            cell.env.deadlines.add(envelope.enqueued + timeout, promise)
-        if hand is not None:
+            env.deadlines.add(promise, cell.path, envelope.enqueued, timeout)
+        if hand is None:
+            await promise.settled()
+        else:
             hand.waiting = envelope
-        try:
-            return cast(R, await promise.wait())
-        finally:
-            if hand is not None:
+            try:
+                await promise.settled()
+            finally:
                 hand.waiting = None
-            if timeout != inf:
-                cell.env.deadlines.settled()
+        if timeout != inf:
+            env.deadlines.settled(timeout)
+        return promise.result()  # type: ignore[no-any-return]
 
     def stream(
         self, message: Streamed[M_contra, T], buffer: int = 16
@@ -131,7 +148,7 @@ class Ref(Generic[M_contra]):
     @asynccontextmanager
     async def _stream(self, message: Any, buffer: int) -> AsyncGenerator[Stream[Any]]:
         stream: Stream[Any] = Stream(buffer)
-        hand = HAND.get()
+        hand = self._cell.env.hand()
         if hand is not None:
             _refuse_cycle(hand, self._cell)
         self._cell.put(message, stream)
@@ -151,7 +168,7 @@ class Ref(Generic[M_contra]):
         free for its next message. Raises as `tell` does, and SpecError outside
         of a handler that owes an answer of this kind.
         """
-        hand = HAND.get()
+        hand = self._cell.env.hand()
         reply = hand.reply if hand is not None else None
         if hand is None or reply is None:
             raise SpecError(f"forward to {self.path}: there is no request in hand to hand on")
@@ -161,8 +178,10 @@ class Ref(Generic[M_contra]):
                 f"forward to {self.path}: {type(message).__name__} is no {wanted.__name__}"
             )
         _refuse_cycle(hand, self._cell)
-        # Whoever waits for the request in hand waits for this one from now on.
-        hand.moved = self._cell.put(message, reply)
+        # Whoever waits for the request in hand waits for this one from now on,
+        # and no longer for this actor.
+        hand.waiting = self._cell.put(message, reply)
+        hand.task = True
         hand.reply = None
         return FORWARDED
 

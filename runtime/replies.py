@@ -5,11 +5,18 @@ message settles its reply, so nobody ever waits for an answer that cannot come;
 there is no registry of open asks to forget.
 """
 
-from enum import Enum
+from collections.abc import Awaitable
 from typing import Any, Generic, Protocol, TypeVar
 
 import trio
-from trio.lowlevel import Abort, RaiseCancelT, Task
+from trio.lowlevel import (
+    Abort,
+    RaiseCancelT,
+    Task,
+    current_task,
+    reschedule,
+    wait_task_rescheduled,
+)
 
 from .errors import ActorError, AskTimeout
 
@@ -24,11 +31,8 @@ class Reply(Protocol):
 
     scope: trio.CancelScope | None
     """The scope of the task handler that works on it, to be cancelled when nobody waits."""
-
-    @property
-    def abandoned(self) -> bool:
-        """Whether the asker has left."""
-        ...
+    abandoned: bool
+    """Whether the asker has left."""
 
     def succeed(self, value: Any) -> None:
         """Answer. Late answers are dropped."""
@@ -39,15 +43,6 @@ class Reply(Protocol):
         ...
 
 
-class _State(Enum):
-    PENDING = 1
-    DONE = 2
-    ABANDONED = 3
-
-
-_PENDING, _DONE, _ABANDONED = _State.PENDING, _State.DONE, _State.ABANDONED
-
-
 class Promise:
     """One answer for one parked task.
 
@@ -55,49 +50,41 @@ class Promise:
     two thirds of what it costs with a cancel scope for its deadline.
     """
 
-    __slots__ = ("_error", "_state", "_task", "_value", "path", "scope", "seconds")
+    __slots__ = ("_error", "_task", "_value", "abandoned", "pending", "scope")
 
-    def __init__(self, path: str, seconds: float) -> None:
-        self.path = path
-        self.seconds = seconds
+    def __init__(self) -> None:
+        self.pending = True
+        self.abandoned = False
         self.scope: trio.CancelScope | None = None
-        self._state = _PENDING
         self._task: Task | None = None
         self._value: Any = None
         self._error: ActorError | None = None
 
-    @property
-    def pending(self) -> bool:
-        return self._state is _PENDING
-
-    @property
-    def abandoned(self) -> bool:
-        return self._state is _ABANDONED
-
     def succeed(self, value: Any) -> None:
-        if self._state is _PENDING:
-            self._state = _DONE
+        if self.pending:
+            self.pending = False
             self._value = value
             if self._task is not None:
-                trio.lowlevel.reschedule(self._task)
+                reschedule(self._task)
 
     def fail(self, error: ActorError) -> None:
-        if self._state is _PENDING:
-            self._state = _DONE
+        if self.pending:
+            self.pending = False
             self._error = error
             if self._task is not None:
-                trio.lowlevel.reschedule(self._task)
+                reschedule(self._task)
 
-    def expire(self) -> None:
+    def expire(self, error: AskTimeout) -> None:
         """The deadline has come."""
-        if self._state is _PENDING:
+        if self.pending:
             self._abandon()
-            self._error = AskTimeout(self.path, self.seconds)
+            self._error = error
             if self._task is not None:
-                trio.lowlevel.reschedule(self._task)
+                reschedule(self._task)
 
     def _abandon(self) -> None:
-        self._state = _ABANDONED
+        self.pending = False
+        self.abandoned = True
         if self.scope is not None:
             self.scope.cancel(reason="nobody waits for the answer")
 
@@ -105,14 +92,18 @@ class Promise:
         self._abandon()
         return Abort.SUCCEEDED
 
-    async def wait(self) -> Any:
-        """The answer; raises its error, or Cancelled, which abandons it."""
-        if self._state is _PENDING:
-            self._task = trio.lowlevel.current_task()
-            await trio.lowlevel.wait_task_rescheduled(self._abort)
-            self._task = None
-        else:
-            await trio.lowlevel.checkpoint()
+    def settled(self) -> Awaitable[object]:
+        """Await this once; then `result` has the answer.
+
+        A plain function around trio's own wait: one frame less on every pass.
+        """
+        if not self.pending:
+            return trio.lowlevel.checkpoint()  # noqa: ASYNC105 - the caller awaits it
+        self._task = current_task()
+        return wait_task_rescheduled(self._abort)  # noqa: ASYNC105 - likewise
+
+    def result(self) -> Any:
+        """The answer; raises its error."""
         if self._error is not None:
             try:
                 raise self._error
@@ -151,19 +142,15 @@ class Stream(Generic[T]):
     actor crashes or stops.
     """
 
-    __slots__ = ("_abandoned", "_done", "_error", "_receive", "_send", "scope", "sink")
+    __slots__ = ("_done", "_error", "_receive", "_send", "abandoned", "scope", "sink")
 
     def __init__(self, buffer: int) -> None:
         self._send, self._receive = trio.open_memory_channel[T](buffer)
         self.sink: Sink[T] = Sink(self._send)
         self.scope: trio.CancelScope | None = None
         self._error: ActorError | None = None
-        self._abandoned = False
+        self.abandoned = False
         self._done = False
-
-    @property
-    def abandoned(self) -> bool:
-        return self._abandoned
 
     def succeed(self, value: object) -> None:
         self._done = True
@@ -177,7 +164,7 @@ class Stream(Generic[T]):
 
     def abandon(self) -> None:
         """The reader has left: the handler is cancelled."""
-        self._abandoned = True
+        self.abandoned = True
         self._receive.close()
         if self.scope is not None and not self._done:
             self.scope.cancel(reason="the stream's reader has left")
