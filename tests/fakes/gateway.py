@@ -35,7 +35,7 @@ class Running:
     async def settled(self) -> None:
         """Wait until no connection is left."""
         with trio.fail_after(PATIENCE):
-            while self.gateway.connections:
+            while self.gateway.connections:  # noqa: ASYNC110 - the gateway announces it to nobody
                 await trio.sleep(0.01)
 
 
