@@ -105,6 +105,7 @@ class HttpConnection:
         limits = self._limits
         begun = first or bool(self.early)
         deadline = trio.current_time() + (limits.head_seconds if begun else limits.idle_seconds)
+        taken = len(self.early)
         while (event := self._next_event()) is h11.NEED_DATA:
             data: bytes | None = None
             with trio.move_on_at(deadline):
@@ -115,16 +116,24 @@ class HttpConnection:
                 raise HttpFault(408, f"no whole request head within {limits.head_seconds:g} s")
             if not begun:
                 begun, deadline = True, trio.current_time() + limits.head_seconds
+            taken += len(data)
             self._h11.receive_data(data)
-        return _request(event) if isinstance(event, h11.Request) else None
+        if not isinstance(event, h11.Request):
+            return None
+        # h11 looks at the size of unfinished heads only.
+        if taken - len(self.early) > limits.head_bytes:
+            raise self._head_too_large()
+        return _request(event)
+
+    def _head_too_large(self) -> HttpFault:
+        return HttpFault(431, f"the request's head is larger than {self._limits.head_bytes} bytes")
 
     def _next_event(self) -> Any:
         try:
             return self._h11.next_event()
         except h11.RemoteProtocolError as error:
             if error.error_status_hint == 431:
-                most = self._limits.head_bytes
-                raise HttpFault(431, f"the request's head is larger than {most} bytes") from None
+                raise self._head_too_large() from None
             raise HttpFault(400, f"this is no HTTP/1.1 request: {error}") from None
 
     async def _receive(self) -> bytes:

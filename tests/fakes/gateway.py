@@ -117,4 +117,9 @@ class AcpClient:
 @asynccontextmanager
 async def acp_client(running: Running, **options: Any) -> AsyncGenerator[AcpClient]:
     async with open_websocket_url(running.acp, **options) as ws:
-        yield AcpClient(ws)
+        try:
+            yield AcpClient(ws)
+        finally:
+            # trio-websocket's client does not close the socket after a goodbye of the server's.
+            await ws.aclose()
+            await trio.aclose_forcefully(ws._stream)
