@@ -80,8 +80,6 @@ class Assembly:
 
     def _take(self, chunk: Chunk) -> None:
         match chunk:
-            case TextDelta():
-                self.extend((chunk,))
             case ThinkingDelta(index, text):
                 self._opened(index, lambda text: self._thinking(index, text)).append(text)
             case ThinkingSignature(index, signature):
@@ -105,7 +103,7 @@ class Assembly:
             case Reset():
                 self._begin()
             case _:
-                pass  # a heartbeat
+                pass  # a heartbeat, and the text that `extend` has taken
 
     def _opened(self, index: int, make: Callable[[str], Part]) -> list[str]:
         part = self._open.get(index)

@@ -29,6 +29,7 @@ from ..chat import (
 )
 from ..errors import ErrorKind, ProviderError, StreamTruncated
 from .assembly import chunks_of
+from .http import excerpt
 from .openai_answer import is_error, load_json, read_answer
 from .openai_errors import error_in_stream, not_the_wire
 from .openai_tools import ToolCalls
@@ -166,6 +167,8 @@ class OpenAIDecoder:
         return b""
 
     def _looks_like_events(self) -> bool:
+        if self._wire == "":
+            return True  # not a byte has told yet
         head = self._head.removeprefix(_MARK).lstrip(_BLANK)
         return bool(_EVENTS.match(head)) or any(field.startswith(head) for field in _FIELDS)
 
@@ -180,26 +183,36 @@ class OpenAIDecoder:
 
     def _take_event(self, event: ServerSentEvent, chunks: list[Chunk]) -> None:
         self._events += 1
-        data = event.data
-        if data == b"[DONE]":
-            return self._take_done(chunks)
         try:
-            frame = orjson.loads(data)
+            frame = orjson.loads(event.data)
         except orjson.JSONDecodeError:
-            if data.strip() == b"[DONE]":
+            if event.data.strip() == b"[DONE]":
                 return self._take_done(chunks)
-            frame = self._mended(data)
-        if type(frame) is not dict:
-            raise self._protocol_error(f"event {self._events} of the stream is no JSON object")
+            frame = self._mended(event)
+        if type(frame) is not dict or event.type == "error":
+            raise self._foreign(frame, event)
         choices = frame.get("choices")
-        if event.type == "error" or frame.get("error") or (not choices and is_error(frame)):
+        if frame.get("error") or (not choices and is_error(frame)):
             raise error_in_stream(frame)
         if not self._started:
             self._start(frame, chunks)
-        if type(choices) is list:
-            for choice in choices:
-                if type(choice) is dict and not choice.get("index"):
-                    self._take_choice(choice, chunks)
+        for choice in choices if type(choices) is list else ():
+            if type(choice) is not dict or choice.get("index"):
+                continue  # a caller who asked for several answers gets the first
+            delta = choice.get("delta")
+            if type(delta) is dict:
+                text = delta.get("content")
+                # Nearly every delta of an answer is this one.
+                if len(delta) == 1 and type(text) is str:
+                    if text:
+                        if self._text_part < 0:
+                            self._text_part = self._next_part()
+                        chunks.append(TextDelta(self._text_part, text))
+                elif delta:
+                    self._take_delta(delta, chunks)
+            reason = choice.get("finish_reason")
+            if reason and type(reason) is str:
+                self._raw_finish = reason
         usage = frame.get("usage")
         if usage and type(usage) is dict:
             chunks.append(UsageUpdate(usage_of(usage)))
@@ -220,34 +233,17 @@ class OpenAIDecoder:
                 )
             )
 
-    def _take_choice(self, choice: Mapping[str, Any], chunks: list[Chunk]) -> None:
-        delta = choice.get("delta")
-        if type(delta) is dict:
-            text = delta.get("content")
-            # Nearly every delta of an answer is this one.
-            if len(delta) == 1 and type(text) is str:
-                if text:
-                    self._add_text(text, chunks)
-            elif delta:
-                self._take_delta(delta, chunks)
-        reason = choice.get("finish_reason")
-        if reason and type(reason) is str:
-            self._raw_finish = reason
-
-    def _add_text(self, text: str, chunks: list[Chunk]) -> None:
-        if self._text_part < 0:
-            self._text_part = self._next_part()
-        chunks.append(TextDelta(self._text_part, text))
-
     def _take_delta(self, delta: Mapping[str, Any], chunks: list[Chunk]) -> None:
         text, thinking = text_and_thinking(delta.get("content"))
-        thinking = thinking_of(delta) or thinking
+        thinking = thinking or thinking_of(delta)
         if thinking:
             if self._thinking_part < 0:
                 self._thinking_part = self._next_part()
             chunks.append(ThinkingDelta(self._thinking_part, thinking))
         if text:
-            self._add_text(text, chunks)
+            if self._text_part < 0:
+                self._text_part = self._next_part()
+            chunks.append(TextDelta(self._text_part, text))
         refusal = delta.get("refusal")
         if refusal and isinstance(refusal, str):
             if self._refusal_part < 0:
@@ -283,17 +279,28 @@ class OpenAIDecoder:
             message=f"{how} before any finish_reason, after {self._events} events"
         )
 
-    def _mended(self, data: bytes) -> Any:
+    def _mended(self, event: ServerSentEvent) -> Any:
         """The JSON of an event that orjson did not take as it came."""
         try:
-            return load_json(data)
+            return load_json(event.data)
         except orjson.JSONDecodeError as fault:
-            if not data.strip():
+            if event.type == "error":
+                return event.text
+            if not event.data.strip():
                 return {}  # an event without data: a keep-alive
             raise self._protocol_error(
                 f"event {self._events} of the stream is no JSON ({fault.msg} at {fault.pos}): "
-                f"{data[:120].decode('utf-8', 'replace')!r}"
+                f"{excerpt(event.data)!r}"
             ) from None
+
+    def _foreign(self, frame: Any, event: ServerSentEvent) -> ProviderError:
+        """The error for an event that is no chunk of an answer."""
+        listed = frame[0] if isinstance(frame, list) and frame else frame
+        if event.type == "error" or (isinstance(listed, dict) and is_error(listed)):
+            return error_in_stream(frame)
+        return self._protocol_error(
+            f"event {self._events} of the stream is no JSON object: {excerpt(event.data)!r}"
+        )
 
     def _protocol_error(self, message: str) -> ProviderError:
         return ProviderError(

@@ -96,7 +96,8 @@ def _assistant(message: Message) -> dict[str, Any]:
         if isinstance(part, ToolCallPart)
     ]
     if any(isinstance(part, OpaquePart) and part.origin == ORIGIN for part in message.parts):
-        content: Any = [item for part in message.parts for item in _content(part)]
+        said = (part for part in message.parts if not isinstance(part, ToolCallPart))
+        content: Any = [item for part in said for item in _content(part)]
     else:
         # Null is what OpenAI itself answers beside tool calls, so all take it back.
         content = message.text or (None if calls else "")
@@ -105,12 +106,15 @@ def _assistant(message: Message) -> dict[str, Any]:
 
 def _result(part: Part) -> dict[str, Any]:
     if not isinstance(part, ToolResultPart):
-        raise ProviderError(
-            kind=ErrorKind.INVALID_REQUEST,
-            message=f"a message of role tool holds a {type(part).__name__}; "
-            "it takes tool results only",
-        )
+        raise _misplaced(part, "a message of role tool takes tool results only")
     return {"role": "tool", "tool_call_id": part.call_id, "content": part.content}
+
+
+def _misplaced(part: Part, why: str) -> ProviderError:
+    return ProviderError(
+        kind=ErrorKind.INVALID_REQUEST,
+        message=f"a {type(part).__name__} stands in the wrong message: {why}",
+    )
 
 
 def _content(part: Part) -> list[dict[str, Any]]:
@@ -127,8 +131,11 @@ def _content(part: Part) -> list[dict[str, Any]]:
             return [{"type": "file", "file": {key: at for key, at in file.items() if at}}]
         case OpaquePart(origin, raw) if origin == ORIGIN:
             return [dict(raw)]
-        case ThinkingPart() | OpaquePart() | ToolCallPart() | ToolResultPart():
+        case ThinkingPart() | OpaquePart():
             return []
+        case ToolCallPart() | ToolResultPart():
+            why = "it belongs into a message of role assistant or tool"
+    raise _misplaced(part, why)
 
 
 class EncodedMessages:
@@ -161,9 +168,8 @@ class EncodedMessages:
         return encoded
 
     def _drop(self, key: int) -> None:
-        kept = self._kept.pop(key, None)
-        if kept is not None:
-            self.size -= len(kept[1])
+        _, encoded = self._kept.pop(key)
+        self.size -= len(encoded)
 
 
 def encode_body(

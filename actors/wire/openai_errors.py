@@ -110,8 +110,13 @@ class ErrorBody:
         if not isinstance(inner, Mapping):
             return cls(message=_sentence(body))
         code = _word(inner.get("code"))
+        message = _sentence(body)
+        metadata = inner.get("metadata")
+        if isinstance(metadata, Mapping) and metadata.get("raw"):
+            # OpenRouter says "Provider returned error", and here what it was.
+            message = _sentence(f"{message}: {_sentence(metadata['raw'])}")
         return cls(
-            message=_sentence(body),
+            message=message,
             code=code,
             type=_word(inner.get("type")),
             status=_status(inner.get("status_code")) or _status(code),

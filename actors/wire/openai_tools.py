@@ -94,6 +94,8 @@ class ToolCalls:
 
         call = self._call_of(index, call_id, name)
         if call is None:
+            if not (call_id or name or arguments):
+                return  # nothing to open a call with
             if self._calls and self._calls[-1].name:
                 self._announce(self._calls[-1], chunks)
             call = _Call(part=self._next_part())

@@ -13,7 +13,10 @@ __all__ = ["MAX_EVENT", "EventTooLarge", "ServerSentEvent", "SseDecoder"]
 MAX_EVENT = 8 * 1024 * 1024
 
 _MARK = b"\xef\xbb\xbf"
-_CR = 13  # as a number: `b"\r" in chunk` costs six times as much
+_CR, _LF = 13, 10  # as numbers: `b"\r" in chunk` costs six times as much
+# The least that stands around data: what is counted is never more than what came,
+# or else it would matter for the bound where the bytes were cut.
+_AROUND_DATA = len(b"data\n")
 
 
 class EventTooLarge(ValueError):
@@ -51,6 +54,7 @@ class SseDecoder:
 
     __slots__ = (
         "_begun",
+        "_between",
         "_data",
         "_held",
         "_held_size",
@@ -69,6 +73,7 @@ class SseDecoder:
         self.last_event_id = ""
         self.retry: int | None = None  # milliseconds, where the stream has named them
         self._begun = False
+        self._between = False  # past the mark, with nothing of an event or a line held
         self._skip_lf = False
         self._held: list[bytes] = []  # pieces of the line that has not ended
         self._held_size = 0
@@ -78,6 +83,17 @@ class SseDecoder:
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """The events that `chunk` completes. Raises EventTooLarge, see above."""
+        if (
+            # One whole event in one read, as a model at its usual pace gives it:
+            # the same as below, at half the cost.
+            self._between
+            and chunk.startswith(b"data: ")
+            and chunk.find(_LF) == len(chunk) - 2
+            and chunk.endswith(b"\n")
+            and _CR not in chunk
+            and len(chunk) < self.max_event
+        ):
+            return [ServerSentEvent("message", chunk[6:-2], self.last_event_id)]
         if self.error is not None:
             raise self.error
         if not self._begun:
@@ -104,6 +120,7 @@ class SseDecoder:
             self._held_size += len(tail)
             if not roomy:
                 self._check(self._held_size)
+        self._between = not (tail or self._data or self._type or self._skip_lf or self.error)
         return events
 
     def eof(self) -> None:
@@ -130,10 +147,10 @@ class SseDecoder:
     def _take(self, lines: list[bytes]) -> list[ServerSentEvent]:
         events: list[ServerSentEvent] = []
         data = self._data
+        counted = len(data)
         for line in lines:
             if line.startswith(b"data: "):
                 data.append(line[6:])
-                self._size += len(line) + 1
             elif line:
                 self._take_field(line)
             else:
@@ -143,8 +160,11 @@ class SseDecoder:
                         ServerSentEvent(self._type or "message", whole, self.last_event_id)
                     )
                     data.clear()
-                    self._size = 0
                 self._type = ""
+        if events:
+            counted = self._size = 0
+        if data:
+            self._size += sum(len(line) + _AROUND_DATA for line in data[counted:])
         return events
 
     def _take_carefully(self, lines: list[bytes]) -> list[ServerSentEvent]:
@@ -167,7 +187,6 @@ class SseDecoder:
         match name:
             case b"data":
                 self._data.append(value)
-                self._size += len(line) + 1
             case b"event":
                 self._type = value.decode("utf-8", "replace")
             case b"id" if b"\0" not in value:

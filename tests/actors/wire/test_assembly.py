@@ -1,0 +1,129 @@
+"""Chunks fold into the completion that they are parts of, and come out of it again."""
+
+import pytest
+from hypothesis import given, strategies as st
+
+from trouper.actors.chat import (
+    Chunk,
+    Completion,
+    Finish,
+    Finished,
+    Heartbeat,
+    Message,
+    OpaquePart,
+    PartDone,
+    RefusalDelta,
+    Reset,
+    Started,
+    TextDelta,
+    TextPart,
+    ThinkingDelta,
+    ThinkingPart,
+    ThinkingSignature,
+    ToolArgsDelta,
+    ToolCallPart,
+    ToolCallStarted,
+    Usage,
+    UsageUpdate,
+)
+from trouper.actors.wire.assembly import Assembly, chunks_of
+
+
+def assembled(*chunks: Chunk) -> Completion:
+    assembly = Assembly()
+    assembly.extend(chunks)
+    return assembly.completion()
+
+
+WORDS = st.text(max_size=5)
+PARTS = st.one_of(
+    st.builds(TextPart, WORDS),
+    st.builds(ThinkingPart, WORDS, WORDS, st.booleans(), st.just("openai")),
+    st.builds(ToolCallPart, WORDS, WORDS, WORDS),
+    st.builds(OpaquePart, st.just("openai"), st.dictionaries(WORDS, WORDS)),
+    st.just(OpaquePart("openai", {"type": "refusal", "refusal": "no"})),
+)
+COMPLETIONS = st.builds(
+    Completion,
+    message=st.builds(Message, st.just("assistant"), st.lists(PARTS, max_size=6).map(tuple)),
+    finish=st.sampled_from(Finish),
+    raw_finish=st.none() | WORDS,
+    usage=st.none() | st.builds(Usage, st.integers(0, 9), st.integers(0, 9)),
+    model=WORDS,
+    response_id=WORDS,
+    service_tier=st.none() | WORDS,
+)
+
+
+@given(COMPLETIONS)
+def test_a_completion_taken_apart_and_put_together_is_the_same(completion: Completion) -> None:
+    assert assembled(*chunks_of(completion)) == completion
+
+
+def test_deltas_of_several_parts_may_take_turns() -> None:
+    completion = assembled(
+        Started("r1", "m", "flex", "anthropic"),
+        ThinkingDelta(0, "h"),
+        TextDelta(1, "so "),
+        ThinkingDelta(0, "m"),
+        ThinkingSignature(0, "sig"),
+        ToolCallStarted(2, "a", "f"),
+        TextDelta(1, "it is"),
+        ToolArgsDelta(2, "{"),
+        Heartbeat(),
+        ToolArgsDelta(2, "}"),
+        RefusalDelta(3, "n"),
+        RefusalDelta(3, "o"),
+        UsageUpdate(Usage(1, 1)),
+        UsageUpdate(Usage(1, 9)),
+        Finished(Finish.TOOL_CALLS, "tool_calls"),
+    )
+
+    assert completion.message.parts == (
+        ThinkingPart("hm", "sig", origin="anthropic"),
+        TextPart("so it is"),
+        ToolCallPart("a", "f", "{}"),
+        OpaquePart("anthropic", {"type": "refusal", "refusal": "no"}),
+    )
+    assert completion.usage == Usage(1, 9)
+    assert (completion.finish, completion.raw_finish) == (Finish.TOOL_CALLS, "tool_calls")
+    assert (completion.response_id, completion.model, completion.service_tier) == (
+        "r1",
+        "m",
+        "flex",
+    )
+
+
+def test_a_part_that_is_done_stands_as_it_was_given() -> None:
+    opaque = OpaquePart("anthropic", {"type": "server_tool_use"})
+
+    completion = assembled(
+        TextDelta(0, "draft"), PartDone(0, TextPart("final")), PartDone(1, opaque)
+    )
+
+    assert completion.message.parts == (TextPart("final"), opaque)
+
+
+@pytest.mark.parametrize("said", [(), (Started("r1", "m"),), (TextDelta(0, "half"),)])
+def test_an_answer_that_has_not_ended_can_be_asked_for(said: tuple[Chunk, ...]) -> None:
+    assembly = Assembly()
+    assembly.extend(said)
+
+    assert not assembly.finished
+    assert assembly.completion().finish is Finish.UNKNOWN
+    assembly.extend([Finished(Finish.STOP)])
+    assert assembly.finished
+    assert assembly.completion().finish is Finish.STOP
+
+
+def test_a_reset_voids_what_was_said() -> None:
+    completion = assembled(
+        Started("r1", "m"),
+        TextDelta(0, "old"),
+        UsageUpdate(Usage(1, 1)),
+        Reset("elsewhere"),
+        Started("r2", "n"),
+        TextDelta(0, "new"),
+    )
+
+    assert (completion.text, completion.usage, completion.response_id) == ("new", None, "r2")
