@@ -19,7 +19,7 @@ from typing import Any, Final, TextIO
 import structlog
 from structlog.typing import EventDict
 
-from .redaction import MASK, is_secret_name, redact_text
+from .redaction import MASK, is_secret_name, printable, redact_text
 
 __all__ = [
     "LEVELS",
@@ -158,21 +158,7 @@ def one_line(fields: Fields) -> EventDict:
 
     Line breaks stay; the renderer writes them as escapes.
     """
-    return {
-        key: _escaped(value) if type(value) is str and not value.isprintable() else value
-        for key, value in fields.items()
-    }
-
-
-def _escaped(text: str) -> str:
-    return "".join(
-        character
-        if character.isprintable() or character == "\n"
-        else character.encode("ascii", "backslashreplace").decode()
-        if ord(character) > 0x7F
-        else f"\\x{ord(character):02x}"
-        for character in text
-    )
+    return {key: printable(value) if type(value) is str else value for key, value in fields.items()}
 
 
 def cut_fields(fields: Fields) -> EventDict:

@@ -12,7 +12,7 @@ import threading
 from collections import OrderedDict
 from urllib.parse import quote
 
-__all__ = ["MASK", "LiveSecrets", "is_secret_name", "live_secrets", "redact_text"]
+__all__ = ["MASK", "LiveSecrets", "is_secret_name", "live_secrets", "printable", "redact_text"]
 
 MASK = "[redacted]"
 
@@ -106,3 +106,22 @@ def is_secret_name(name: str) -> bool:
 def redact_text(text: str) -> str:
     """`text` without live secrets and without what looks like one."""
     return _LOOKS.sub(MASK, live_secrets.mask(text))
+
+
+def printable(text: str) -> str:
+    """`text` without what a terminal obeys or an eye cannot see: those characters as escapes.
+
+    Line breaks stay. For text from models and strangers, before it is shown to people.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() or character == "\n" else _escape(character)
+        for character in text
+    )
+
+
+def _escape(character: str) -> str:
+    if character <= "\x7f":
+        return f"\\x{ord(character):02x}"
+    return character.encode("ascii", "backslashreplace").decode()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import structlog
 from hypothesis import given, strategies as st
+from structlog.typing import EventDict
 
 from trouper.actors import logs
 from trouper.actors.config import Secret
@@ -118,7 +119,7 @@ def test_an_exception_becomes_fields_with_the_place_where_it_was_raised() -> Non
         raise ValueError(f"bad {len(password)}\nvalue")
 
     for form in ("true", "instance", "tuple"):
-        fields: dict[str, Any] = {}
+        fields: EventDict = {}
         try:
             fail()
         except ValueError as error:

@@ -69,7 +69,7 @@ def test_notes_of_others_on_an_error_do_not_matter() -> None:
     error = ValueError("is odd")
     error.add_note("seen on a Monday")
 
-    group = BaseValidationError("many", [error], Tree)
+    group = BaseValidationError("many", [error], Tree)  # pyright: ignore[reportCallIssue]
 
     assert list(explain(group, "a.b")) == ["a.b: is odd"]
 
