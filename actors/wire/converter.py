@@ -114,7 +114,7 @@ def shown(value: object) -> str:
         case bool():
             return str(value).lower()
         case str():
-            text = redact_text(value)
+            text = redact_text(value[:8_192])  # a bound for the search; 60 are shown
             return repr(text if len(text) <= 60 else text[:57] + "...")
         case int() | float():
             return str(value)[:60]
