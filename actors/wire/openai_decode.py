@@ -34,7 +34,7 @@ from .openai_answer import is_error, load_json, read_answer
 from .openai_errors import error_in_stream, not_the_wire
 from .openai_tools import ToolCalls
 from .openai_values import ORIGIN, finish_of, text_and_thinking, thinking_of, usage_of
-from .sse import MAX_EVENT, EventTooLarge, ServerSentEvent, SseDecoder
+from .sse import MAX_EVENT, EventTooLarge, SseDecoder
 
 __all__ = ["OpenAIDecoder"]
 
@@ -113,8 +113,12 @@ class OpenAIDecoder:
             if not self._events and len(self._head) < _HEAD:
                 self._head += data[: _HEAD - len(self._head)]
             try:
+                only = self._sse.only_data(data)
+                if only is not None:
+                    self._take_event(only, "message", chunks)
+                    return chunks
                 for event in self._sse.feed(data):
-                    self._take_event(event, chunks)
+                    self._take_event(event.data, event.type, chunks)
                     if self._whole:
                         return chunks
                 if self._sse.error is not None:
@@ -181,16 +185,16 @@ class OpenAIDecoder:
 
     # --- events
 
-    def _take_event(self, event: ServerSentEvent, chunks: list[Chunk]) -> None:
+    def _take_event(self, data: bytes, kind: str, chunks: list[Chunk]) -> None:
         self._events += 1
         try:
-            frame = orjson.loads(event.data)
+            frame = orjson.loads(data)
         except orjson.JSONDecodeError:
-            if event.data.strip() == b"[DONE]":
+            if data.strip() == b"[DONE]":
                 return self._take_done(chunks)
-            frame = self._mended(event)
-        if type(frame) is not dict or event.type == "error":
-            raise self._foreign(frame, event)
+            frame = self._mended(data, kind)
+        if type(frame) is not dict or kind == "error":
+            raise self._foreign(frame, data, kind)
         choices = frame.get("choices")
         if frame.get("error") or (not choices and is_error(frame)):
             raise error_in_stream(frame)
@@ -279,27 +283,27 @@ class OpenAIDecoder:
             message=f"{how} before any finish_reason, after {self._events} events"
         )
 
-    def _mended(self, event: ServerSentEvent) -> Any:
+    def _mended(self, data: bytes, kind: str) -> Any:
         """The JSON of an event that orjson did not take as it came."""
         try:
-            return load_json(event.data)
+            return load_json(data)
         except orjson.JSONDecodeError as fault:
-            if event.type == "error":
-                return event.text
-            if not event.data.strip():
+            if kind == "error":
+                return data.decode("utf-8", "replace")
+            if not data.strip():
                 return {}  # an event without data: a keep-alive
             raise self._protocol_error(
                 f"event {self._events} of the stream is no JSON ({fault.msg} at {fault.pos}): "
-                f"{excerpt(event.data)!r}"
+                f"{excerpt(data)!r}"
             ) from None
 
-    def _foreign(self, frame: Any, event: ServerSentEvent) -> ProviderError:
+    def _foreign(self, frame: Any, data: bytes, kind: str) -> ProviderError:
         """The error for an event that is no chunk of an answer."""
         listed = frame[0] if isinstance(frame, list) and frame else frame
-        if event.type == "error" or (isinstance(listed, dict) and is_error(listed)):
+        if kind == "error" or (isinstance(listed, dict) and is_error(listed)):
             return error_in_stream(frame)
         return self._protocol_error(
-            f"event {self._events} of the stream is no JSON object: {excerpt(event.data)!r}"
+            f"event {self._events} of the stream is no JSON object: {excerpt(data)!r}"
         )
 
     def _protocol_error(self, message: str) -> ProviderError:

@@ -192,7 +192,7 @@ def test_a_refusal_is_no_text_and_changes_why_the_answer_ended() -> None:
         {"reasoning": "hm", "reasoning_content": "hm"},
         {"reasoning_details": [{"type": "reasoning.text", "text": "h"}, {"summary": "m"}, 7]},
         {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, None]},
-        {"content": [{"type": "thinking", "thinking": "hm"}]},
+        {"content": [{"type": "audio"}, {"type": "thinking", "thinking": "hm"}]},
     ],
 )
 def test_thinking_is_read_from_every_field_that_servers_put_it_in(said: dict[str, Any]) -> None:

@@ -69,6 +69,39 @@ def test_byte_by_byte_gives_the_same_events_as_all_at_once(stream: bytes) -> Non
     assert read([stream[i : i + 1] for i in range(len(stream))]) == read([stream])
 
 
+@given(st.lists(SYLLABLES, max_size=30).map(b"".join), st.lists(st.integers(0, 10**6)))
+def test_asking_for_only_the_data_first_gives_the_same_data(stream: bytes, cuts: list[int]) -> None:
+    decoder = SseDecoder()
+    data: list[bytes] = []
+    for part in [*pieces(stream, cuts), b"\n\n", b"data: a\n\n", b"data: b\n\n"]:
+        only = decoder.only_data(part)
+        data += [event.data for event in decoder.feed(part)] if only is None else [only]
+
+    ended = stream + b"\n\ndata: a\n\ndata: b\n\n"
+    assert data == [event.data for event in SseDecoder().feed(ended)]
+
+
+@pytest.mark.parametrize(
+    ("read", "data"),
+    [
+        (b"data: a\n\n", b"a"),
+        (b"data: \n\n", b""),
+        (b"data: a\n", None),
+        (b"data: a\n\n\n", None),
+        (b"data: a\ndata: b\n\n", None),
+        (b"data: a\r\n\n", None),
+        (b"data: " + b"x" * 64 + b"\n\n", None),
+        (b": a\n\n", None),
+    ],
+)
+def test_only_one_whole_plain_event_is_only_data(read: bytes, data: bytes | None) -> None:
+    decoder = SseDecoder(max_event=64)
+    assert decoder.only_data(read) is None  # a mark may stand at the beginning
+    decoder.feed(b"data: first\n\n")
+
+    assert decoder.only_data(read) == data
+
+
 def bounded(parts: list[bytes]) -> tuple[list[bytes], bool]:
     decoder = SseDecoder(max_event=24)
     events: list[bytes] = []
