@@ -35,9 +35,11 @@ class ClientStream(trio.abc.Stream):
     """
 
     __slots__ = (
+        "_aborted",
         "_first",
         "_gate",
         "_inner",
+        "_said_end",
         "_then",
         "_unfinished",
         "progress",
@@ -50,6 +52,7 @@ class ClientStream(trio.abc.Stream):
         self._first = self._then = b""
         self._gate: trio.Event | None = None
         self._unfinished = 0
+        self._aborted = self._said_end = False
         self.sending = False
         self.received = self.progress = trio.current_time()
 
@@ -114,13 +117,23 @@ class ClientStream(trio.abc.Stream):
         trio-websocket closes as soon as it has said goodbye; with bytes unread
         that would be a reset, which takes our goodbye away from the client.
         """
-        if isinstance(self._inner, trio.abc.HalfCloseableStream) and not self.sending:
-            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                await self._inner.send_eof()
+        if not self._said_end and not self.sending:
+            self._said_end = True
+            if isinstance(self._inner, trio.SocketStream):
+                # Not send_eof, which waits in the middle and would meet a send there.
+                with suppress(OSError):
+                    self._inner.socket.shutdown(socket.SHUT_WR)
+            elif isinstance(self._inner, trio.abc.HalfCloseableStream):
+                with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                    await self._inner.send_eof()
         await trio.lowlevel.checkpoint()
 
     def abort(self) -> None:
-        """Cut the connection: tasks that read or send fail at once, buffers are freed."""
+        """Cut the connection: tasks that read or send fail at once, buffers are freed.
+
+        A stream that is no socket can only be closed later, by `finish`.
+        """
+        self._aborted = True
         if isinstance(self._inner, trio.SocketStream):
             with suppress(OSError):
                 self._inner.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
@@ -128,6 +141,11 @@ class ClientStream(trio.abc.Stream):
 
     async def finish(self, seconds: float) -> None:
         """Close, having let the client read what we sent: at most `seconds`."""
+        if not self._aborted:
+            await self._say_farewell(seconds)
+        await trio.aclose_forcefully(self._inner)
+
+    async def _say_farewell(self, seconds: float) -> None:
         await self.aclose()
         with trio.move_on_after(seconds):
             with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
@@ -135,4 +153,3 @@ class ClientStream(trio.abc.Stream):
                     if not await self._inner.receive_some(_SLICE):
                         break
             await self._inner.aclose()
-        await trio.aclose_forcefully(self._inner)

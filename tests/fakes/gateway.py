@@ -3,16 +3,17 @@
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import trio
-from trio_websocket import WebSocketConnection, open_websocket_url
+import trio.testing
+from trio_websocket import WebSocketConnection, open_websocket_url, wrap_client_stream
 
 from tests.fakes.sessions import Behaviour, FakeSessions
 from trouper.actors.gateway.front import Gateway, Listening
 
-PATIENCE = 10.0  # seconds: a test that waits longer has failed
+PATIENCE = 30.0  # seconds: a test that waits longer has failed
 
 
 @attrs.define(eq=False)
@@ -123,3 +124,52 @@ async def acp_client(running: Running, **options: Any) -> AsyncGenerator[AcpClie
             # trio-websocket's client does not close the socket after a goodbye of the server's.
             await ws.aclose()
             await trio.aclose_forcefully(ws._stream)
+
+
+class Pausing(trio.abc.Stream):
+    """A socket with a small buffer whose owner may stop to read it."""
+
+    def __init__(self, inner: trio.SocketStream) -> None:
+        self.inner = inner
+        self.resumed = trio.Event()
+        self.resumed.set()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        data = await self.inner.receive_some(max_bytes)
+        await self.resumed.wait()
+        return bytes(data)
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self.inner.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self.inner.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
+
+@asynccontextmanager
+async def acp_pausing(
+    running: Running, nursery: trio.Nursery
+) -> AsyncGenerator[tuple[AcpClient, Pausing]]:
+    """A client that can be made to stop reading."""
+    sock = trio.socket.socket()
+    sock.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_RCVBUF, 4096)
+    await sock.connect((running.listening.host, running.listening.port))
+    stream = Pausing(trio.SocketStream(sock))
+    ws = await wrap_client_stream(nursery, cast("trio.SocketStream", stream), "x", "/acp")
+    yield AcpClient(ws), stream
+    await ws.aclose()
+    await trio.aclose_forcefully(stream)
+
+
+@asynccontextmanager
+async def acp_in_memory(running: Running, nursery: trio.Nursery) -> AsyncGenerator[AcpClient]:
+    """A client without a socket, for tests in virtual time."""
+    ours, theirs = trio.testing.memory_stream_pair()
+    nursery.start_soon(running.gateway.serve_stream, theirs)
+    ws = await wrap_client_stream(nursery, cast("trio.SocketStream", ours), "x", "/acp")
+    yield AcpClient(ws)
+    await ws.aclose()
+    await trio.aclose_forcefully(ours)
