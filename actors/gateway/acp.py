@@ -175,8 +175,13 @@ class AcpConversation:
                 "session/cancel or wait for its end",
                 id=id,
             )
-        self._start(id, line.prompt, params.prompt)
+        self._start(id, self._run_prompt, line, params)
         line.begin(id)
+
+    async def _run_prompt(self, line: Line, params: PromptParams) -> None:
+        await line.prompt(params.prompt)
+        if line.ended:
+            self._lines.pop(params.session_id, None)
 
     def _find(self, id: RequestId, session_id: str) -> Line:
         self._room_for_a_session(id, self._opening)
@@ -187,12 +192,6 @@ class AcpConversation:
         line = Line(ref, self._websocket.outbox.lane(session_id))
         self._lines[session_id] = line
         return line
-
-    def sweep(self, now: float) -> None:
-        """Ask after turns of which nothing was heard for long."""
-        for line in self._lines.values():
-            if line.wants_asking(now):
-                self._websocket.start(line.ask_after)
 
     def gone(self) -> None:
         """Leave the sessions; they go on."""

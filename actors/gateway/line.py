@@ -5,7 +5,13 @@ from typing import assert_never
 
 from ...runtime.errors import ActorDown, ActorError, MailboxFull
 from ..chat import TextPart, Usage
-from ..errors import TurnInProgress, UnknownAssistant, UnknownSession
+from ..errors import (
+    SessionError,
+    TooManySessions,
+    TurnInProgress,
+    UnknownAssistant,
+    UnknownSession,
+)
 from ..session.events import (
     SessionEvent,
     StopReason,
@@ -23,20 +29,14 @@ from .sessions import SessionRef
 
 __all__ = ["Line", "refused"]
 
-# A turn of which nothing was heard for so long is asked after: were its session
-# restarted meanwhile, its end would never come. Seconds; a slow model's first
-# token takes longer, but a question costs next to nothing.
-_ASK_AFTER = 15.0
-
-_LOST = "the session was restarted and has lost this turn; prompt again"
-
-
 _CODES: tuple[tuple[type[ActorError], int], ...] = (
     (UnknownAssistant, INVALID_PARAMS),
     (UnknownSession, NOT_FOUND),
     (ActorDown, NOT_FOUND),
     (TurnInProgress, BUSY),
     (MailboxFull, TOO_MANY),
+    (TooManySessions, TOO_MANY),
+    (SessionError, TURN_FAILED),
 )
 
 
@@ -52,20 +52,20 @@ class Line:
     At most one prompt is under way: first it is being asked (its turn has no
     number yet), then it runs. A turn may even end before the asking is over,
     since the session's events overtake its answer; that end is kept till then.
+    A session tells its listeners the end of every turn, also when it crashes.
     """
 
     __slots__ = (
-        "_asked_at",
+        "_attached",
         "_cancelled",
         "_early",
-        "_heard",
         "_lane",
         "_ref",
         "_request",
-        "_seq",
         "_turn",
         "_usage",
         "busy",
+        "ended",
     )
 
     def __init__(self, ref: SessionRef, lane: Lane) -> None:
@@ -73,18 +73,17 @@ class Line:
         self._lane = lane
         self.busy = False
         """Whether a prompt is under way."""
+        self.ended = False
+        """Whether the session was found to have ended for good."""
         self._request: RequestId = None
         self._turn: int | None = None
         self._cancelled = False
         self._early: dict[int, TurnEnded] = {}
         self._usage: Usage | None = None
-        self._seq = 0
-        self._heard = -1
-        self._asked_at = 0.0
+        self._attached = False
 
     def deliver(self, event: SessionEvent) -> None:
         """Take the session's next event (see `Attachment`)."""
-        self._seq = event.seq
         match event:
             case TextAdded():
                 self._lane.delta(event, thought=False)
@@ -128,7 +127,9 @@ class Line:
 
     async def attach(self) -> None:
         """Have the session's events delivered here. Raises ActorError as ask does."""
-        await self._ref.ask(Attach(self))
+        if not self._attached:
+            await self._ref.ask(Attach(self))
+            self._attached = True
 
     def begin(self, id: RequestId) -> None:
         """Note that `prompt` is about to be called for request `id`."""
@@ -137,7 +138,6 @@ class Line:
     async def prompt(self, parts: tuple[TextPart, ...]) -> None:
         """Begin a turn; its end will answer the request. A refusal answers it at once."""
         try:
-            # Each time: a session that was restarted knows its listeners no more.
             await self.attach()
             turn = await self._ref.ask(Prompt(parts))
             self._turn = turn
@@ -147,6 +147,7 @@ class Line:
             elif self._cancelled:
                 self._ref.tell(CancelTurn())
         except ActorError as error:
+            self.ended = isinstance(error, ActorDown)
             self._finish(encode_fault(refused(self._request, error)))
 
     def cancel(self) -> None:
@@ -157,31 +158,6 @@ class Line:
         self._cancelled = True
         if not self.busy or self._turn is not None:
             self._ref.tell(CancelTurn())
-
-    def wants_asking(self, now: float) -> bool:
-        """Whether a turn runs of which nothing was heard for long; call `ask_after` then."""
-        if not self.busy or self._turn is None or self._seq != self._heard:
-            self._heard, self._asked_at = self._seq, now
-            return False
-        if now - self._asked_at < _ASK_AFTER:
-            return False
-        self._asked_at = now
-        return True
-
-    async def ask_after(self) -> None:
-        """Ask whether the turn still runs; answer the prompt if it does not."""
-        turn = self._turn
-        try:
-            attached = await self._ref.ask(Attach(self))
-        except ActorError as error:
-            lost = refused(self._request, error)
-        else:
-            if attached.turn == turn:
-                return
-            lost = RpcFault(TURN_FAILED, _LOST, id=self._request, data={"retryable": True})
-        # Its end may have come while we asked.
-        if self.busy and self._turn == turn:
-            self._finish(encode_fault(lost))
 
     def detach(self) -> None:
         """Want no more events. The session and its turn go on."""

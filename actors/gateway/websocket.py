@@ -48,10 +48,6 @@ class Conversation(Protocol):
         """Take a message; must not wait. An exception closes the websocket with 1011."""
         ...
 
-    def sweep(self, now: float) -> None:
-        """Called about once a second with trio's time."""
-        ...
-
     def gone(self) -> None:
         """The client has left; called once, last."""
         ...
@@ -139,12 +135,9 @@ class Websocket:
                 self.abort("it does not finish the closing handshake")
         elif silent > limits.ping_seconds + limits.pong_seconds:
             self.abort("it does not answer pings")
-        else:
-            if silent > limits.ping_seconds and not self._pinging:
-                self._pinging = True
-                self._nursery.start_soon(self._ping)
-            with self._faults_close():
-                self._talk.sweep(now)
+        elif silent > limits.ping_seconds and not self._pinging:
+            self._pinging = True
+            self._nursery.start_soon(self._ping)
 
     async def _ping(self) -> None:
         # Any bytes that come count as life (`sweep`), so nobody waits for this.

@@ -43,8 +43,8 @@ class NewSessionParams:
 
     @property
     def assistant(self) -> str:
-        """The assistant that the client asks for."""
-        return str((self.meta or {}).get("trouper.dev/assistant", "default"))
+        """The assistant that the client asks for; empty for the server's default."""
+        return str((self.meta or {}).get("trouper.dev/assistant", ""))
 
 
 @attrs.frozen

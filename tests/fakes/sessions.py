@@ -33,6 +33,7 @@ class FakeSession:
         self.seq = 0
         self.turn: int | None = None
         self.down: Exception | None = None
+        self.refuses: Exception | None = None
         self.hold: trio.Event | None = None
         self._nursery = nursery
         self._behaviour = behaviour
@@ -42,8 +43,7 @@ class FakeSession:
         if self.down is not None:
             raise self.down
         if isinstance(message, Attach):
-            if message.attachment not in self.attachments:
-                self.attachments.append(message.attachment)
+            self.attachments.append(message.attachment)
             return Attached(self.seq, self.turn)
         assert isinstance(message, Prompt)
         if self.turn is not None:
@@ -59,9 +59,10 @@ class FakeSession:
 
     def tell(self, message: CancelTurn | Detach, /) -> None:
         if isinstance(message, Detach):
-            if message.attachment in self.attachments:
-                self.attachments.remove(message.attachment)
+            self.attachments = [one for one in self.attachments if one is not message.attachment]
             return
+        if self.refuses is not None:
+            raise self.refuses
         self.cancels += 1
         if self.turn is not None:
             self.end(StopReason.CANCELLED)
@@ -91,11 +92,6 @@ class FakeSession:
             TurnEnded(first=seq, seq=seq, turn=turn, stop=stop, error=error, retryable=retryable)
         )
 
-    def restart(self) -> None:
-        """As after a crash: the turn is gone and so is who listened."""
-        self.turn = None
-        self.attachments.clear()
-
 
 class FakeSessions:
     """Opens fake sessions, which all behave alike."""
@@ -116,7 +112,7 @@ class FakeSessions:
         await trio.lowlevel.checkpoint()
         if self.broken is not None:
             raise self.broken
-        if assistant != "default":
+        if assistant not in ("", "default"):
             raise UnknownAssistant(assistant, ["default"])
         id = f"session-{len(self.opened) + 1}"
         self.opened[id] = FakeSession(id, self._nursery, self._behaviour)

@@ -9,6 +9,7 @@ import trio
 from tests.fakes.gateway import PATIENCE, acp_client, start_gateway
 from tests.fakes.sessions import FakeSession, says
 from trouper.actors.chat import TextPart, Usage
+from trouper.actors.errors import SessionError
 from trouper.actors.gateway.auth import Access
 from trouper.actors.gateway.limits import Limits
 from trouper.actors.session.events import StopReason
@@ -268,6 +269,7 @@ async def test_an_unknown_session_or_assistant_is_named(nursery: trio.Nursery) -
         (ActorDown("sessions/1", "it has stopped"), NOT_FOUND),
         (ActorCrashed("sessions/1", "it crashed"), INTERNAL_ERROR),
         (MailboxFull("sessions/1", 64), TOO_MANY),
+        (SessionError("the conversation is full"), TURN_FAILED),
     ],
 )
 async def test_a_session_that_fails_is_an_answer_and_not_the_end_of_the_connection(
@@ -288,17 +290,47 @@ async def test_a_session_that_fails_is_an_answer_and_not_the_end_of_the_connecti
     assert unopened["error"]["code"] == code
 
 
-async def test_a_session_that_was_restarted_hears_and_answers_the_next_prompt(
-    nursery: trio.Nursery,
-) -> None:
-    running = await start_gateway(nursery, says("again"))
+async def test_a_session_that_has_ended_makes_room_for_another(nursery: trio.Nursery) -> None:
+    running = await start_gateway(nursery, limits=Limits(sessions_per_connection=1))
     async with acp_client(running) as client:
         session = await client.open()
-        running.sessions.only.restart()
-        answer = await client.answer(await client.prompt(session))
+        running.sessions.only.down = ActorDown("sessions/1", "it has crashed")
+        failed = await client.answer(await client.prompt(session))
+        second = await client.open()
 
-    assert client.said == "again"
-    assert answer["result"]["stopReason"] == "end_turn"
+    assert failed["error"]["code"] == NOT_FOUND
+    assert second != session
+
+
+async def test_a_cancel_that_finds_no_room_is_said(nursery: trio.Nursery) -> None:
+    running = await start_gateway(nursery)
+    async with acp_client(running) as client:
+        session = await client.open()
+        running.sessions.only.refuses = MailboxFull("sessions/1", 64)
+        await client.notify("session/cancel", {"sessionId": session})
+        answer = await client.answer(None)
+
+    assert answer["error"]["code"] == TOO_MANY
+
+
+async def test_a_cancelled_prompt_that_was_not_yet_running_ends_the_turn_once(
+    nursery: trio.Nursery,
+) -> None:
+    running = await start_gateway(nursery)
+    async with acp_client(running) as client:
+        session = await client.open()
+        prompt = await client.prompt(session)
+        await until(running.sessions.only)
+        for _ in range(3):
+            await client.notify("session/cancel", {"sessionId": session})
+        answer = await client.answer(prompt)
+        again = await client.prompt(session)
+        await until(running.sessions.only, prompts=2)
+        running.sessions.only.end(StopReason.END_TURN)
+        clean = await client.answer(again)
+
+    assert answer["result"]["stopReason"] == "cancelled"
+    assert clean["result"]["stopReason"] == "end_turn"
 
 
 BAD: list[tuple[Any, int, Any, str]] = [

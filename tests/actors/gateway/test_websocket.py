@@ -20,8 +20,6 @@ from tests.fakes.gateway import (
 from tests.fakes.sessions import FakeSession, says
 from trouper.actors.gateway.stream import ClientStream
 from trouper.actors.session.events import StopReason
-from trouper.actors.wire.session import NOT_FOUND, TURN_FAILED
-from trouper.runtime.errors import ActorDown
 
 HANDSHAKE = (
     b"GET /acp HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -165,30 +163,6 @@ async def test_a_silent_client_that_answers_pings_may_stay(
         await client.answer(await client.prompt(session))
 
     assert client.said == "still here"
-
-
-async def test_a_turn_that_died_with_its_session_is_answered(
-    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
-) -> None:
-    running = await start_gateway(nursery)
-    async with acp_in_memory(running, nursery) as client:
-        session = await client.open()
-        lost = await client.prompt(session)
-        await prompted(running)
-        running.sessions.only.say("half an ans")
-        running.sessions.only.restart()
-        answer = await client.answer(lost)
-        again = await client.prompt(session)
-        await prompted(running, prompts=2)
-        # A turn that only takes long is asked after in vain.
-        await trio.sleep(100)
-        running.sessions.only.down = ActorDown("sessions/1", "it has stopped")
-        gone = await client.answer(again)
-
-    assert answer["error"]["code"] == TURN_FAILED
-    assert "prompt again" in answer["error"]["message"]
-    assert answer["error"]["data"] == {"retryable": True}
-    assert gone["error"]["code"] == NOT_FOUND
 
 
 async def test_a_slow_reader_reads_every_word_in_fewer_frames(nursery: trio.Nursery) -> None:

@@ -69,7 +69,7 @@ def test_a_cancelled_request_is_named_by_its_id() -> None:
     assert by_text == Inbound(None, False, CancelRequestParams("a"))
 
 
-def test_the_assistant_is_chosen_in_meta_and_is_default_otherwise() -> None:
+def test_the_assistant_is_chosen_in_meta_and_is_the_servers_default_otherwise() -> None:
     chosen = read_frame(frame("session/new", {"_meta": {"trouper.dev/assistant": "tutor"}}))
     silent = read_frame(frame("session/new", {"_meta": None, "mcpServers": None}))
 
@@ -77,7 +77,7 @@ def test_the_assistant_is_chosen_in_meta_and_is_default_otherwise() -> None:
     assert silent is not None
     assert isinstance(chosen.params, NewSessionParams)
     assert isinstance(silent.params, NewSessionParams)
-    assert (chosen.params.assistant, silent.params.assistant) == ("tutor", "default")
+    assert (chosen.params.assistant, silent.params.assistant) == ("tutor", "")
 
 
 def test_what_needs_no_attention_is_none() -> None:
