@@ -7,6 +7,9 @@ TrouperError
     │   └── StreamTruncated    the stream ended before the answer did
     └── SessionError       a session refuses
         ├── TurnInProgress     one turn at a time
+        ├── HistoryFull        the conversation is as long as it may get
+        ├── TurnFailed         a turn ended with an error
+        ├── TooManySessions    as many as the server takes are open
         ├── UnknownSession     no session of that id
         └── UnknownAssistant   no assistant of that name
 
@@ -23,13 +26,17 @@ import attrs
 from ..runtime.errors import ActorError, TrouperError
 
 __all__ = [
+    "Billed",
     "ConfigError",
     "ErrorKind",
+    "HistoryFull",
     "Phase",
     "ProviderError",
     "Scope",
     "SessionError",
     "StreamTruncated",
+    "TooManySessions",
+    "TurnFailed",
     "TurnInProgress",
     "UnknownAssistant",
     "UnknownSession",
@@ -210,6 +217,43 @@ class TurnInProgress(SessionError):
 
     def __str__(self) -> str:
         return f"session {self.session} is still answering; cancel that turn or wait for its end"
+
+
+class HistoryFull(SessionError):
+    """A conversation has its bound, in characters."""
+
+    def __init__(self, session: str, limit: int) -> None:
+        super().__init__(session, limit)
+        self.session = session
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return (
+            f"session {self.session} would be longer than {self.limit} characters; "
+            f"say less at once, or open a new session"
+        )
+
+
+class TurnFailed(SessionError):
+    """A turn ended with an error, told in plain words."""
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+class TooManySessions(SessionError):
+    """`limit` sessions are open, which is as many as the server takes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return (
+            f"{self.limit} sessions are open, which is max_sessions of the server; "
+            f"try again later, or raise it"
+        )
 
 
 class UnknownSession(SessionError):

@@ -1,7 +1,7 @@
 """The configuration of `trouper demo`: a small model on this machine, for nobody else."""
 
 from .app import AppConfig, AssistantConfig, ModelConfig, Target
-from .provider import ProviderConfig
+from .provider import LocalConfig, ProviderConfig
 from .server import ServerConfig
 
 __all__ = ["demo_config"]
@@ -11,10 +11,15 @@ def demo_config() -> AppConfig:
     """One `local` provider, one model, one assistant, on a free port of the loopback."""
     return AppConfig(
         server=ServerConfig(listen="127.0.0.1:0"),
-        providers={"local": ProviderConfig(name="local", kind="local")},
+        # One person talks: one slot, with the whole window that SmolLM2 was trained for.
+        providers={
+            "local": ProviderConfig(
+                name="local", kind="local", local=LocalConfig(slots=1, context_tokens=8_192)
+            )
+        },
         # A small model does not always find an end; this is some 400 words.
         models={
-            "default": ModelConfig(targets=(Target("local", "smollm2"),), max_output_tokens=512)
+            "default": ModelConfig(targets=(Target("local", "smollm2"),), temperature=0.2, max_output_tokens=512)
         },
         assistants={
             "default": AssistantConfig(model="default", prompt="You are a helpful assistant.")

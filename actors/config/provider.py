@@ -89,7 +89,7 @@ class LocalConfig:
     model_file: Path | None = attrs.field(default=None, converter=_path)
     # One person's conversation and a few others; each slot has its share of the memory.
     slots: int = attrs.field(default=4, metadata=checks.whole(1, 256))
-    # The window that SmolLM2 was trained with.
+    # A short conversation; SmolLM2 takes 45 MiB a slot for it, and was trained for four times more.
     context_tokens: int = attrs.field(default=2_048, metadata=checks.whole(128, 1_048_576))
     threads: int | None = attrs.field(
         default=None, metadata=checks.optional(checks.whole(1, 1_024))
@@ -117,7 +117,7 @@ class ProviderConfig:
     base_url: str = attrs.field(default="", metadata=checks.base_url())
     api_keys: tuple[Secret, ...] = attrs.field(default=(), converter=_api_keys)
     # What the providers' own clients open at most is 100 to 1,000; 64 streams saturate no key.
-    max_connections: int = attrs.field(default=64, metadata=checks.whole(1, 10_000))
+    max_connections: int = attrs.field(default=64, metadata=checks.whole(1, 1_024))
     retry: RetryConfig = attrs.field(factory=RetryConfig)
     timeouts: TimeoutConfig = attrs.field(factory=TimeoutConfig)
     local: LocalConfig = attrs.field(factory=LocalConfig)

@@ -36,6 +36,9 @@ class ServerConfig:
     max_connections: int = attrs.field(default=4_096, metadata=checks.whole(1, 1_000_000))
     # Some 12 KiB each without a connection: 120 MiB.
     max_sessions: int = attrs.field(default=10_000, metadata=checks.whole(1, 10_000_000))
+    # Without its client a session waits this long to be taken up again; long
+    # enough for a train in a tunnel, and for a person who thinks.
+    session_idle_seconds: float = attrs.field(default=900.0, metadata=checks.seconds())
     # What trio-websocket takes by default; a prompt with a picture needs more.
     max_message_bytes: int = attrs.field(
         default=1_048_576, metadata=checks.whole(1_024, 67_108_864)

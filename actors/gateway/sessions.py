@@ -1,31 +1,21 @@
 """What the gateway needs of the house of sessions; the session package gives it."""
 
-from typing import Protocol, overload
+from typing import Protocol
 
-from ..session.events import Attachment
-from ..session.messages import Attach, Attached, CancelTurn, Detach, Prompt
+from ...runtime.ref import Ref
+from ..session.messages import Attach, CancelTurn, Detach, Prompt
 
-__all__ = ["Attachment", "SessionRef", "Sessions"]
+__all__ = ["SessionRef", "Sessions"]
 
-
-class SessionRef(Protocol):
-    """A session's address, as much of a `Ref[SessionMessage]` as the gateway uses."""
-
-    @overload
-    async def ask(self, message: Prompt, /) -> int: ...
-    @overload
-    async def ask(self, message: Attach, /) -> Attached: ...
-
-    def tell(self, message: CancelTurn | Detach, /) -> None:
-        """Send without an answer; never blocks."""
-        ...
+SessionRef = Ref[Prompt | CancelTurn | Attach | Detach]
+"""A session's address, for as much of it as the gateway uses."""
 
 
 class Sessions(Protocol):
     """Who opens and finds sessions. `owner` is the principal's name."""
 
     async def open(self, *, assistant: str, owner: str) -> tuple[str, SessionRef]:
-        """Open a session; give its id and its address.
+        """Open a session with `assistant` ("" is the default one); give its id and address.
 
         Raises UnknownAssistant, or another ActorError that says why not.
         """

@@ -6,7 +6,16 @@ from ...runtime.messages import Request
 from ..chat import Message, Part
 from .events import Attachment
 
-__all__ = ["Attach", "Attached", "CancelTurn", "Detach", "GetHistory", "Prompt", "SessionMessage"]
+__all__ = [
+    "Attach",
+    "Attached",
+    "CancelTurn",
+    "Detach",
+    "GetHistory",
+    "Prompt",
+    "Retire",
+    "SessionMessage",
+]
 
 
 @attrs.frozen
@@ -53,4 +62,11 @@ class GetHistory(Request[tuple[Message, ...]]):
     """The conversation so far, oldest message first."""
 
 
-SessionMessage = Prompt | CancelTurn | Attach | Detach | GetHistory
+@attrs.frozen
+class Retire:
+    """End the session, if nobody has been attached and no turn has run for `idle` seconds."""
+
+    idle: float
+
+
+SessionMessage = Prompt | CancelTurn | Attach | Detach | GetHistory | Retire

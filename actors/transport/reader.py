@@ -24,11 +24,14 @@ class ResponseReader:
 
     `wanted` is how much may be fed at once: less than that is left of the
     limit while the head is read, so that a head over its limit is never
-    complete. Both `feed` and `end_of_stream` raise `httpx.RemoteProtocolError`.
+    complete. `feed`, `take` and `end_of_stream` raise `httpx.RemoteProtocolError`;
+    a fault within the body is kept until the content before it is taken, so that
+    callers see the same wherever the bytes are cut.
     """
 
     __slots__ = (
         "_bodiless",
+        "_failure",
         "_fault",
         "_framed",
         "_interim",
@@ -66,6 +69,7 @@ class ResponseReader:
         self._interim = False
         self._surplus = False
         self._fault: str | None = None
+        self._failure: httpx.RemoteProtocolError | None = None
         self._pieces: list[bytes] = []
         self._kept = 0
         # Straight into the list's own method: the hottest callback runs no Python.
@@ -84,17 +88,23 @@ class ResponseReader:
 
     def feed(self, data: bytes | bytearray) -> None:
         """Take what one read of the socket gave; never empty."""
-        self.received = True
         if self.complete:
             self._surplus = True
             return
+        if not self.received:
+            self.received = True
+            if data[0] in b"RI":  # llhttp would also read RTSP and ICE
+                raise httpx.RemoteProtocolError("the response is malformed: it is not HTTP")
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             # Behind the end of a response stands nothing that could spoil it.
             self._surplus = True
             if not self.complete and self._fault is None:
-                raise httpx.RemoteProtocolError(f"the response is malformed: {error}") from error
+                self._failure = httpx.RemoteProtocolError(f"the response is malformed: {error}")
+                self._failure.__cause__ = error
+        if self._failure is not None and not self.headers_complete:
+            raise self._failure
         if self._fault is not None:
             raise httpx.RemoteProtocolError(self._fault)
         if self.complete:
@@ -108,9 +118,14 @@ class ResponseReader:
                 raise httpx.RemoteProtocolError(self._too_much())
 
     def take(self) -> bytes:
-        """The content that has come since the last call; empty if none has."""
+        """The content that has come since the last call; empty if none has.
+
+        Raises what was wrong behind it, once all that was good has been taken.
+        """
         pieces = self._pieces
         if not pieces:
+            if self._failure is not None:
+                raise self._failure
             return b""
         content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()

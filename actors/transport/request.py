@@ -1,6 +1,7 @@
 """A request as bytes: its head, and a body that is a stream in chunks or of the length it said."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 import httpx
 
@@ -46,15 +47,30 @@ async def body_frames(request: httpx.Request) -> AsyncGenerator[bytes, None]:
             "the body of the request is a synchronous stream; an asynchronous one is needed",
             request=request,
         )
-    length = request.headers.get("content-length")
-    if length is None:
-        async for data in stream:
-            if data:
-                yield b"%x\r\n%b\r\n" % (len(data), data)
-        yield b"0\r\n\r\n"
-        return
-    left = int(length)
-    async for data in stream:
+    parts = aiter(stream)
+    try:
+        length = request.headers.get("content-length")
+        frames = _chunks(parts) if length is None else _measured(parts, int(length), request)
+        async with aclosing(frames):
+            async for frame in frames:
+                yield frame
+    finally:
+        if isinstance(parts, AsyncGenerator):
+            await parts.aclose()
+
+
+async def _chunks(parts: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    async for data in parts:
+        if data:
+            yield b"%x\r\n%b\r\n" % (len(data), data)
+    yield b"0\r\n\r\n"
+
+
+async def _measured(
+    parts: AsyncIterator[bytes], length: int, request: httpx.Request
+) -> AsyncGenerator[bytes, None]:
+    left = length
+    async for data in parts:
         left -= len(data)
         if left < 0:
             break

@@ -91,15 +91,15 @@ ONE_FAULT = {
     ),
     "text for a number": (
         PROVIDER + 'max_connections = "64"\n' + MODEL + ASSISTANT,
-        "providers.here.max_connections: must be a whole number from 1 to 10000, not '64'",
+        "providers.here.max_connections: must be a whole number from 1 to 1024, not '64'",
     ),
     "true for a number": (
         PROVIDER + "max_connections = true\n" + MODEL + ASSISTANT,
-        "providers.here.max_connections: must be a whole number from 1 to 10000, not true",
+        "providers.here.max_connections: must be a whole number from 1 to 1024, not true",
     ),
     "a date for a number": (
         PROVIDER + "max_connections = 2026-11-21\n" + MODEL + ASSISTANT,
-        "providers.here.max_connections: must be a whole number from 1 to 10000, not a date",
+        "providers.here.max_connections: must be a whole number from 1 to 1024, not a date",
     ),
     "a number for an origin": (
         SERVER + "allowed_origins = [3]\n" + PROVIDER + MODEL + ASSISTANT,

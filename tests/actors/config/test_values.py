@@ -48,7 +48,7 @@ def test_a_fault_names_the_class_and_the_field() -> None:
         provider(max_connections=0)
 
     assert str(caught.value) == (
-        "ProviderConfig: max_connections: must be a whole number from 1 to 10000, not 0"
+        "ProviderConfig: max_connections: must be a whole number from 1 to 1024, not 0"
     )
 
 
@@ -130,7 +130,7 @@ def test_all_fields_that_are_wrong_are_named_at_once() -> None:
         (
             AssistantConfig,
             {"model": "m", "prompt": "x" * 1_000_001},
-            f"prompt: must be text of up to 1000000 characters, not '{'x' * 57}...'",
+            f"prompt: must be text of up to 102400 characters, not '{'x' * 57}...'",
         ),
         (ServerConfig, {"tokens": ["short"]}, "tokens[0]: has fewer than 8 characters"),
         (

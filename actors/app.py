@@ -1,0 +1,161 @@
+"""The whole application: `open_app(config)` runs its tree for the length of a block."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+import trio
+
+from ..runtime import ActorSnapshot, Children, System, child
+from ..runtime.events import Observer
+from .chat import Sampling
+from .config import AppConfig, ServerConfig
+from .errors import UnknownAssistant, UnknownSession
+from .gateway.auth import Access
+from .gateway.front import Gateway, Listening
+from .gateway.limits import Limits
+from .policy.backoff import RetryPolicy
+from .provider.connection import Connection
+from .provider.pace import Pace
+from .provider.request import Target
+from .session.directory import Directory
+from .session.messages import SessionMessage
+from .session.reader import SessionHandle
+from .session.session import Assistant, Session
+from .tree import connection_path, tree
+
+__all__ = ["App", "open_app"]
+
+# Whose sessions those are that the embedding program opens itself.
+_EMBEDDED = "embedded"
+
+# Seconds for the gateway to say goodbye to its clients: its closing handshake and one more.
+_GOODBYE = 7.0
+
+
+class App:
+    """A running application. Made by `open_app`."""
+
+    def __init__(
+        self, config: AppConfig, *, serve: bool, observer: Observer | None, signals: bool
+    ) -> None:
+        self.config = config
+        self.listening: Listening | None = None
+        """Where it serves, once it does."""
+        self._assistants: dict[str, Assistant] = {}
+        children = [*tree(config, Pace()), child("idle-sessions", self._retire_idle)]
+        if serve:
+            children.append(child("gateway", self._gateway, shutdown=_GOODBYE))
+        self.system = System(*children, observer=observer, signals=signals, name="trouper")
+        self.sessions = Directory(
+            self._session_children,
+            self.system.registry,
+            self._assistant,
+            config.server.session_idle_seconds,
+        )
+
+    async def session(self, id: str, *, assistant: str = "") -> SessionHandle:
+        """The session called `id`; it is opened if there is none.
+
+        An id has no slash. Raises UnknownAssistant, TooManySessions.
+        """
+        try:
+            ref = self.sessions.find(id, owner=_EMBEDDED)
+        except UnknownSession:
+            _, ref = await self.sessions.open(assistant=assistant, owner=_EMBEDDED, id=id)
+        return SessionHandle(id, ref)
+
+    def snapshot(self) -> tuple[ActorSnapshot, ...]:
+        """All actors at this moment."""
+        return self.system.snapshot()
+
+    def not_ready(self) -> Sequence[str]:
+        """Why the application cannot serve now, in sentences; empty when it can."""
+        return [
+            f"{actor.path} is {actor.state}"
+            + (f": {actor.last_crash.error}" if actor.last_crash is not None else "")
+            for actor in self.system.snapshot("providers")
+            if actor.state != "running"
+        ]
+
+    # What the tree's children need of the running system.
+
+    def _session_children(self) -> Children[SessionMessage]:
+        return self.system.children("sessions", Session)
+
+    async def _retire_idle(self) -> None:
+        await self.sessions.retire_idle()
+
+    async def _gateway(self, task_status: trio.TaskStatus[Listening]) -> None:
+        server = self.config.server
+        gateway = Gateway(
+            server.host,
+            server.port if self.listening is None else self.listening.port,
+            self.sessions,
+            version=version("trouper"),
+            access=Access([token.reveal() for token in server.tokens], server.allowed_origins),
+            limits=_limits(server),
+            ready=self.not_ready,
+        )
+        async with trio.open_nursery() as nursery:
+            listening: Listening = await nursery.start(gateway.run)
+            self.listening = listening
+            task_status.started(listening)
+
+    def _assistant(self, name: str) -> Assistant:
+        name = name or self.config.default_assistant
+        known = self._assistants.get(name)
+        if known is None:
+            if name not in self.config.assistants:
+                raise UnknownAssistant(name, self.config.assistants)
+            known = self._assistants[name] = self._make_assistant(name)
+        return known
+
+    def _make_assistant(self, name: str) -> Assistant:
+        assistant = self.config.assistants[name]
+        model = self.config.models[assistant.model]
+        return Assistant(
+            name=name,
+            prompt=assistant.prompt,
+            sampling=Sampling(temperature=model.temperature),
+            max_output_tokens=model.max_output_tokens,
+            targets=tuple(self._target(target.provider, target.model) for target in model.targets),
+        )
+
+    def _target(self, name: str, model: str) -> Target:
+        provider = self.config.providers[name]
+        return Target(
+            provider=name,
+            model=model,
+            connection=self.system.ref(connection_path(name), Connection),
+            retry=RetryPolicy(
+                attempts=provider.retry.attempts,
+                base_delay=provider.retry.base_delay,
+                max_delay=provider.retry.max_delay,
+            ),
+            total=provider.timeouts.total,
+        )
+
+
+def _limits(server: ServerConfig) -> Limits:
+    return Limits(connections=server.max_connections, frame_chars=server.max_message_bytes)
+
+
+@asynccontextmanager
+async def open_app(
+    config: AppConfig,
+    *,
+    serve: bool = False,
+    observer: Observer | None = None,
+    signals: bool = True,
+) -> AsyncGenerator[App]:
+    """Run the application that `config` describes, for the length of the block.
+
+    Entering returns when every provider is ready (and, with `serve`, the port
+    is open), and raises StartFailed, whose cause says why, if one is not.
+    Signals are handled as System does; `observer` is called with every event
+    of the runtime.
+    """
+    app = App(config, serve=serve, observer=observer, signals=signals)
+    async with app.system:
+        yield app

@@ -1,0 +1,256 @@
+"""The connection to one provider: an actor that owns its transport and serves many at once.
+
+A crash takes the pool with it: the next life has a fresh one, and the requests
+under way fail at once with an error that the retry loop (request.py) goes on
+from. Batches of chunks travel from the socket to the asker over one bounded
+channel, a batch for each read of the socket.
+"""
+
+from collections.abc import AsyncIterable, Callable, Generator
+from contextlib import contextmanager
+from math import inf
+from typing import Literal, cast
+
+import attrs
+import httpx
+import trio
+
+from ...runtime import Actor, Request, Sink, Streams, on
+from ..chat import ChatRequest, Chunk, Completion
+from ..config import ProviderConfig
+from ..errors import ErrorKind, ProviderError
+from ..redaction import redact_text
+from ..transport import TrioTransport
+from ..wire.codec import Codec
+from ..wire.openai import OpenAICodec
+from .deadlines import Deadlines, Exchange, Watch
+from .failures import from_httpx
+from .pace import Pace
+
+__all__ = [
+    "Batch",
+    "Chat",
+    "Complete",
+    "Connection",
+    "ConnectionMessage",
+    "Endpoint",
+    "GetEndpoint",
+]
+
+Batch = list[Chunk]
+"""The chunks of one read of the socket: the unit that travels."""
+
+# At once, in one process: more streams than one core can read (docs/design.md).
+_MOST_REQUESTS = 1024
+
+# Bytes of a body that is read whole: an answer of a million tokens, or an error page.
+_MOST_BODY = 16 * 1024 * 1024
+
+# Seconds to wait for the end of a body whose answer is complete, so that the
+# connection can be used again; a handshake is rarely slower.
+_DRAIN = 0.25
+
+
+@attrs.frozen
+class Endpoint:
+    """Where the provider listens now; `base_url` is what paths are appended to."""
+
+    base_url: str
+
+
+@attrs.frozen
+class GetEndpoint(Request[Endpoint]):
+    """Asks a provider's own server, where there is one, for its endpoint."""
+
+
+@attrs.frozen
+class Chat(Streams[Batch]):
+    """Stream the answer to `request`. Ends with Finished, or raises ProviderError."""
+
+    request: ChatRequest
+
+
+@attrs.frozen
+class Complete(Request[Completion]):
+    """The whole answer to `request`. Raises ProviderError."""
+
+    request: ChatRequest
+
+
+ConnectionMessage = Chat | Complete
+
+
+class Connection(Actor[ConnectionMessage], background=True):
+    """One provider, reached over one pool.
+
+    `server`, a path and a class, is asked for the endpoint at each start where
+    the provider is a process of our own; `transport` makes the pool, for tests and for who wants
+    another (`httpx.MockTransport`).
+    """
+
+    def __init__(
+        self,
+        config: ProviderConfig,
+        pace: Pace,
+        server: tuple[str, type[Actor[GetEndpoint]]] | None = None,
+        transport: Callable[[], httpx.AsyncBaseTransport] | None = None,
+    ) -> None:
+        self._config = config
+        self._pace = pace
+        self._server = server
+        self._make_transport = transport or self._own_transport
+        self._codec: Codec = OpenAICodec(max_tokens_field=_max_tokens_field(config.base_url))
+        timeouts = config.timeouts
+        self._watch = Watch(
+            Deadlines(first_event=timeouts.first_event, idle=timeouts.idle, total=timeouts.total)
+        )
+
+    def _own_transport(self) -> httpx.AsyncBaseTransport:
+        local = self._server is not None
+        return TrioTransport(
+            max_connections=self._config.max_connections,
+            connect_timeout=self._config.timeouts.connect,
+            # Our own process is on this machine, whatever proxy the world is behind.
+            trust_env=not local,
+        )
+
+    async def init(self) -> None:
+        base_url = self._config.base_url
+        if self._server is not None:
+            base_url = (await self.find(*self._server).ask(GetEndpoint())).base_url
+        self._base_url = base_url.rstrip("/")
+        self._urls: dict[str, httpx.URL] = {}
+        self._headers = self._authorization()
+        self._transport = self._make_transport()
+
+    async def on_start(self) -> None:
+        self.start_soon(self._watch.run)
+
+    async def terminate(self, reason: object) -> None:
+        await self._transport.aclose()
+
+    def _authorization(self) -> list[tuple[str, str]]:
+        headers = [("user-agent", "trouper")]
+        if self._config.api_keys:
+            headers.append(("authorization", f"Bearer {self._config.api_keys[0].reveal()}"))
+        return headers
+
+    # One request.
+
+    @on(Chat, limit=_MOST_REQUESTS)
+    async def chat(self, message: Chat, out: Sink[Batch]) -> None:
+        """Stream an answer into `out`."""
+        with self._failures(message.request) as exchange:
+            response = await self._send(message.request, exchange, stream=True)
+            try:
+                if response.status_code == 200:
+                    await self._pass_on(response, exchange, out)
+                else:
+                    await self._whole(response, exchange)
+            finally:
+                await _close(response)
+
+    @on(Complete, task=True, limit=_MOST_REQUESTS)
+    async def complete(self, message: Complete) -> Completion:
+        """A whole answer."""
+        with self._failures(message.request) as exchange:
+            response = await self._send(message.request, exchange, stream=False)
+            try:
+                return await self._whole(response, exchange)
+            finally:
+                await _close(response)
+
+    @contextmanager
+    def _failures(self, request: ChatRequest) -> Generator[Exchange]:
+        """Watches the deadlines of an exchange, and says of every error whose it is."""
+        exchange: Exchange | None = None
+        try:
+            with self._watch.exchange() as exchange:
+                try:
+                    yield exchange
+                except (httpx.TransportError, httpx.DecodingError) as error:
+                    raise from_httpx(error, in_stream=exchange.answered) from error
+        except ProviderError as error:
+            error.provider = self._config.name
+            error.model = request.model
+            # A provider may quote what it was sent, with the key.
+            error.message = redact_text(error.message)
+            raise
+
+    async def _send(
+        self, request: ChatRequest, exchange: Exchange, *, stream: bool
+    ) -> httpx.Response:
+        encoded = self._codec.encode(request, stream=stream)
+        url = self._urls.get(encoded.path)
+        if url is None:
+            url = self._urls[encoded.path] = httpx.URL(self._base_url + encoded.path)
+        exchange.waiting_since = trio.current_time()
+        return await self._transport.handle_async_request(
+            httpx.Request(
+                encoded.method,
+                url,
+                headers=[*self._headers, *encoded.headers],
+                content=encoded.body,
+            )
+        )
+
+    async def _pass_on(
+        self, response: httpx.Response, exchange: Exchange, out: Sink[Batch]
+    ) -> None:
+        """Hand on what each read of the socket completes, until the answer is whole."""
+        body = aiter(cast(AsyncIterable[bytes], response.stream))
+        decoder = self._codec.stream()
+        pace = self._pace
+        now = trio.current_time
+        pace.begin()
+        try:
+            while not decoder.done:
+                exchange.waiting_since = now()
+                data = await anext(body, None)
+                # While the reader is the slow one, the provider is not to blame.
+                exchange.waiting_since = inf
+                if data is None:
+                    break
+                chunks = decoder.feed(data)
+                if chunks:
+                    exchange.answered = True
+                    await out.send(chunks)
+                    if pace.paced:
+                        await pace.wait()
+            tail = decoder.eof()
+            if tail:
+                await out.send(tail)
+        finally:
+            pace.end()
+        with trio.move_on_after(_DRAIN):
+            while await anext(body, None) is not None:
+                pass
+
+    async def _whole(self, response: httpx.Response, exchange: Exchange) -> Completion:
+        """A body that is read whole: a completion, or the provider's refusal, raised."""
+        pieces: list[bytes] = []
+        size = 0
+        async for data in cast(AsyncIterable[bytes], response.stream):
+            exchange.waiting_since = trio.current_time()
+            pieces.append(data)
+            size += len(data)
+            if size > _MOST_BODY:
+                raise ProviderError(
+                    kind=ErrorKind.PROTOCOL_ERROR,
+                    message=f"the provider's answer is longer than {_MOST_BODY} bytes",
+                    status=response.status_code,
+                )
+        return self._codec.parse(response.status_code, response.headers, b"".join(pieces))
+
+
+def _max_tokens_field(base_url: str) -> Literal["max_tokens", "max_completion_tokens"]:
+    """OpenAI's reasoning models refuse `max_tokens`; most compatible servers know only that."""
+    host = httpx.URL(base_url).host
+    openai = host.endswith((".openai.com", ".openai.azure.com"))
+    return "max_completion_tokens" if openai else "max_tokens"
+
+
+async def _close(response: httpx.Response) -> None:
+    stream = response.stream
+    if isinstance(stream, httpx.AsyncByteStream):
+        await stream.aclose()

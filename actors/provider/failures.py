@@ -1,0 +1,62 @@
+"""What httpx and the runtime raise, as the provider error that it means."""
+
+import httpx
+
+from ...runtime import ActorError, ActorUnavailable, AskTimeout, MailboxFull
+from ..errors import Billed, ErrorKind, Phase, ProviderError
+
+__all__ = ["from_httpx", "from_runtime"]
+
+
+def from_httpx(
+    error: httpx.TransportError | httpx.DecodingError, *, in_stream: bool
+) -> ProviderError:
+    """A failure of the connection.
+
+    Only what failed before anything was sent is surely not billed: after that
+    the provider may be generating for nobody.
+    """
+    text = str(error) or type(error).__name__
+    phase: Phase = "stream" if in_stream else "headers"
+    match error:
+        case httpx.ConnectTimeout():
+            return ProviderError(kind=ErrorKind.TIMEOUT, message=text, phase="connect")
+        case httpx.ConnectError() | httpx.ProxyError():
+            return ProviderError(kind=ErrorKind.CONNECTION_FAILED, message=text, phase="connect")
+        case httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
+            return ProviderError(kind=ErrorKind.INVALID_REQUEST, message=text, phase="write")
+        case httpx.WriteError():
+            return ProviderError(
+                kind=ErrorKind.CONNECTION_FAILED, message=text, phase="write", billed="maybe"
+            )
+        case httpx.DecodingError():
+            return ProviderError(
+                kind=ErrorKind.PROTOCOL_ERROR,
+                message=text,
+                phase=phase,
+                billed="maybe",
+                in_stream=in_stream,
+            )
+        case _:
+            return ProviderError(
+                kind=ErrorKind.STREAM_TRUNCATED if in_stream else ErrorKind.CONNECTION_FAILED,
+                message=text,
+                phase=phase,
+                billed="maybe",
+                in_stream=in_stream,
+            )
+
+
+def from_runtime(error: ActorError) -> ProviderError:
+    """A failure of the actor that holds the connection: it is back in a moment."""
+    billed: Billed
+    match error:
+        case MailboxFull():
+            kind, billed = ErrorKind.OVERLOADED, "no"
+        case ActorUnavailable():
+            kind, billed = ErrorKind.CONNECTION_FAILED, "no"
+        case AskTimeout():
+            kind, billed = ErrorKind.TIMEOUT, "maybe"
+        case _:
+            kind, billed = ErrorKind.CONNECTION_FAILED, "maybe"
+    return ProviderError(kind=kind, message=str(error), billed=billed)

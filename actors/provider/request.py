@@ -1,0 +1,163 @@
+"""The one retry loop: a request from its first try to its answer, over a chain of targets.
+
+The commit point is the first content that is handed on. Before it, a retry is
+invisible: what only says that the provider has begun is held back. After it,
+nothing is repeated, and an error says so (`committed`).
+"""
+
+import random
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+
+import attrs
+import structlog
+import trio
+
+from ...runtime import ActorError, Ref
+from ..chat import ChatRequest, Chunk, Completion, Heartbeat, Started, UsageUpdate
+from ..errors import ErrorKind, ProviderError
+from ..policy.backoff import RetryPolicy, retry_delay
+from .connection import Batch, Chat, Complete
+from .failures import from_runtime
+
+__all__ = ["Target", "complete", "stream"]
+
+_log = structlog.get_logger("trouper.request")
+
+# Chunks that are held back before the commit point, at most: a provider that
+# sends so many signs of life has begun, whatever it says.
+_HELD = 64
+
+# What may be thrown away unseen: it says nothing that a person reads.
+_SILENT = (Started, Heartbeat, UsageUpdate)
+
+
+@attrs.frozen(kw_only=True)
+class Target:
+    """A model of a provider, and how patiently it is asked.
+
+    `model` is the provider's own name for it; `total` is in seconds and bounds
+    all tries together.
+    """
+
+    provider: str
+    model: str
+    connection: Ref[Chat | Complete] = attrs.field(repr=False)
+    retry: RetryPolicy
+    total: float
+    chance: Callable[[], float] = attrs.field(default=random.random, repr=False)
+
+
+async def stream(targets: Sequence[Target], request: ChatRequest) -> AsyncGenerator[Batch]:
+    """The answer, a batch of chunks for each read of the socket.
+
+    The next target is asked where one fails for reasons of its own before it
+    has said anything; each with its own `model` in the request. Close it
+    (`contextlib.aclosing`) where it is left early. Raises ProviderError, with
+    `committed` set where content had been handed on.
+    """
+    for number, target in enumerate(targets, 1):
+        asked = attrs.evolve(request, model=target.model)
+        try:
+            async with aclosing(_stream_one(target, asked)) as batches:
+                async for batch in batches:
+                    yield batch
+        except ProviderError as error:
+            if error.committed or error.scope == "request" or number == len(targets):
+                raise
+            _log.warning(
+                "next target is asked",
+                provider=error.provider,
+                model=error.model,
+                kind=error.kind.value,
+                next=f"{targets[number].provider}/{targets[number].model}",
+            )
+        else:
+            return
+
+
+async def _stream_one(target: Target, request: ChatRequest) -> AsyncGenerator[Batch]:
+    deadline = trio.current_time() + target.total
+    attempt = 0
+    while True:
+        attempt += 1
+        committed = False
+        try:
+            async with aclosing(_one_try(target, request, deadline)) as batches:
+                async for batch in batches:
+                    committed = True
+                    yield batch
+        except ActorError as error:
+            failure = _as_provider_error(error, target)
+            failure.committed = committed
+            await _wait_or_raise(target, failure, error, attempt, deadline)
+        else:
+            return
+
+
+async def complete(target: Target, request: ChatRequest) -> Completion:
+    """The answer as a whole, from one target. Raises ProviderError."""
+    request = attrs.evolve(request, model=target.model)
+    deadline = trio.current_time() + target.total
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            left = deadline - trio.current_time()
+            return await target.connection.ask(Complete(request), timeout=max(0.0, left))
+        except ActorError as error:
+            failure = _as_provider_error(error, target)
+            await _wait_or_raise(target, failure, error, attempt, deadline)
+
+
+async def _one_try(target: Target, request: ChatRequest, deadline: float) -> AsyncGenerator[Batch]:
+    held: list[Chunk] = []
+    batch: Batch | None = None
+    async with target.connection.stream(Chat(request)) as batches:
+        while True:
+            # Until it has begun, the request may stand in line behind a provider
+            # that restarts; from then on the connection keeps its deadlines.
+            with trio.move_on_at(deadline) as scope:
+                batch = await anext(batches, None)
+            if scope.cancelled_caught:
+                raise ProviderError(
+                    kind=ErrorKind.TIMEOUT,
+                    message=f"no answer within {target.total:g} s (total)",
+                    billed="maybe",
+                )
+            if batch is None:
+                break
+            held += batch
+            if len(held) > _HELD or not all(isinstance(chunk, _SILENT) for chunk in batch):
+                break
+        if held:
+            yield held
+        async for batch in batches:
+            yield batch
+
+
+def _as_provider_error(error: ActorError, target: Target) -> ProviderError:
+    failure = error if isinstance(error, ProviderError) else from_runtime(error)
+    failure.provider = failure.provider or target.provider
+    failure.model = failure.model or target.model
+    return failure
+
+
+async def _wait_or_raise(
+    target: Target, failure: ProviderError, cause: ActorError, attempt: int, deadline: float
+) -> None:
+    delay = retry_delay(target.retry, failure, attempt, target.chance())
+    now = trio.current_time()
+    if delay is None or now + delay >= deadline:
+        if failure is cause:
+            raise failure
+        raise failure from cause
+    _log.info(
+        "request is tried again",
+        provider=failure.provider,
+        model=failure.model,
+        kind=failure.kind.value,
+        attempt=attempt,
+        delay_s=round(delay, 3),
+    )
+    await trio.sleep(delay)

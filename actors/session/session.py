@@ -1,0 +1,267 @@
+"""A conversation: its history, its one running turn, and who listens.
+
+The turn runs beside the mailbox, so that a cancel is heard while a model talks.
+Events are numbered here and handed to all who are attached, synchronously and
+in order; a slow listener is its attachment's own matter and never slows a turn.
+"""
+
+from collections.abc import Iterable
+from contextlib import aclosing
+
+import attrs
+import structlog
+import trio
+
+from ...runtime import Actor, ActorError, on
+from ..chat import (
+    ChatRequest,
+    Chunk,
+    Completion,
+    Finish,
+    Message,
+    Part,
+    Sampling,
+    TextDelta,
+    TextPart,
+    ThinkingDelta,
+    Usage,
+)
+from ..errors import HistoryFull, ProviderError, TurnInProgress
+from ..provider import request as provider_request
+from ..wire.assembly import Assembly
+from .events import (
+    Attachment,
+    SessionEvent,
+    StopReason,
+    TextAdded,
+    ThoughtAdded,
+    TurnEnded,
+    TurnStarted,
+    UsageChanged,
+)
+from .messages import (
+    Attach,
+    Attached,
+    CancelTurn,
+    Detach,
+    GetHistory,
+    Prompt,
+    Retire,
+    SessionMessage,
+)
+
+__all__ = ["MAX_HISTORY", "Assistant", "Session"]
+
+_log = structlog.get_logger("trouper.session")
+
+MAX_HISTORY = 4_000_000
+"""Characters of a conversation: a million tokens, the largest window there is."""
+
+_STOP_REASONS = {
+    Finish.LENGTH: StopReason.MAX_TOKENS,
+    Finish.REFUSAL: StopReason.REFUSAL,
+    Finish.CONTENT_FILTER: StopReason.REFUSAL,
+}
+
+
+@attrs.frozen(kw_only=True)
+class Assistant:
+    """Who answers: a system prompt, and the models that are asked, in their order."""
+
+    name: str
+    prompt: str
+    targets: tuple[provider_request.Target, ...]
+    sampling: Sampling = Sampling()
+    max_output_tokens: int | None = None
+
+
+class Session(Actor[SessionMessage], background=True):
+    """One conversation with one assistant."""
+
+    def __init__(self, id: str, assistant: Assistant) -> None:
+        self._id = id
+        self._assistant = assistant
+        self._history: list[Message] = []
+        self._size = 0
+        self._attachments: list[Attachment] = []
+        self._seq = 0
+        self._turns = 0
+        self._turn: trio.CancelScope | None = None
+        self._idle_since = 0.0
+
+    async def init(self) -> None:
+        self._idle_since = trio.current_time()
+
+    # What is asked of it.
+
+    @on(Prompt)
+    async def prompt(self, message: Prompt) -> int:
+        """Begin a turn."""
+        if self._turn is not None:
+            raise TurnInProgress(self._id)
+        user = Message("user", message.parts)
+        if self._size + _size(user) > MAX_HISTORY:
+            raise HistoryFull(self._id, MAX_HISTORY)
+        self._turns += 1
+        self._turn = trio.CancelScope()
+        self.start_soon(self._run_turn, self._turns, user, self._turn)
+        return self._turns
+
+    @on(CancelTurn)
+    async def cancel(self, message: CancelTurn) -> None:
+        """End the running turn."""
+        if self._turn is not None:
+            self._turn.cancel(reason="the turn was cancelled")
+
+    @on(Attach)
+    async def attach(self, message: Attach) -> Attached:
+        """Tell one more."""
+        self._attachments.append(message.attachment)
+        return Attached(self._seq, self._turns if self._turn is not None else None)
+
+    @on(Detach)
+    async def detach(self, message: Detach) -> None:
+        """Tell one less."""
+        self._attachments = [one for one in self._attachments if one is not message.attachment]
+        self._idle_since = trio.current_time()
+
+    @on(GetHistory)
+    async def history(self, message: GetHistory) -> tuple[Message, ...]:
+        """The conversation so far."""
+        return tuple(self._history)
+
+    @on(Retire)
+    async def retire(self, message: Retire) -> None:
+        """End, if nobody needs it."""
+        idle = trio.current_time() - self._idle_since
+        if not self._attachments and self._turn is None and idle >= message.idle:
+            self.stop()
+
+    # A turn.
+
+    async def _run_turn(self, turn: int, user: Message, scope: trio.CancelScope) -> None:
+        self._seq += 1
+        self._tell(TurnStarted(first=self._seq, seq=self._seq, turn=turn))
+        assembly = Assembly()
+        stop, error, retryable = StopReason.CANCELLED, "", False
+        try:
+            with scope:
+                stop = await self._answer(turn, user, assembly)
+        except ActorError as failure:
+            stop, error = StopReason.ERROR, _in_words(failure)
+            retryable = isinstance(failure, ProviderError) and failure.retryable
+            _log.warning("turn failed", session=self._id, turn=turn, error=str(failure))
+        except Exception:
+            stop, error = StopReason.ERROR, "a fault in the session; the server's log has it"
+            raise
+        finally:
+            # Also when the session itself is being stopped: whoever listens
+            # learns that no more will come.
+            self._remember(user, assembly)
+            self._turn = None
+            self._idle_since = trio.current_time()
+            self._seq += 1
+            self._tell(
+                TurnEnded(
+                    first=self._seq,
+                    seq=self._seq,
+                    turn=turn,
+                    stop=stop,
+                    error=error,
+                    retryable=retryable,
+                )
+            )
+
+    async def _answer(self, turn: int, user: Message, assembly: Assembly) -> StopReason:
+        assistant = self._assistant
+        async with aclosing(
+            provider_request.stream(assistant.targets, self._request(user))
+        ) as batches:
+            async for batch in batches:
+                assembly.extend(batch)
+                self._hand_on(turn, batch)
+        completion = assembly.completion()
+        if completion.usage is not None:
+            self._say_usage(turn, completion.usage)
+        _log_answer(self._id, turn, completion)
+        return _STOP_REASONS.get(completion.finish, StopReason.END_TURN)
+
+    def _request(self, user: Message) -> ChatRequest:
+        assistant = self._assistant
+        system = (Message("system", (TextPart(assistant.prompt),)),) if assistant.prompt else ()
+        return ChatRequest(
+            model=assistant.targets[0].model,
+            messages=(*system, *self._history, user),
+            sampling=assistant.sampling,
+            max_output_tokens=assistant.max_output_tokens,
+        )
+
+    def _hand_on(self, turn: int, batch: Iterable[Chunk]) -> None:
+        """The text of a batch, as few events as its order allows: mostly one."""
+        texts: list[str] = []
+        thinking = False
+        for chunk in batch:
+            if isinstance(chunk, TextDelta | ThinkingDelta):
+                thinks = isinstance(chunk, ThinkingDelta)
+                if thinks is not thinking and texts:
+                    self._say(turn, texts, thinking=thinking)
+                    texts = []
+                thinking = thinks
+                texts.append(chunk.text)
+        if texts:
+            self._say(turn, texts, thinking=thinking)
+
+    def _say(self, turn: int, texts: list[str], *, thinking: bool) -> None:
+        self._seq += 1
+        kind = ThoughtAdded if thinking else TextAdded
+        self._tell(kind(first=self._seq, seq=self._seq, turn=turn, text="".join(texts)))
+
+    def _say_usage(self, turn: int, usage: Usage) -> None:
+        self._seq += 1
+        self._tell(UsageChanged(first=self._seq, seq=self._seq, turn=turn, usage=usage))
+
+    def _tell(self, event: SessionEvent) -> None:
+        for attachment in self._attachments:
+            attachment.deliver(event)
+
+    def _remember(self, user: Message, assembly: Assembly) -> None:
+        """What was said belongs to the conversation, also where it was broken off.
+
+        A turn of which nobody has seen an answer leaves no trace, so that it
+        can be asked again.
+        """
+        answer = assembly.completion().message
+        if not answer.parts:
+            return
+        self._history += [user, answer]
+        self._size += _size(user) + _size(answer)
+
+
+def _size(message: Message) -> int:
+    return sum(_part_size(part) for part in message.parts)
+
+
+def _part_size(part: Part) -> int:
+    return sum(len(value) for value in attrs.astuple(part, recurse=False) if isinstance(value, str))
+
+
+def _in_words(failure: ActorError) -> str:
+    """For a person who chats: what happened and what to do, without the provider's details."""
+    if isinstance(failure, ProviderError):
+        lost = "; what you have seen of the answer is kept" if failure.committed else ""
+        return f"{failure.hint}{lost} ({failure.provider}: {failure.kind.value})"
+    return str(failure)
+
+
+def _log_answer(id: str, turn: int, completion: Completion) -> None:
+    usage = completion.usage or Usage()
+    _log.info(
+        "turn answered",
+        session=id,
+        turn=turn,
+        model=completion.model,
+        prompt_tokens=usage.input,
+        completion_tokens=usage.output,
+        tokens=usage.input + usage.output,
+        finish=completion.finish.value,
+    )
