@@ -1,0 +1,64 @@
+"""The domain: providers, sessions and a gateway, as supervised actors.
+
+Reading order: chat and errors (values), config, tree (what runs under whom),
+app (`open_app`), single (`open_provider`); then session, provider, gateway, and
+below them wire and policy, which do no I/O.
+
+The names below are imported when they are first used: a command that only
+prints must not wait for an HTTP stack.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .app import App, open_app
+    from .chat import ChatRequest, Completion, Message, TextDelta, TextPart
+    from .config import AppConfig, ProviderConfig, demo_config, load_config
+    from .errors import ConfigError, ErrorKind, ProviderError, SessionError
+    from .session.reader import SessionHandle, Turn
+    from .single import Provider, open_provider
+
+__all__ = [
+    "App",
+    "AppConfig",
+    "ChatRequest",
+    "Completion",
+    "ConfigError",
+    "ErrorKind",
+    "Message",
+    "Provider",
+    "ProviderConfig",
+    "ProviderError",
+    "SessionError",
+    "SessionHandle",
+    "TextDelta",
+    "TextPart",
+    "Turn",
+    "demo_config",
+    "load_config",
+    "open_app",
+    "open_provider",
+]
+
+_HOMES = {
+    "app": ("App", "open_app"),
+    "chat": ("ChatRequest", "Completion", "Message", "TextDelta", "TextPart"),
+    "config": ("AppConfig", "ProviderConfig", "demo_config", "load_config"),
+    "errors": ("ConfigError", "ErrorKind", "ProviderError", "SessionError"),
+    "session.reader": ("SessionHandle", "Turn"),
+    "single": ("Provider", "open_provider"),
+}
+_MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f".{module}", __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -14,10 +14,9 @@ from .errors import UnknownAssistant, UnknownSession
 from .gateway.auth import Access
 from .gateway.front import Gateway, Listening
 from .gateway.limits import Limits
-from .policy.backoff import RetryPolicy
 from .provider.connection import Connection
 from .provider.pace import Pace
-from .provider.request import Target
+from .provider.request import Target, make_target
 from .session.directory import Directory
 from .session.messages import SessionMessage
 from .session.reader import SessionHandle
@@ -123,18 +122,8 @@ class App:
         )
 
     def _target(self, name: str, model: str) -> Target:
-        provider = self.config.providers[name]
-        return Target(
-            provider=name,
-            model=model,
-            connection=self.system.ref(connection_path(name), Connection),
-            retry=RetryPolicy(
-                attempts=provider.retry.attempts,
-                base_delay=provider.retry.base_delay,
-                max_delay=provider.retry.max_delay,
-            ),
-            total=provider.timeouts.total,
-        )
+        connection = self.system.ref(connection_path(name), Connection)
+        return make_target(self.config.providers[name], connection, model)
 
 
 def _limits(server: ServerConfig) -> Limits:

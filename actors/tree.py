@@ -11,6 +11,7 @@ system
 └── gateway                    (only where it serves) the port: started last, stopped first
 """
 
+from collections.abc import Iterable
 from functools import partial
 
 import attrs
@@ -24,7 +25,7 @@ from .provider.connection import Connection
 from .provider.pace import Pace
 from .session.session import Session
 
-__all__ = ["connection_path", "provider_spec", "server_path", "tree"]
+__all__ = ["connection_path", "provider_spec", "providers_spec", "server_path", "tree"]
 
 # A provider that is down must not take the conversations with it: with this
 # backoff no child can crash so often in a minute, and it comes back within 5 s.
@@ -70,12 +71,21 @@ def provider_spec(config: ProviderConfig, pace: Pace) -> ChildSpec:
     )
 
 
+def providers_spec(configs: Iterable[ProviderConfig], pace: Pace) -> ChildSpec:
+    """The supervisor of all providers."""
+    return supervisor(
+        "providers",
+        *(provider_spec(config, pace) for config in configs),
+        intensity=_CRASHES,
+        period=_PERIOD,
+    )
+
+
 def tree(config: AppConfig, pace: Pace) -> tuple[ChildSpec, ...]:
     """The providers and the sessions; app.py adds what needs the running system."""
-    providers = (provider_spec(provider, pace) for provider in config.providers.values())
     return (
         child("pace", pace.run),
-        supervisor("providers", *providers, intensity=_CRASHES, period=_PERIOD),
+        providers_spec(config.providers.values(), pace),
         # A conversation whose actor has crashed is lost with its history: better
         # its client is told so than to talk to one that has forgotten all.
         dynamic("sessions", Session, max_children=config.server.max_sessions, shutdown=2.0),

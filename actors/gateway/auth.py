@@ -25,12 +25,9 @@ class Refused(TrouperError):
     """Not let in: the HTTP status to answer with, and what to do about it."""
 
     def __init__(self, status: int, message: str) -> None:
-        super().__init__(status, message)
+        super().__init__(message)
         self.status = status
         self.message = message
-
-    def __str__(self) -> str:
-        return self.message
 
 
 @attrs.frozen

@@ -34,7 +34,7 @@ from .websocket import RESTART, Conversation, Websocket, converse
 
 __all__ = ["Gateway", "Listening", "Route"]
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger("trouper.gateway")
 
 Route = Callable[[Request, bytes], Awaitable[Response]]
 """Answers a request; gets its head and its body."""
@@ -179,9 +179,9 @@ class Gateway:
         try:
             await self._serve(ClientStream(stream))
         except* (trio.BrokenResourceError, trio.ClosedResourceError, ConnectionClosed):
-            log.debug("connection lost")
+            _log.debug("connection lost")
         except* Exception:
-            log.exception("connection failed")
+            _log.exception("connection failed")
         finally:
             self._connections -= 1
             await trio.aclose_forcefully(stream)
@@ -198,7 +198,7 @@ class Gateway:
                 await HttpConnection(client, self._limits).respond(busy, close=True)
                 await client.finish(self._limits.close_seconds)
         except* (trio.BrokenResourceError, trio.ClosedResourceError):
-            log.debug("connection lost")
+            _log.debug("connection lost")
         finally:
             self._turned_away -= 1
             await trio.aclose_forcefully(stream)
@@ -273,7 +273,7 @@ class Gateway:
         try:
             return await handler(request, body)
         except Exception:
-            log.exception("route failed", path=request.path)
+            _log.exception("route failed", path=request.path)
             return problem(500, "a fault in the server; it has been logged")
 
     async def _healthz(self, request: Request, body: bytes) -> Response:

@@ -39,13 +39,10 @@ class HttpFault(TrouperError):
     def __init__(
         self, status: int, message: str, headers: tuple[tuple[str, str], ...] = ()
     ) -> None:
-        super().__init__(status, message)
+        super().__init__(f"{status} {message}")
         self.status = status
         self.message = message
         self.headers = headers
-
-    def __str__(self) -> str:
-        return f"{self.status} {self.message}"
 
 
 @attrs.frozen
@@ -166,8 +163,6 @@ class HttpConnection:
         `bodiless` is for HEAD. With `close`, or where the request's body has
         not been read, the client is told that this is the end.
         """
-        if self._h11.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
-            return False
         headers = [
             ("Date", formatdate(usegmt=True)),
             ("Content-Type", response.content_type),

@@ -15,12 +15,13 @@ import trio
 
 from ...runtime import ActorError, Ref
 from ..chat import ChatRequest, Chunk, Completion, Heartbeat, Started, UsageUpdate
+from ..config import ProviderConfig
 from ..errors import ErrorKind, ProviderError
 from ..policy.backoff import RetryPolicy, retry_delay
 from .connection import Batch, Chat, Complete
 from .failures import from_runtime
 
-__all__ = ["Target", "complete", "stream"]
+__all__ = ["Target", "complete", "make_target", "stream"]
 
 _log = structlog.get_logger("trouper.request")
 
@@ -36,8 +37,8 @@ _SILENT = (Started, Heartbeat, UsageUpdate)
 class Target:
     """A model of a provider, and how patiently it is asked.
 
-    `model` is the provider's own name for it; `total` is in seconds and bounds
-    all tries together.
+    `model` is the provider's own name for it, and "" leaves the request's;
+    `total` is in seconds and bounds all tries together.
     """
 
     provider: str
@@ -46,6 +47,23 @@ class Target:
     retry: RetryPolicy
     total: float
     chance: Callable[[], float] = attrs.field(default=random.random, repr=False)
+
+
+def make_target(
+    config: ProviderConfig, connection: Ref[Chat | Complete], model: str = ""
+) -> Target:
+    """The target of a configured provider."""
+    return Target(
+        provider=config.name,
+        model=model,
+        connection=connection,
+        retry=RetryPolicy(
+            attempts=config.retry.attempts,
+            base_delay=config.retry.base_delay,
+            max_delay=config.retry.max_delay,
+        ),
+        total=config.timeouts.total,
+    )
 
 
 async def stream(targets: Sequence[Target], request: ChatRequest) -> AsyncGenerator[Batch]:
@@ -57,7 +75,7 @@ async def stream(targets: Sequence[Target], request: ChatRequest) -> AsyncGenera
     `committed` set where content had been handed on.
     """
     for number, target in enumerate(targets, 1):
-        asked = attrs.evolve(request, model=target.model)
+        asked = _asked(request, target)
         try:
             async with aclosing(_stream_one(target, asked)) as batches:
                 async for batch in batches:
@@ -76,6 +94,10 @@ async def stream(targets: Sequence[Target], request: ChatRequest) -> AsyncGenera
             return
 
 
+def _asked(request: ChatRequest, target: Target) -> ChatRequest:
+    return attrs.evolve(request, model=target.model) if target.model else request
+
+
 async def _stream_one(target: Target, request: ChatRequest) -> AsyncGenerator[Batch]:
     deadline = trio.current_time() + target.total
     attempt = 0
@@ -88,7 +110,7 @@ async def _stream_one(target: Target, request: ChatRequest) -> AsyncGenerator[Ba
                     committed = True
                     yield batch
         except ActorError as error:
-            failure = _as_provider_error(error, target)
+            failure = _as_provider_error(error, target, request)
             failure.committed = committed
             await _wait_or_raise(target, failure, error, attempt, deadline)
         else:
@@ -97,7 +119,7 @@ async def _stream_one(target: Target, request: ChatRequest) -> AsyncGenerator[Ba
 
 async def complete(target: Target, request: ChatRequest) -> Completion:
     """The answer as a whole, from one target. Raises ProviderError."""
-    request = attrs.evolve(request, model=target.model)
+    request = _asked(request, target)
     deadline = trio.current_time() + target.total
     attempt = 0
     while True:
@@ -106,7 +128,7 @@ async def complete(target: Target, request: ChatRequest) -> Completion:
             left = deadline - trio.current_time()
             return await target.connection.ask(Complete(request), timeout=max(0.0, left))
         except ActorError as error:
-            failure = _as_provider_error(error, target)
+            failure = _as_provider_error(error, target, request)
             await _wait_or_raise(target, failure, error, attempt, deadline)
 
 
@@ -136,10 +158,10 @@ async def _one_try(target: Target, request: ChatRequest, deadline: float) -> Asy
             yield batch
 
 
-def _as_provider_error(error: ActorError, target: Target) -> ProviderError:
+def _as_provider_error(error: ActorError, target: Target, request: ChatRequest) -> ProviderError:
     failure = error if isinstance(error, ProviderError) else from_runtime(error)
     failure.provider = failure.provider or target.provider
-    failure.model = failure.model or target.model
+    failure.model = failure.model or target.model or request.model
     return failure
 
 

@@ -1,0 +1,54 @@
+"""One provider alone: `open_provider(config)`, for who wants no sessions and no server."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
+
+from ..runtime import System
+from ..runtime.events import Observer
+from .chat import ChatRequest, Chunk, Completion
+from .config import ProviderConfig
+from .provider import request as provider_request
+from .provider.connection import Connection
+from .provider.pace import Pace
+from .tree import connection_path, providers_spec
+
+__all__ = ["Provider", "open_provider"]
+
+
+class Provider:
+    """A provider that is open. Every call is retried as its configuration says."""
+
+    def __init__(self, target: provider_request.Target) -> None:
+        self._target = target
+
+    async def complete(self, request: ChatRequest) -> Completion:
+        """The whole answer to `request`. Raises ProviderError."""
+        return await provider_request.complete(self._target, request)
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk]:
+        """The answer to `request` as it comes, chunk by chunk. Raises ProviderError.
+
+        Close it (`contextlib.aclosing`) where it is left early, so that the
+        provider stops at once.
+        """
+        async with aclosing(provider_request.stream((self._target,), request)) as batches:
+            async for batch in batches:
+                for chunk in batch:
+                    yield chunk
+
+
+@asynccontextmanager
+async def open_provider(
+    config: ProviderConfig, *, observer: Observer | None = None
+) -> AsyncGenerator[Provider]:
+    """Keep the provider of `config` for the length of the block, under supervision.
+
+    Entering returns when it is ready; a provider of kind `local` has loaded its
+    model by then. Raises StartFailed, whose cause says why, if it cannot start.
+    """
+    system = System(
+        providers_spec([config], Pace()), observer=observer, signals=False, name=config.name
+    )
+    async with system:
+        connection = system.ref(connection_path(config.name), Connection)
+        yield Provider(provider_request.make_target(config, connection))
