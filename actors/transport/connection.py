@@ -42,7 +42,8 @@ class Connection:
 
         One look into the socket's buffer: an end of stream, an error and bytes
         that nobody asked for all say so. (The bytes may be a TLS record without
-        content; then a good connection is lost, which harms nobody.)
+        content; then a good connection is lost, which harms nobody. Bytes that
+        TLS has already taken from the socket are not seen.)
         """
         # A second socket object on the same descriptor, because trio's has no
         # call that neither waits nor takes the bytes out; trio has made the
@@ -97,11 +98,11 @@ def set_keepalive(sock: trio.socket.SocketType) -> None:
     in all, where Linux by default takes two hours.
     """
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
-        option = getattr(socket, name, None)
-        if option is not None:
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.IPPROTO_TCP, option, value)
+    # Not every system lets them be set.
+    wanted = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+    for name in wanted.keys() & vars(socket).keys():
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), wanted[name])
 
 
 def _reason(error: BaseException) -> str:

@@ -61,9 +61,7 @@ def system_trust() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-async def dial(
-    route: Route, verify: ssl.SSLContext | None, timeout: float, request: httpx.Request
-) -> Connection:
+async def dial(route: Route, verify: ssl.SSLContext | None, timeout: float) -> Connection:
     """Open a connection within `timeout` seconds, TLS and the proxy's answer included.
 
     Without `verify`, servers are trusted that the system trusts.
@@ -78,16 +76,9 @@ async def dial(
         with trio.fail_after(timeout):
             return await _open(route, verify)
     except trio.TooSlowError as error:
-        raise httpx.ConnectTimeout(
-            f"no connection to {peer} within {timeout:g} s", request=request
-        ) from error
-    except (OSError, UnicodeError, trio.BrokenResourceError, ssl.SSLError) as error:
-        raise httpx.ConnectError(
-            f"cannot connect to {peer}: {_reason(error)}", request=request
-        ) from error
-    except httpx.ProxyError as error:
-        error.request = request
-        raise
+        raise httpx.ConnectTimeout(f"no connection to {peer} within {timeout:g} s") from error
+    except (OSError, UnicodeError, trio.BrokenResourceError) as error:
+        raise httpx.ConnectError(f"cannot connect to {peer}: {_reason(error)}") from error
 
 
 async def _open(route: Route, verify: ssl.SSLContext | None) -> Connection:
@@ -147,8 +138,8 @@ def _reason(error: BaseException) -> str:
         return "; ".join(dict.fromkeys(_reason(one) for one in cause.exceptions))
     if isinstance(cause, Exception):
         return _reason(cause)
-    if isinstance(error, OSError) and error.strerror:
-        if isinstance(error, ssl.SSLError | socket.gaierror):
-            return error.strerror
+    if isinstance(error, ssl.SSLError | socket.gaierror):
+        return error.strerror or str(error)
+    if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)  # trio's own text names the address again
     return str(error) or type(error).__name__

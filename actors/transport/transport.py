@@ -2,6 +2,7 @@
 
 import ssl
 from contextlib import aclosing
+from functools import lru_cache
 
 import httpx
 import trio
@@ -13,15 +14,12 @@ from .dial import Route, dial
 from .pool import Lease, Pool, TransportStatistics
 from .proxy import Proxies
 from .reader import ResponseReader
-from .request import body_frames, request_head, whole_body
+from .request import Outgoing, outgoing
 
 __all__ = ["TrioTransport"]
 
 # A body up to this size is copied behind its head, to go out in one packet train.
 _SMALL_BODY = 64 * 1024
-
-# Origins whose routes are remembered: a provider has one, a crawler any number.
-_MOST_ROUTES = 1024
 
 
 class TrioTransport(httpx.AsyncBaseTransport):
@@ -67,7 +65,8 @@ class TrioTransport(httpx.AsyncBaseTransport):
         self._proxies = Proxies.from_environment() if trust_env else Proxies()
         self._max_head = max_head_bytes
         self._max_body = max_body_bytes
-        self._routes: dict[tuple[str, str, int | None], Route] = {}
+        # Bounded: a provider has one origin, a crawler any number.
+        self._route = lru_cache(maxsize=1024)(self._find_route)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and return its response as soon as the headers are there.
@@ -82,18 +81,18 @@ class TrioTransport(httpx.AsyncBaseTransport):
         `ProxyError` (nothing was sent), `WriteError`, `ReadError`,
         `RemoteProtocolError` (something may have been sent).
         """
-        route = self._route(request)
-        head = request_head(request, route.target_prefix + request.url.raw_path, route.extra)
         try:
-            lease = await self._pool.lease(route.key)
-        except trio.ClosedResourceError as error:
-            raise httpx.ConnectError("the transport is closed", request=request) from error
-        try:
-            return await self._exchange(request, route, head, lease)
-        except BaseException as error:
-            lease.end(reusable=False)
-            if isinstance(error, httpx.RequestError):
-                error.request = request
+            url = request.url
+            route = self._route(url.scheme, url.raw_host, url.port)
+            message = outgoing(request, route.target_prefix + url.raw_path, route.extra)
+            lease = await self._lease(route)
+            try:
+                return await self._exchange(request, route, message, lease)
+            except BaseException:
+                lease.end(reusable=False)
+                raise
+        except httpx.RequestError as error:
+            error.request = request
             raise
 
     def statistics(self) -> TransportStatistics:
@@ -113,48 +112,41 @@ class TrioTransport(httpx.AsyncBaseTransport):
         `ConnectError`, and so does every later request."""
         self._pool.close()
 
-    def _route(self, request: httpx.Request) -> Route:
-        url = request.url
-        origin = (url.scheme, url.host, url.port)
-        route = self._routes.get(origin)
-        if route is None:
-            route = self._find_route(request)
-            if len(self._routes) >= _MOST_ROUTES:
-                self._routes.clear()
-            self._routes[origin] = route
-        return route
-
-    def _find_route(self, request: httpx.Request) -> Route:
-        url = request.url
-        if url.scheme not in ("http", "https") or not url.host:
+    def _find_route(self, scheme: str, raw_host: bytes, port: int | None) -> Route:
+        host = raw_host.decode("ascii")
+        if scheme not in ("http", "https") or not host:
             raise httpx.UnsupportedProtocol(
-                f"{str(url)!r} cannot be asked: only http:// and https:// with a host can",
-                request=request,
+                f"'{scheme}://{host}' cannot be asked: only http:// and https:// with a host can"
             )
-        host = url.raw_host.decode("ascii")
-        port = url.port or (443 if url.scheme == "https" else 80)
-        return Route(url.scheme, host, port, self._proxies.proxy_for(url.scheme, host, port))
+        port = port or (443 if scheme == "https" else 80)
+        return Route(scheme, host, port, self._proxies.proxy_for(scheme, host, port))
+
+    async def _lease(self, route: Route) -> Lease[Connection]:
+        try:
+            return await self._pool.lease(route.key)
+        except trio.ClosedResourceError as error:
+            raise httpx.ConnectError("the transport is closed") from error
 
     async def _exchange(
-        self, request: httpx.Request, route: Route, head: bytes, lease: Lease[Connection]
+        self, request: httpx.Request, route: Route, message: Outgoing, lease: Lease[Connection]
     ) -> httpx.Response:
         if lease.connection is not None and lease.connection.is_stale():
             lease.drop_connection()
         if lease.connection is not None:
             reader = self._reader(request)
             try:
-                await _send_and_read_head(request, head, lease.connection, reader)
+                await _send_and_read_head(message, lease.connection, reader)
             except (httpx.NetworkError, httpx.RemoteProtocolError):
                 # The server hung up while we wrote: keep-alive's old race. Only
                 # where not a byte of an answer came, and only once.
-                if reader.received or whole_body(request) is None or self._pool.closed:
+                if reader.received or message.body is None or self._pool.closed:
                     raise
                 lease.drop_connection()
             else:
                 return self._response(request, lease, lease.connection, reader)
         connection = await self._open(request, route, lease)
         reader = self._reader(request)
-        await _send_and_read_head(request, head, connection, reader)
+        await _send_and_read_head(message, connection, reader)
         return self._response(request, lease, connection, reader)
 
     async def _open(
@@ -163,9 +155,9 @@ class TrioTransport(httpx.AsyncBaseTransport):
         timeout = request.extensions.get("timeout", {}).get("connect")
         if timeout is None:
             timeout = self._connect_timeout
-        connection = lease.connection = await dial(route, self._verify, timeout, request)
+        connection = lease.connection = await dial(route, self._verify, timeout)
         if self._pool.closed:
-            raise httpx.ConnectError("the transport was closed meanwhile", request=request)
+            raise httpx.ConnectError("the transport was closed meanwhile")
         return connection
 
     def _reader(self, request: httpx.Request) -> ResponseReader:
@@ -200,11 +192,11 @@ class TrioTransport(httpx.AsyncBaseTransport):
 
 
 async def _send_and_read_head(
-    request: httpx.Request, head: bytes, connection: Connection, reader: ResponseReader
+    message: Outgoing, connection: Connection, reader: ResponseReader
 ) -> None:
     failure: SendFailed | None = None
     try:
-        await _send(request, head, connection)
+        await _send(message, connection)
     except SendFailed as error:
         failure = error
     try:
@@ -221,15 +213,14 @@ async def _send_and_read_head(
         reader.keep_alive = False
 
 
-async def _send(request: httpx.Request, head: bytes, connection: Connection) -> None:
-    body = whole_body(request)
-    if body is None:
-        await connection.send(head)
-        async with aclosing(body_frames(request)) as frames:
+async def _send(message: Outgoing, connection: Connection) -> None:
+    if message.body is None:
+        await connection.send(message.head)
+        async with aclosing(message.frames()) as frames:
             async for frame in frames:
                 await connection.send(frame)
-    elif len(body) <= _SMALL_BODY:
-        await connection.send(head + body)
+    elif len(message.body) <= _SMALL_BODY:
+        await connection.send(message.head + message.body)
     else:
-        await connection.send(head)
-        await connection.send(body)
+        await connection.send(message.head)
+        await connection.send(message.body)

@@ -2,8 +2,7 @@
 
 import gzip
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -33,26 +32,6 @@ async def pieces_of(response: httpx.Response) -> list[bytes]:
 
 
 OpenTransport = Callable[..., TrioTransport]
-
-
-async def test_a_request_reaches_the_server_as_it_was_built(
-    nursery: trio.Nursery, transport: TrioTransport
-) -> None:
-    server = await start_server(nursery, answer())
-    request = httpx.Request(
-        "POST", server.url + "v1/chat?a=b%20c", headers={"X-Key": "k"}, content=b"{}"
-    )
-
-    response = await transport.handle_async_request(request)
-
-    (asked,) = server.asked
-    assert asked.line == b"POST /v1/chat?a=b%20c HTTP/1.1"
-    assert asked.headers[b"host"] == f"localhost:{server.port}".encode()
-    assert (asked.headers[b"x-key"], asked.headers[b"content-length"]) == (b"k", b"2")
-    assert asked.body == b"{}"
-    assert await response.aread() == b"hello"
-    assert (response.status_code, response.reason_phrase) == (200, "OK")
-    assert (response.http_version, response.request) == ("HTTP/1.1", request)
 
 
 async def test_each_piece_of_a_stream_is_what_one_read_gave(
@@ -99,92 +78,6 @@ async def test_one_connection_serves_request_after_request(
         await response.aread()
 
     assert server.connections == 1
-
-
-@pytest.mark.parametrize("size", [10, 200_000, 3_000_000])
-async def test_bodies_of_any_size_go_and_come(
-    nursery: trio.Nursery, transport: TrioTransport, size: int
-) -> None:
-    async def echo(peer: Peer, asked: Asked) -> None:
-        await answer(asked.body)(peer, asked)
-
-    server = await start_server(nursery, echo)
-    body = bytes(range(256)) * (size // 256 + 1)
-
-    response = await transport.handle_async_request(httpx.Request("POST", server.url, content=body))
-
-    assert await response.aread() == body
-    assert idle_of(transport).idle == 1
-
-
-@pytest.mark.parametrize("headers", [{}, {"Content-Length": "11"}])
-async def test_a_streamed_body_is_sent_as_it_comes(
-    nursery: trio.Nursery, transport: TrioTransport, headers: dict[str, str]
-) -> None:
-    server = await start_server(nursery, answer())
-
-    async def body() -> AsyncIterator[bytes]:
-        yield b"hello"
-        yield b""
-        yield b" world"
-
-    request = httpx.Request("POST", server.url, content=body(), headers=headers)
-    await (await transport.handle_async_request(request)).aread()
-
-    assert server.asked[0].body == b"hello world"
-    assert idle_of(transport).idle == 1
-
-
-@pytest.mark.parametrize(("length", "word"), [(5, "longer"), (50, "shorter")])
-async def test_a_body_of_another_length_than_announced_is_an_error(
-    nursery: trio.Nursery, transport: TrioTransport, length: int, word: str
-) -> None:
-    server = await start_server(nursery, answer())
-
-    async def body() -> AsyncGenerator[bytes, None]:
-        yield b"hello"
-        yield b" world"
-
-    async with aclosing(body()) as parts:
-        headers = {"Content-Length": str(length)}
-        request = httpx.Request("POST", server.url, content=parts, headers=headers)
-        with pytest.raises(httpx.LocalProtocolError, match=word):
-            await transport.handle_async_request(request)
-
-    assert idle_of(transport).open == 0
-
-
-async def test_a_synchronous_stream_is_refused(
-    nursery: trio.Nursery, transport: TrioTransport
-) -> None:
-    server = await start_server(nursery, answer())
-    request = httpx.Request("POST", server.url, content=iter([b"a"]))
-
-    with pytest.raises(httpx.LocalProtocolError, match="synchronous"):
-        await transport.handle_async_request(request)
-
-    assert idle_of(transport).open == 0
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [{"X": "a\r\nY: b"}, {"X\r\nY": "b"}, {"X": "a\nb"}, {"X": "a\rb"}, {"X": "a\0b"}],
-)
-async def test_a_header_cannot_smuggle_in_another_line(
-    transport: TrioTransport, headers: dict[str, str]
-) -> None:
-    request = httpx.Request("GET", "http://localhost:1/", headers=headers)
-
-    with pytest.raises(httpx.LocalProtocolError, match="line break") as caught:
-        await transport.handle_async_request(request)
-
-    assert caught.value.request is request
-
-
-@pytest.mark.parametrize("url", ["ftp://localhost/", "/path", "http:///path"])
-async def test_only_http_can_be_asked(transport: TrioTransport, url: str) -> None:
-    with pytest.raises(httpx.UnsupportedProtocol, match="only http"):
-        await transport.handle_async_request(httpx.Request("GET", url))
 
 
 @pytest.mark.parametrize("end", ["length", "close"])
