@@ -34,7 +34,7 @@ from .websocket import RESTART, Conversation, Websocket, converse
 
 __all__ = ["Gateway", "Listening", "Route"]
 
-_log = structlog.get_logger("trouper.gateway")
+log = structlog.get_logger("trouper.gateway")
 
 Route = Callable[[Request, bytes], Awaitable[Response]]
 """Answers a request; gets its head and its body."""
@@ -112,6 +112,11 @@ class Gateway:
         self._turned_away = 0
 
     @property
+    def listening(self) -> Listening:
+        """Where this can be reached; good once `run` has said that it listens."""
+        return Listening(self._host, self._port)
+
+    @property
     def connections(self) -> int:
         """Sockets that are open now, websockets included."""
         return self._connections
@@ -133,7 +138,7 @@ class Gateway:
         stop = trio.Event()
         async with trio.open_nursery() as nursery:
             connections: trio.Nursery = await nursery.start(self._hold, stop)
-            task_status.started(Listening(self._host, self._port))
+            task_status.started(self.listening)
             try:
                 await trio.serve_listeners(
                     self.serve_stream, listeners, handler_nursery=connections
@@ -172,51 +177,46 @@ class Gateway:
 
     async def serve_stream(self, stream: trio.abc.Stream) -> None:
         """Serve one accepted connection to its end. Raises nothing but cancellation."""
-        if self._connections >= self._limits.connections:
-            await self._turn_away(stream)
-            return
-        self._connections += 1
         try:
-            await self._serve(ClientStream(stream))
+            if self._connections < self._limits.connections:
+                await self._serve(ClientStream(stream))
+            elif self._turned_away < _MOST_TURNED_AWAY:
+                await self._turn_away(ClientStream(stream))
         except* (trio.BrokenResourceError, trio.ClosedResourceError, ConnectionClosed):
-            _log.debug("connection lost")
+            log.debug("connection lost")
         except* Exception:
-            _log.exception("connection failed")
+            log.exception("connection failed")
         finally:
-            self._connections -= 1
             await trio.aclose_forcefully(stream)
 
-    async def _turn_away(self, stream: trio.abc.Stream) -> None:
-        if self._turned_away >= _MOST_TURNED_AWAY:
-            await trio.aclose_forcefully(stream)
-            return
+    async def _turn_away(self, stream: ClientStream) -> None:
         self._turned_away += 1
         try:
-            client = ClientStream(stream)
             busy = problem(503, "too many connections; try again", (("Retry-After", "5"),))
             with trio.move_on_after(self._limits.close_seconds):
-                await HttpConnection(client, self._limits).respond(busy, close=True)
-                await client.finish(self._limits.close_seconds)
-        except* (trio.BrokenResourceError, trio.ClosedResourceError):
-            _log.debug("connection lost")
+                await HttpConnection(stream, self._limits).respond(busy, close=True)
+                await stream.finish(self._limits.close_seconds)
         finally:
             self._turned_away -= 1
-            await trio.aclose_forcefully(stream)
 
     async def _serve(self, stream: ClientStream) -> None:
-        upgrade = await self._serve_http(HttpConnection(stream, self._limits))
-        if upgrade is not None:
-            await converse(
-                stream,
-                upgrade.handshake.head,
-                self._limits,
-                partial(_begin, upgrade),
-                self._watchdog,
-                subprotocol=upgrade.subprotocol,
-                headers=[(b"Acp-Connection-Id", secrets.token_hex(16).encode())],
-                early=upgrade.early,
-            )
-        await stream.finish(self._limits.close_seconds)
+        self._connections += 1
+        try:
+            upgrade = await self._serve_http(HttpConnection(stream, self._limits))
+            if upgrade is not None:
+                await converse(
+                    stream,
+                    upgrade.handshake.head,
+                    self._limits,
+                    partial(_begin, upgrade),
+                    self._watchdog,
+                    subprotocol=upgrade.subprotocol,
+                    headers=[(b"Acp-Connection-Id", secrets.token_hex(16).encode())],
+                    early=upgrade.early,
+                )
+            await stream.finish(self._limits.close_seconds)
+        finally:
+            self._connections -= 1
 
     async def _serve_http(self, http: HttpConnection) -> _Upgrade | None:
         """Answer requests until the client leaves, or asks for a websocket that it may have."""
@@ -273,7 +273,7 @@ class Gateway:
         try:
             return await handler(request, body)
         except Exception:
-            _log.exception("route failed", path=request.path)
+            log.exception("route failed", path=request.path)
             return problem(500, "a fault in the server; it has been logged")
 
     async def _healthz(self, request: Request, body: bytes) -> Response:

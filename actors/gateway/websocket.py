@@ -31,7 +31,7 @@ __all__ = [
     "converse",
 ]
 
-_log = structlog.get_logger("trouper.gateway")
+log = structlog.get_logger("trouper.gateway")
 
 # Close codes, RFC 6455 7.4.1 and IANA's registry. Clients that reconnect by
 # themselves do so after 1011, 1012 and 1013, and not after 1008 and 1009.
@@ -102,7 +102,7 @@ class Websocket:
         try:
             yield
         except Exception:
-            _log.exception("websocket handler failed")
+            log.exception("websocket handler failed")
             self.close(BUG, "a fault in the server; it has been logged")
 
     def _too_slow(self) -> None:
@@ -120,7 +120,7 @@ class Websocket:
     def abort(self, reason: str) -> None:
         """Cut the connection off, without a goodbye: there is no way to get one through."""
         # At a restart all who do not say goodbye come here at once.
-        note = _log.debug if self._close_by is not None else _log.info
+        note = log.debug if self._close_by is not None else log.info
         note("websocket cut off", reason=reason)
         self._stream.abort()
         self.outbox.hang_up()

@@ -44,7 +44,7 @@ async def start_gateway(
     nursery: trio.Nursery, behaviour: Behaviour | None = None, **options: Any
 ) -> Running:
     sessions = FakeSessions(nursery, behaviour)
-    gateway = Gateway("127.0.0.1", 0, sessions, version="0.0.test", **options)
+    gateway = Gateway("127.0.0.1", 0, sessions.as_sessions, version="0.0.test", **options)
     scope, ended = trio.CancelScope(), trio.Event()
 
     async def run(task_status: trio.TaskStatus[Listening]) -> None:
@@ -116,14 +116,22 @@ class AcpClient:
 
 
 @asynccontextmanager
-async def acp_client(running: Running, **options: Any) -> AsyncGenerator[AcpClient]:
-    async with open_websocket_url(running.acp, **options) as ws:
+async def open_acp(where: Listening, **options: Any) -> AsyncGenerator[WebSocketConnection]:
+    """A websocket for ACP."""
+    url = where.url.replace("http", "ws") + "/acp"
+    async with open_websocket_url(url, **options) as ws:
         try:
-            yield AcpClient(ws)
+            yield ws
         finally:
             # trio-websocket's client does not close the socket after a goodbye of the server's.
             await ws.aclose()
             await trio.aclose_forcefully(ws._stream)
+
+
+@asynccontextmanager
+async def acp_client(running: Running, **options: Any) -> AsyncGenerator[AcpClient]:
+    async with open_acp(running.listening, **options) as ws:
+        yield AcpClient(ws)
 
 
 class Pausing(trio.abc.Stream):

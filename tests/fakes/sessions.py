@@ -1,12 +1,13 @@
 """Sessions without a runtime: a test says what happens in them, or gives them a behaviour."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import trio
 
 from trouper.actors.chat import Part, Usage
 from trouper.actors.errors import TurnInProgress, UnknownAssistant, UnknownSession
+from trouper.actors.gateway.sessions import Sessions
 from trouper.actors.session.events import (
     Attachment,
     SessionEvent,
@@ -102,6 +103,11 @@ class FakeSessions:
         self.broken: Exception | None = None
         self._nursery = nursery
         self._behaviour = behaviour
+
+    @property
+    def as_sessions(self) -> Sessions:
+        """For the type checkers: a fake session is no Ref."""
+        return cast(Sessions, self)
 
     @property
     def only(self) -> FakeSession:

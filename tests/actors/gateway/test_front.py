@@ -1,55 +1,27 @@
 """The port as a whole: routes, bounds, malformed input, tokens and the orderly end."""
 
-import json
-
 import pytest
 import trio
 import trio.testing
 from trio_websocket import ConnectionClosed, open_websocket_url
 
 from tests.fakes.gateway import PATIENCE, Running, acp_client, start_gateway
-from tests.fakes.sessions import FakeSessions, says
+from tests.fakes.http_by_hand import (
+    GOOD_HANDSHAKE,
+    LAST,
+    everything,
+    exchange,
+    get,
+    status,
+    words,
+)
+from tests.fakes.sessions import FakeSessions
 from trouper.actors.errors import ConfigError
 from trouper.actors.gateway.auth import Access
 from trouper.actors.gateway.front import Gateway, Listening
 from trouper.actors.gateway.http import Request, Response, text
 from trouper.actors.gateway.limits import Limits
-
-
-async def everything(stream: trio.abc.ReceiveStream) -> bytes:
-    """All that comes until the end, a reset included."""
-    taken = b""
-    with trio.fail_after(PATIENCE):
-        try:
-            async for data in stream:
-                taken += data
-        except trio.BrokenResourceError:
-            pass
-    return taken
-
-
-async def exchange(running: Running, sent: bytes, *, half_close: bool = False) -> bytes:
-    async with await running.connect() as stream:
-        await stream.send_all(sent)
-        if half_close:
-            await stream.send_eof()
-        return await everything(stream)
-
-
-def status(answer: bytes) -> int:
-    return int(answer.split(b" ", 2)[1]) if answer else 0
-
-
-def words(answer: bytes) -> str:
-    message: str = json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["message"]
-    return message
-
-
-def get(path: str, *lines: str) -> bytes:
-    return "\r\n".join((f"GET {path} HTTP/1.1", "Host: x", *lines, "", "")).encode()
-
-
-LAST = "Connection: close"
+from trouper.actors.gateway.stream import ClientStream
 
 
 async def test_health_and_readiness_are_plain(nursery: trio.Nursery) -> None:
@@ -116,148 +88,8 @@ async def test_a_route_that_fails_is_500_and_the_server_goes_on(nursery: trio.Nu
     assert answer.endswith(b"ok")
 
 
-LONG = "x" * 20_000
-HTTP_CASES: list[tuple[str, bytes, int, str]] = [
-    ("garbage", b"\x00\x01\x02\xff garbage\r\n\r\n", 400, "no HTTP/1.1"),
-    ("a TLS hello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "no HTTP/1.1"),
-    ("no host", b"GET /healthz HTTP/1.1\r\n\r\n", 400, "Host"),
-    ("a bad header", b"GET / HTTP/1.1\r\nHost: x\r\nbad header\r\n\r\n", 400, "header"),
-    ("a header with a NUL", b"GET / HTTP/1.1\r\nHost: x\r\nA: \x00\r\n\r\n", 400, "header"),
-    ("HTTP/2", b"PRI * HTTP/2.0\r\nHost: x\r\n\r\nSM\r\n\r\n", 505, "HTTP/1.1"),
-    ("a huge head", get("/", f"A: {LONG}"), 431, "16384"),
-    ("a huge target", get("/" + LONG), 431, "16384"),
-    ("two lengths", get("/healthz", "Content-Length: 1", "Content-Length: 2"), 400, "Length"),
-    ("a length of letters", get("/healthz", "Content-Length: abc"), 400, "Length"),
-    ("a negative length", get("/healthz", "Content-Length: -1"), 400, "Length"),
-    ("a length of 4300 digits", get("/healthz", f"Content-Length: {'9' * 4300}"), 400, "Length"),
-    ("a body too large", get("/healthz", "Content-Length: 20000000") + b"x" * 9999, 413, "1048576"),
-    (
-        "chunks too large",
-        get("/healthz", "Transfer-Encoding: chunked") + b"200000\r\n" + b"x" * 0x200000 + b"\r\n",
-        413,
-        "1048576",
-    ),
-    (
-        "a bad chunk",
-        get("/healthz", "Transfer-Encoding: chunked") + b"zz\r\nabc\r\n",
-        400,
-        "chunk",
-    ),
-    ("an odd coding", get("/healthz", "Transfer-Encoding: gzip"), 400, "Transfer-Encoding"),
-    ("a bad target", get("http://[/x"), 400, "target"),
-    ("no such path", get("/nope"), 404, "/healthz"),
-    ("no such method", b"DELETE /healthz HTTP/1.1\r\nHost: x\r\n\r\n", 405, "GET, HEAD"),
-    ("no upgrade", get("/acp"), 426, "ws://"),
-    ("an early end", b"GET /heal", 400, "no HTTP/1.1"),
-]
-
-
-async def test_malformed_requests_get_clear_errors_and_harm_nobody(
-    nursery: trio.Nursery,
-) -> None:
-    running = await start_gateway(nursery, says("still here"))
-    async with acp_client(running) as bystander:
-        session = await bystander.open()
-        for name, sent, expected, word in HTTP_CASES:
-            answer = await exchange(running, sent, half_close=True)
-            assert (name, status(answer)) == (name, expected)
-            assert (name, word in words(answer)) == (name, True), words(answer)
-            assert b"connection: close" in answer.lower()
-        assert await exchange(running, b"", half_close=True) == b""
-        await bystander.answer(await bystander.prompt(session))
-
-        assert bystander.said == "still here"
-        assert status(await exchange(running, get("/healthz", LAST))) == 200
-    await running.settled()
-
-
-KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
-VERSION = "Sec-WebSocket-Version: 13"
-UPGRADE = ("Upgrade: websocket", "Connection: keep-alive, Upgrade")
-
-
-def bad_host(path: str, host: bytes) -> bytes:
-    return get(path, *UPGRADE, VERSION, KEY).replace(b"Host: x", b"Host: " + host)
-
-
-HANDSHAKE_CASES: list[tuple[str, bytes, int, str]] = [
-    ("good", get("/acp", *UPGRADE, VERSION, KEY), 101, ""),
-    ("good, odd host", bad_host("/acp", b"xn--\xc3\xa4" + b"a" * 300), 101, ""),
-    ("good, with early frames", get("/acp", *UPGRADE, VERSION, KEY) + b"\x88\x80abcd", 101, ""),
-    ("wrong path", get("/chat", *UPGRADE, VERSION, KEY), 404, "/acp"),
-    ("a plain route", get("/healthz", *UPGRADE, VERSION, KEY), 404, "/acp"),
-    ("no version", get("/acp", *UPGRADE, KEY), 426, "version 13"),
-    ("an old version", get("/acp", *UPGRADE, KEY, "Sec-WebSocket-Version: 8"), 426, "version 13"),
-    ("no key", get("/acp", *UPGRADE, VERSION), 400, "Sec-WebSocket-Key"),
-    ("a short key", get("/acp", *UPGRADE, VERSION, "Sec-WebSocket-Key: abcd"), 400, "16 bytes"),
-    ("a key of junk", get("/acp", *UPGRADE, VERSION, "Sec-WebSocket-Key: \xe4!"), 400, "base64"),
-    ("no connection header", get("/acp", UPGRADE[0], VERSION, KEY), 426, "ws://"),
-    ("another upgrade", get("/acp", "Upgrade: h2c", UPGRADE[1], VERSION, KEY), 426, "ws://"),
-    ("a body", get("/acp", *UPGRADE, VERSION, KEY, "Content-Length: 3") + b"abc", 400, "body"),
-    (
-        "POST",
-        get("/acp", *UPGRADE, VERSION, KEY).replace(b"GET", b"POST"),
-        405,
-        "GET",
-    ),
-    (
-        "HTTP/1.0",
-        get("/acp", *UPGRADE, VERSION, KEY).replace(b"HTTP/1.1", b"HTTP/1.0"),
-        400,
-        "HTTP/1.1",
-    ),
-    (
-        "odd subprotocols",
-        get("/acp", *UPGRADE, VERSION, KEY, "Sec-WebSocket-Protocol: a b, \xe4"),
-        400,
-        "Protocol",
-    ),
-    ("junk behind a refusal", get("/chat", *UPGRADE, VERSION, KEY) + b"\xff\xfe\xfd", 404, ""),
-    ("junk behind the head", get("/acp", *UPGRADE, VERSION, KEY) + b"\xff\xfe\xfd", 101, ""),
-    ("no end", get("/acp", *UPGRADE, VERSION, KEY)[:-2], 400, "no HTTP/1.1"),
-]
-
-
-async def test_malformed_handshakes_get_clear_errors_and_harm_nobody(
-    nursery: trio.Nursery,
-) -> None:
-    running = await start_gateway(nursery, says("still here"))
-    async with acp_client(running) as bystander:
-        session = await bystander.open()
-        for name, sent, expected, word in HANDSHAKE_CASES:
-            answer = await exchange(running, sent, half_close=True)
-            assert (name, status(answer)) == (name, expected)
-            if expected != 101:
-                assert (name, word in words(answer)) == (name, True), words(answer)
-        await bystander.answer(await bystander.prompt(session))
-
-        assert bystander.said == "still here"
-    await running.settled()
-
-
-async def test_frames_sent_before_the_handshake_was_answered_are_read(
-    nursery: trio.Nursery,
-) -> None:
-    running = await start_gateway(nursery)
-    call = b'{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":1}}'
-    frame = bytes([0x81, 0x80 | len(call), 0, 0, 0, 0]) + call
-    goodbye = b"\x88\x80\0\0\0\0"
-    async with await running.connect() as stream:
-        await stream.send_all(get("/acp", *UPGRADE, VERSION, KEY) + frame)
-        answer = b""
-        with trio.fail_after(PATIENCE):
-            while not answer.endswith(b"}"):
-                answer += await stream.receive_some()
-        await stream.send_all(goodbye)
-        answer += await everything(stream)
-
-    assert status(answer) == 101
-    assert b'"protocolVersion":1' in answer
-    assert b"Acp-Connection-Id: " in answer
-
-
 async def refused(running: Running, *lines: str) -> tuple[int, str]:
-    answer = await exchange(running, get("/acp", *UPGRADE, VERSION, KEY, *lines))
+    answer = await exchange(running, get("/acp", *GOOD_HANDSHAKE, *lines))
     return status(answer), words(answer)
 
 
@@ -313,7 +145,7 @@ async def test_a_connection_too_many_is_told_to_come_back(nursery: trio.Nursery)
 async def test_a_half_sent_head_is_given_ten_seconds(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock, sent: bytes
 ) -> None:
-    gateway = Gateway("", 0, FakeSessions(nursery), version="0")
+    gateway = Gateway("", 0, FakeSessions(nursery).as_sessions, version="0")
     ours, theirs = trio.testing.memory_stream_pair()
     nursery.start_soon(gateway.serve_stream, theirs)
     begun = trio.current_time()
@@ -335,7 +167,7 @@ async def test_a_half_sent_head_is_given_ten_seconds(
 async def test_an_idle_connection_is_closed_without_a_word(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
-    gateway = Gateway("", 0, FakeSessions(nursery), version="0")
+    gateway = Gateway("", 0, FakeSessions(nursery).as_sessions, version="0")
     ours, theirs = trio.testing.memory_stream_pair()
     nursery.start_soon(gateway.serve_stream, theirs)
     await ours.send_all(get("/healthz"))
@@ -349,10 +181,67 @@ async def test_an_idle_connection_is_closed_without_a_word(
     await ours.aclose()
 
 
+async def test_a_second_request_is_given_ten_seconds_from_its_first_byte(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    gateway = Gateway("", 0, FakeSessions(nursery).as_sessions, version="0")
+    ours, theirs = trio.testing.memory_stream_pair()
+    nursery.start_soon(gateway.serve_stream, theirs)
+    await ours.send_all(get("/readyz"))
+    first = await ours.receive_some()
+    await trio.sleep(40)
+    begun = trio.current_time()
+    await ours.send_all(b"GET")
+    second = await ours.receive_some()
+
+    assert (status(bytes(first)), status(bytes(second))) == (200, 408)
+    assert trio.current_time() - begun == pytest.approx(10)
+    await ours.aclose()
+
+
+class Broken(trio.abc.ReceiveStream):
+    """A stream with a fault in it."""
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytearray:
+        raise RuntimeError("a bug")
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+@pytest.mark.parametrize("connections", [0, 10])
+async def test_no_exception_of_a_connection_gets_out(
+    nursery: trio.Nursery, connections: int
+) -> None:
+    limits = Limits(connections=connections)
+    gateway = Gateway("", 0, FakeSessions(nursery).as_sessions, version="0", limits=limits)
+    ours, theirs = trio.testing.memory_stream_pair()
+    await ours.send_all(get("/healthz"))
+    await ours.aclose()
+    await gateway.serve_stream(theirs)
+    await gateway.serve_stream(trio.StapledStream(trio.testing.MemorySendStream(), Broken()))
+
+    assert gateway.connections == 0
+
+
+async def test_a_client_that_resets_before_its_request_harms_nobody(
+    nursery: trio.Nursery,
+) -> None:
+    running = await start_gateway(nursery)
+    for sent in (b"", b"GET /hea", get("/acp", *GOOD_HANDSHAKE)):
+        stream = await running.connect()
+        await stream.send_all(sent)
+        await trio.sleep(0.01)
+        ClientStream(stream).abort()
+    await running.settled()
+
+    assert status(await exchange(running, get("/healthz", LAST))) == 200
+
+
 async def test_a_body_that_never_comes_is_408(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
-    gateway = Gateway("", 0, FakeSessions(nursery), version="0")
+    gateway = Gateway("", 0, FakeSessions(nursery).as_sessions, version="0")
     ours, theirs = trio.testing.memory_stream_pair()
     nursery.start_soon(gateway.serve_stream, theirs)
     await ours.send_all(get("/healthz", "Content-Length: 5"))
@@ -390,14 +279,16 @@ async def test_at_the_end_every_websocket_is_told_to_come_back(nursery: trio.Nur
 async def test_a_port_in_use_is_said_and_what_to_do(nursery: trio.Nursery) -> None:
     running = await start_gateway(nursery)
     port = running.listening.port
-    second = Gateway("127.0.0.1", port, running.sessions, version="0")
+    second = Gateway("127.0.0.1", port, running.sessions.as_sessions, version="0")
 
     with pytest.raises(ConfigError, match=rf"127.0.0.1:{port} is in use; stop what listens"):
         await second.run()
 
 
 async def test_an_address_that_is_not_ours_is_said(nursery: trio.Nursery) -> None:
-    gateway = Gateway("192.0.2.1", 0, FakeSessions(nursery), version="0", access=Access(["t"]))
+    gateway = Gateway(
+        "192.0.2.1", 0, FakeSessions(nursery).as_sessions, version="0", access=Access(["t"])
+    )
 
     with pytest.raises(ConfigError, match="cannot listen on 192"):
         await gateway.run()
@@ -405,11 +296,11 @@ async def test_an_address_that_is_not_ours_is_said(nursery: trio.Nursery) -> Non
 
 async def test_an_open_port_without_a_token_is_refused(nursery: trio.Nursery) -> None:
     with pytest.raises(ConfigError, match="Add a token"):
-        await Gateway("0.0.0.0", 0, FakeSessions(nursery), version="0").run()
+        await Gateway("0.0.0.0", 0, FakeSessions(nursery).as_sessions, version="0").run()
 
 
 async def test_a_restarted_gateway_takes_the_same_port(nursery: trio.Nursery) -> None:
-    gateway = Gateway("localhost", 0, FakeSessions(nursery), version="0")
+    gateway = Gateway("localhost", 0, FakeSessions(nursery).as_sessions, version="0")
     seen: list[Listening] = []
     for _ in range(2):
         async with trio.open_nursery() as life:
