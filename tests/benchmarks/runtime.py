@@ -185,7 +185,7 @@ async def nursery_crash() -> float:
     async def life() -> None:
         async for message in receive:
             if isinstance(message, Break):
-                raise ValueError
+                raise ValueError  # noqa: TRY004 - a crash, of any kind
             message.send_nowait(1)
 
     async def supervise() -> None:
