@@ -1,11 +1,12 @@
 """A general actor runtime on trio: supervised actors that exchange typed messages.
 
-Read in this order: errors, messages, replies, mailbox, cell, ref, actor, restarts,
-spec, life, actor_life, children, dynamic_supervisor, static_supervisor, system.
+Read in this order: errors, messages, replies, mailbox, cell, ref, dynamic_children,
+actor, restarts, spec, life, actor_life, children, dynamic_supervisor,
+static_supervisor, signals, system. What users test with is in testing.
 """
 
 from .actor import Actor, on
-from .dynamic_supervisor import Children
+from .dynamic_children import Children
 from .errors import (
     ActorCrashed,
     ActorDown,

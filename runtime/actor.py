@@ -14,9 +14,10 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar, overload
 import attrs
 
 from .cell import Exit
+from .dynamic_children import Children
 from .errors import SpecError
 from .messages import Asked, Streamed, Streams
-from .ref import Ref
+from .ref import Down, Ref
 from .replies import Sink
 
 __all__ = ["Actor", "Context", "Handler", "on"]
@@ -91,6 +92,7 @@ class Context(Protocol):
     @property
     def ref(self) -> Ref[Any]: ...
     def find(self, path: str) -> Ref[Any]: ...
+    def children(self, path: str, kind: type) -> Children[Any]: ...
     def watch(self, ref: Ref[Any]) -> None: ...
     def start_soon(self, function: Callable[..., Awaitable[object]], *args: Any) -> None: ...
     def leave(self) -> None: ...
@@ -151,8 +153,20 @@ class Actor(Generic[M]):
         """The ref of another actor of this system. Raises SpecError as System.ref does."""
         return find_ref(self._context.find(path), kind)
 
+    def children(self, path: str, kind: "type[Actor[T]]") -> Children[T]:
+        """The children of a dynamic supervisor of this system, as System.children gives them."""
+        return self._context.children(path, kind)
+
     def watch(self, ref: Ref[Any]) -> None:
-        """Be told by a `Down` message when that actor stops for good; at once if it has."""
+        """Be told by one `Down` message when that actor stops for good; at once if it has.
+
+        A restart of that actor is no end; a watch outlives the restarts of this
+        one. Raises SpecError unless this class has a handler for `Down`.
+        """
+        if Down not in self._handlers:
+            raise SpecError(
+                f"{type(self).__qualname__} watches {ref.path} but has no handler for Down"
+            )
         self._context.watch(ref)
 
     def start_soon(self, function: Callable[..., Awaitable[object]], *args: Any) -> None:
@@ -170,9 +184,7 @@ class Actor(Generic[M]):
 
 def find_ref(ref: Ref[Any], kind: type[Actor[T]]) -> Ref[T]:
     """`ref`, typed for messages of `kind`. Raises SpecError where another kind lives there."""
-    actual = ref._cell.actor_type
-    if actual is not None and not issubclass(actual, kind):
-        raise SpecError(f"{ref.path} is a {actual.__qualname__}, not a {kind.__qualname__}")
+    ref._cell.expect(kind)
     return ref
 
 

@@ -8,14 +8,22 @@ from typing import Any
 import trio
 
 from .actor_life import ActorLife
-from .cell import Cell, Environment, Exit
+from .cell import Cell, Door, Environment, Exit
 from .errors import SupervisorGaveUp
 from .events import ChildRestarting, GaveUp, Poisoned, Unkillable
 from .life import FunctionLife, Host, Leave, Life
 from .restarts import BackoffState, Intensity, PoisonWatch, RestartHistory, comes_back
 from .spec import ChildSpec
 
-__all__ = ["KILL_GRACE", "Child", "MakeLife", "SupervisingLife", "leaf_life", "open_cell"]
+__all__ = [
+    "KILL_GRACE",
+    "Child",
+    "MakeLife",
+    "SupervisingLife",
+    "leaf_life",
+    "open_cell",
+    "report_unkillable",
+]
 
 # Seconds between a cancel and the word that a child cannot be killed: a
 # cancelled task ends at its next checkpoint, unless it shields itself.
@@ -68,11 +76,12 @@ class Child:
 
     def is_poisoned(self, exit: Exit, period: float) -> bool:
         """Whether `exit` is one equal crash too many."""
-        if exit.message is None:
-            return False
         if self._poison is None:
+            if exit.message is None:
+                return False
             self._poison = PoisonWatch(self.spec.poison, period)
-        return self._poison.record(_signature(exit), exit.at)
+        signature = _signature(exit) if exit.message is not None else None
+        return self._poison.record(signature, exit.at)
 
     async def stop(self, leave: Leave) -> None:
         """An orderly end within `shutdown` seconds, then a cancelled one."""
@@ -84,10 +93,30 @@ class Child:
             await life.finished()
         if life.exit is None:
             life.kill()
-            with trio.move_on_after(KILL_GRACE):
+            with trio.move_on_after(KILL_GRACE + life.last_words):
                 await life.finished()
         if life.exit is None:
-            self.cell.env.reports.emit(Unkillable(self.cell.path, life.stack()))
+            report_unkillable(life)
+
+    def close(self, reason: str) -> None:
+        """Close its cell, and those below it that a restart of a group had left open."""
+        _close_tree(self.cell, self.spec, reason)
+
+
+def _close_tree(cell: Cell, spec: ChildSpec, reason: str) -> None:
+    if spec.subtree is not None:
+        for below in reversed(spec.subtree.children):
+            found = cell.env.cells.get(_path(cell.path, below.id))
+            if found is not None:
+                _close_tree(found, below, reason)
+    cell.close(reason)
+
+
+def report_unkillable(life: Life) -> None:
+    """A cancelled life does not end: nobody shall wait for it but its own supervisor."""
+    cell = life.cell
+    cell.fail_held("it was cancelled and does not end")
+    cell.env.reports.emit(Unkillable(cell.path, life.stack()))
 
 
 def _signature(exit: Exit) -> Hashable:
@@ -131,6 +160,9 @@ class SupervisingLife(Life):
         self._bell.set()
 
     def wake(self) -> None:
+        if self._nursery is None:
+            # It has no children yet, and may have to wait long for its turn.
+            self.scope.cancel(reason=f"{self.cell.path} is stopped before it was started")
         self._bell.set()
 
     async def _rung(self) -> None:
@@ -151,16 +183,14 @@ class SupervisingLife(Life):
     def _returns(self, child: Child, exit: Exit) -> bool:
         """Whether the child gets another life; where not, its cell is closed."""
         if not comes_back(child.spec.restart, exit.crashed):
-            child.cell.close(f"it ended ({exit})")
+            child.close(f"it ended ({exit})")
             return False
         period = self._intensity().period
         if exit.crashed and child.is_poisoned(exit, period):
             crashes = child.spec.poison
             event = Poisoned(child.cell.path, exit.message or "", crashes)
             child.cell.env.reports.emit(event)
-            child.cell.close(
-                f"poisoned: {exit.message} crashed it {crashes} times in a row ({exit})"
-            )
+            child.close(f"poisoned: {exit.message} crashed it {crashes} times in a row ({exit})")
             return False
         return True
 
@@ -169,8 +199,9 @@ class SupervisingLife(Life):
         if not self._history.record(exit.at):
             return None
         limit = self._intensity()
-        self.cell.env.reports.emit(GaveUp(self.cell.path, limit.restarts, limit.period))
-        error = SupervisorGaveUp(self.cell.path, limit.restarts, limit.period)
+        path = self.cell.path or self.spec.id  # the root has no path
+        self.cell.env.reports.emit(GaveUp(path, limit.restarts, limit.period))
+        error = SupervisorGaveUp(path, limit.restarts, limit.period)
         error.__cause__ = exit.error
         return error
 
@@ -184,11 +215,9 @@ class SupervisingLife(Life):
             reports.emit(ChildRestarting(child.cell.path, child.cell.lives + 1, child.delay))
 
 
-def open_cell(
-    env: Environment, parent: str, id: str, spec: ChildSpec, forget_when_closed: bool
-) -> Cell:
+def open_cell(env: Environment, parent: str, id: str, spec: ChildSpec) -> Cell:
     """The cell of a child: the one that it had, so that refs stay good, or a new one."""
-    path = f"{parent}/{id}" if parent else id
+    path = _path(parent, id)
     cell = env.cells.get(path)
     if cell is None:
         cell = Cell(
@@ -197,7 +226,13 @@ def open_cell(
             mailbox=spec.mailbox,
             while_down_rejects=spec.while_down_rejects,
             env=env,
-            forget_when_closed=forget_when_closed,
+            takes_messages=spec.subtree is None and not spec.is_function,
         )
-    cell.open()
+    # Open already where a sibling's crash restarts its supervisor: what waits in it waits on.
+    if cell.door is Door.CLOSED:
+        cell.open()
     return cell
+
+
+def _path(parent: str, id: str) -> str:
+    return f"{parent}/{id}" if parent else id

@@ -1,23 +1,27 @@
 """A supervisor of children that come and go: one a conversation, one a job."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from math import inf
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import trio
 
-from .cell import Cell, Door, Exit
-from .children import KILL_GRACE, Child, SupervisingLife, leaf_life, open_cell
-from .errors import ActorDown, ChildExists, SpecError, TooManyChildren
-from .events import Unkillable
+from .cell import Cell, Exit
+from .children import (
+    KILL_GRACE,
+    Child,
+    SupervisingLife,
+    leaf_life,
+    open_cell,
+    report_unkillable,
+)
+from .errors import ActorDown, ActorUnavailable, ChildExists, SpecError, TooManyChildren
 from .life import Host, Leave, Life
-from .ref import Ref
+from .restarts import comes_back
 from .spec import ChildSpec
 
-__all__ = ["Children", "DynamicLife"]
-
-M = TypeVar("M")
+__all__ = ["DynamicLife"]
 
 
 class DynamicLife(SupervisingLife):
@@ -38,30 +42,43 @@ class DynamicLife(SupervisingLife):
 
     @property
     def children(self) -> dict[str, Child]:
+        """By id, oldest first."""
         return self._children
 
     def child_of(self, life: Life) -> Child | None:
         return self._children.get(life.cell.path.rpartition("/")[2])
 
     def child_exited(self, life: Life, exit: Exit) -> None:
+        # What needs no judgement is done at once, so that whoever hears of the
+        # end finds the id free.
         if life.asked:
             self._forget(life.cell, "it was stopped")
+        elif life.number == 1 and life.began == inf:
+            # Who could not start at all has a starter, who is told.
+            self._forget(life.cell, f"it did not start ({exit})")
+        elif not comes_back(self._template.restart, exit.crashed):
+            self._forget(life.cell, f"it ended ({exit})")
         super().child_exited(life, exit)
 
     def _forget(self, cell: Cell, reason: str) -> None:
         cell.close(reason)
-        id = cell.path.rpartition("/")[2]
+        cells, id = self.cell.env.cells, cell.path.rpartition("/")[2]
         # The id may be taken again by now.
-        if id in self._children and self._children[id].cell is cell:
+        if cells.get(cell.path) is cell:
+            del cells[cell.path]
+        child = self._children.get(id)
+        if child is not None and child.cell is cell:
             del self._children[id]
 
     async def start_child(self, id: str, args: Any, kwargs: Any) -> Cell:
         """Start a child and wait until it is ready. Raises StartFailed."""
-        path = f"{self.cell.path}/{id}"
+        nursery, path = self._nursery, f"{self.cell.path}/{id}"
         if not id or "/" in id:
             raise SpecError(f"{self.cell.path}: a child's id is not empty and has no slash: {id!r}")
-        if self.leaving or self._nursery is None:
+        if self.leaving:
             raise ActorDown(self.cell.path, "it is stopping and starts no more children")
+        if nursery is None or self.exit is not None:
+            raise ActorUnavailable(self.cell.path, self.cell.retry_at)
         if id in self._children:
             raise ChildExists(path)
         if len(self._children) >= self._limit:
@@ -69,10 +86,10 @@ class DynamicLife(SupervisingLife):
         start = self._template.start
         if args or kwargs:
             start = functools.partial(start, *args, **kwargs)
-        cell = open_cell(self.cell.env, self.cell.path, id, self._template, True)
+        cell = open_cell(self.cell.env, self.cell.path, id, self._template)
         child = Child(cell, self._template, start)
         self._children[id] = child
-        life = child.launch(self._nursery, self, leaf_life)
+        life = child.launch(nursery, self, leaf_life)
         try:
             await life.ready()
         except trio.Cancelled:
@@ -83,9 +100,19 @@ class DynamicLife(SupervisingLife):
     async def stop_child(self, id: str) -> None:
         """Stop a child in order; nothing where there is none."""
         child = self._children.get(id)
-        if child is not None:
+        if child is None:
+            return
+        try:
             await child.stop(Leave.WHEN_DRAINED)
-            self._forget(child.cell, "it was stopped")
+        finally:
+            if not child.alive:
+                self._forget(child.cell, "it was stopped")
+            elif child.life is not None and child.life.killed:
+                # It does not end, but keeps its place until it does.
+                child.close("it was stopped")
+            elif self._nursery is not None:
+                # The caller was cancelled: somebody has to see to the deadline.
+                self._nursery.start_soon(self.stop_child, id)
 
     async def body(self) -> None:
         async with trio.open_nursery() as nursery:
@@ -98,13 +125,15 @@ class DynamicLife(SupervisingLife):
             await self._stop_all()
 
     async def _judge(self, child: Child, exit: Exit) -> None:
-        unready = child.life is not None and child.life.began == inf
-        if (unready and child.cell.lives == 1) or not self._returns(child, exit):
-            # Who could not start at all has a starter, who was told.
+        if self._children.get(child.cell.path.rpartition("/")[2]) is not child:
+            return  # stopped since
+        if not self._returns(child, exit):
             self._forget(child.cell, f"it ended ({exit})")
             return
         gave_up = self._too_many(exit)
         if gave_up is not None:
+            self.leaving = Leave.WHEN_DRAINED
+            self._forget(child.cell, f"it ended ({exit}), and its supervisor gave up")
             await self._stop_all()
             raise gave_up
         self._prepare(child, exit)
@@ -113,19 +142,22 @@ class DynamicLife(SupervisingLife):
     async def _stop_all(self) -> None:
         """All at once, under one deadline: they do not build on each other."""
         for child in list(self._children.values()):
-            if child.life is not None:
+            if child.life is not None and child.alive:
                 child.life.request(Leave.WHEN_DRAINED)
+            else:
+                self._forget(child.cell, "its supervisor was stopped")
         with trio.move_on_after(self._template.shutdown):
             await self._all_gone()
+        last_words = 0.0
         for child in list(self._children.values()):
             if child.life is not None:
                 child.life.kill()
-        with trio.move_on_after(KILL_GRACE):
+                last_words = max(last_words, child.life.last_words)
+        with trio.move_on_after(KILL_GRACE + last_words):
             await self._all_gone()
         for child in list(self._children.values()):
-            if child.life is not None and child.life.exit is None:
-                stack = child.life.stack()
-                self.cell.env.reports.emit(Unkillable(child.cell.path, stack))
+            if child.life is not None:
+                report_unkillable(child.life)
 
     async def _all_gone(self) -> None:
         while self._children:
@@ -134,45 +166,3 @@ class DynamicLife(SupervisingLife):
     def settle(self, exit: Exit) -> None:
         for child in list(self._children.values()):
             self._forget(child.cell, "its supervisor was stopped")
-
-
-class Children(Generic[M]):
-    """The children of a dynamic supervisor, by id; stays good over its restarts."""
-
-    __slots__ = ("_cell",)
-
-    def __init__(self, cell: Cell) -> None:
-        self._cell = cell
-
-    def _life(self) -> DynamicLife:
-        life = self._cell.life
-        if not isinstance(life, DynamicLife) or life.exit is not None:
-            raise ActorDown(self._cell.path, "it is not running")
-        return life
-
-    async def start(self, id: str, *args: Any, **kwargs: Any) -> Ref[M]:
-        """Start child `id` with the arguments of its factory; returns when it is ready.
-
-        Raises ChildExists, TooManyChildren, StartFailed, ActorDown.
-        """
-        return Ref(await self._life().start_child(id, args, kwargs))
-
-    async def stop(self, id: str) -> None:
-        """Stop child `id` in order, within its shutdown time; nothing if there is none."""
-        await self._life().stop_child(id)
-
-    def get(self, id: str) -> Ref[M] | None:
-        """The ref of child `id`, or None."""
-        life = self._cell.life
-        child = life.children.get(id) if isinstance(life, DynamicLife) else None
-        if child is None or child.cell.door is Door.CLOSED:
-            return None
-        return Ref(child.cell)
-
-    def __len__(self) -> int:
-        life = self._cell.life
-        return len(life.children) if isinstance(life, DynamicLife) else 0
-
-    def __iter__(self) -> Iterator[str]:
-        life = self._cell.life
-        return iter(list(life.children) if isinstance(life, DynamicLife) else [])

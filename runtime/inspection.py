@@ -10,12 +10,13 @@ from math import inf
 
 import attrs
 
-from .cell import Cell, Environment, Exit
+from .cell import Cell, Environment, Exit, State, said
 
 __all__ = ["ActorSnapshot", "Crash", "InHand", "snapshot"]
 
-# Characters of a traceback: some forty frames.
+# Characters: some forty frames of a traceback, and what fits a line of a log.
 _TRACEBACK_LIMIT = 16_384
+_ERROR_LIMIT = 1_000
 
 
 @attrs.frozen
@@ -33,12 +34,25 @@ class Crash:
     ago: float
     error: str
     message: str | None
-    traceback: str
+    exception: BaseException = attrs.field(repr=False)
+
+    @property
+    def traceback(self) -> str:
+        """The crash as Python prints it, its end if it is long.
+
+        Made when it is read: it costs ten times what all else here does.
+        """
+        return "".join(traceback.format_exception(self.exception))[-_TRACEBACK_LIMIT:]
 
 
 @attrs.frozen
 class ActorSnapshot:
-    """One child. Times are in seconds; `retry_in` is set while it backs off."""
+    """One child. Times are in seconds.
+
+    `depth` counts all that waits, also for a place of a limited handler, and
+    `oldest` is for how long the first of it has. `retry_in` is set while the
+    child backs off.
+    """
 
     path: str
     kind: str
@@ -76,25 +90,22 @@ def _one(cell: Cell, now: float) -> ActorSnapshot:
         capacity=cell.mailbox.capacity,
         oldest=now - waiting.since if waiting.depth else 0.0,
         in_hand=tuple(_in_hand(cell, now)),
-        retry_in=cell.retry_at - now if cell.retry_at != inf else None,
-        stopped_because=cell.down_reason if cell.state.value == "stopped" else None,
+        retry_in=max(0.0, cell.retry_at - now) if cell.state is State.BACKOFF else None,
+        stopped_because=cell.down_reason if cell.state is State.STOPPED else None,
         last_crash=_crash(cell.exits[-1], now) if cell.exits else None,
     )
 
 
 def _in_hand(cell: Cell, now: float) -> Iterable[InHand]:
     if cell.current is not None:
-        yield InHand(type(cell.current.message).__name__, now - cell.since)
+        # Before a handler first waits, it has had no time.
+        seconds = now - cell.since if cell.since != inf else 0.0
+        yield InHand(type(cell.current.message).__name__, seconds)
     for envelope, since in (cell.in_flight or {}).items():
         yield InHand(type(envelope.message).__name__, now - since)
 
 
-def _crash(exit: Exit, now: float) -> Crash:
-    error = exit.error
-    text = "".join(traceback.format_exception(error)) if error is not None else ""
-    return Crash(
-        ago=now - exit.at,
-        error=f"{type(error).__name__}: {error}",
-        message=exit.message,
-        traceback=text[-_TRACEBACK_LIMIT:],
-    )
+def _crash(exit: Exit, now: float) -> Crash | None:
+    if exit.error is None:
+        return None
+    return Crash(now - exit.at, said(exit.error)[:_ERROR_LIMIT], exit.message, exit.error)

@@ -30,12 +30,13 @@ class Registry:
             raise SpecError(f"the name {name!r} is taken by {holder.path}")
         if holder is None:
             self._names[name] = ref
-            ref._cell.when_closed(lambda _reason: self.unregister(name, ref))
+            ref._cell.when_closed((self, "name", name), lambda _reason: self.unregister(name, ref))
 
     def unregister(self, name: Hashable, ref: Ref[Any]) -> None:
         """Forget `name`, if it is that actor's."""
         if self._names.get(name) == ref:
             del self._names[name]
+            ref._cell.forget_watcher((self, "name", name))
 
     def named(self, name: Hashable) -> Ref[Any] | None:
         """Who is called `name`."""
@@ -47,12 +48,14 @@ class Registry:
         known = ref in members
         members[ref] = value
         if not known:
-            ref._cell.when_closed(lambda _reason: self.leave(group, ref))
+            ref._cell.when_closed((self, "group", group), lambda _reason: self.leave(group, ref))
 
     def leave(self, group: Hashable, ref: Ref[Any]) -> None:
         """End a membership, if there is one."""
         members = self._groups.get(group, {})
-        members.pop(ref, None)
+        if ref in members:
+            del members[ref]
+            ref._cell.forget_watcher((self, "group", group))
         if not members:
             self._groups.pop(group, None)
 

@@ -62,7 +62,7 @@ class RestartHistory:
         self._times: deque[float] = deque(maxlen=intensity.restarts + 1)
 
     def record(self, now: float) -> bool:
-        """Count a restart at `now`; whether it is one too many."""
+        """Count a restart at `now`, no sooner than the one before; whether it is one too many."""
         self._times.append(now)
         return (
             len(self._times) > self._intensity.restarts
@@ -92,8 +92,10 @@ class Backoff:
         """Seconds before restart number `attempt`, counted from 0."""
         if attempt == 0:
             return self.first * (1 - self.jitter * chance)
-        # 2 ** 1024 is no float; by 64 doublings every maximum is long reached.
-        grown = self.initial * self.factor ** min(attempt - 1, 64)
+        try:
+            grown = self.initial * self.factor ** (attempt - 1)
+        except OverflowError:
+            grown = self.maximum
         return min(grown, self.maximum) * (1 - self.jitter * chance)
 
 

@@ -6,24 +6,41 @@ A spec can be printed, compared and tested without running. `child`,
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
 from math import inf
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import attrs
-from attrs.validators import ge
+from attrs.validators import ge, gt
 
 from .actor import Actor
+from .dynamic_children import DYNAMIC
 from .errors import SpecError
 from .mailbox import Mailbox
 from .restarts import Backoff, Intensity, Restart
 
-__all__ = ["AutoShutdown", "ChildSpec", "Strategy", "SubtreeSpec", "child", "dynamic", "supervisor"]
+__all__ = [
+    "AutoShutdown",
+    "ChildSpec",
+    "Startable",
+    "Strategy",
+    "StrategyName",
+    "SubtreeSpec",
+    "child",
+    "dynamic",
+    "supervisor",
+]
+
+E = TypeVar("E", bound=Enum)
 
 RestartName = Literal["permanent", "transient", "temporary"]
 StrategyName = Literal["one_for_one", "one_for_all", "rest_for_one"]
 AutoShutdownName = Literal["never", "any", "all"]
+WhileDownName = Literal["queue", "reject"]
+
+Startable = Callable[..., Actor[Any] | Awaitable[object]]
+"""An actor class, a callable that makes an actor, or an async function."""
 
 # Seconds. OTP's for a worker: long enough to finish a request, short enough
 # for a person who waits for a program to end.
@@ -84,7 +101,7 @@ class ChildSpec:
     subtree: SubtreeSpec | None = None
     restart: Restart = Restart.PERMANENT
     shutdown: float = attrs.field(default=SHUTDOWN, validator=ge(0))
-    start_timeout: float = START_TIMEOUT
+    start_timeout: float = attrs.field(default=START_TIMEOUT, validator=gt(0))
     backoff: Backoff = Backoff()
     mailbox: Mailbox = Mailbox()
     while_down_rejects: bool = False
@@ -94,40 +111,46 @@ class ChildSpec:
 
 def child(
     id: str,
-    start: Callable[..., Any],
+    start: Startable,
     *,
     restart: RestartName = "permanent",
     shutdown: float = SHUTDOWN,
     start_timeout: float = START_TIMEOUT,
     backoff: Backoff | None = None,
     mailbox: Mailbox | None = None,
-    while_down: Literal["queue", "reject"] = "queue",
+    while_down: WhileDownName = "queue",
     significant: bool = False,
     poison: int = 3,
 ) -> ChildSpec:
     """A supervised child: an actor class, a callable that makes an actor, or an async function.
 
     An async function that takes `task_status` is ready when it calls
-    `task_status.started()`, any other at once. `while_down="reject"` fails asks
-    while the child is between two lives instead of keeping them for the next.
-    Raises SpecError.
+    `task_status.started()`, any other at once; its arguments are bound by
+    functools.partial. `while_down="reject"` fails asks while the child is
+    between two lives instead of keeping them for the next. Times are in
+    seconds; `ChildSpec` says what they and `poison` are. Raises SpecError.
     """
     is_function = _is_async(start)
-    return ChildSpec(
-        id=id,
-        start=start,
-        kind=_name(start),
-        is_function=is_function,
-        tells_when_ready=is_function and "task_status" in inspect.signature(start).parameters,
-        restart=Restart(restart),
-        shutdown=shutdown,
-        start_timeout=start_timeout,
-        backoff=backoff or Backoff(),
-        mailbox=mailbox or Mailbox(),
-        while_down_rejects=while_down == "reject",
-        significant=significant,
-        poison=poison,
-    )
+    if while_down not in ("queue", "reject"):
+        raise SpecError(f"child {id!r}: while_down is 'queue' or 'reject', not {while_down!r}")
+    try:
+        return ChildSpec(
+            id=id,
+            start=start,
+            kind=_name(start),
+            is_function=is_function,
+            tells_when_ready=is_function and "task_status" in inspect.signature(start).parameters,
+            restart=_member(Restart, restart),
+            shutdown=shutdown,
+            start_timeout=start_timeout,
+            backoff=backoff or Backoff(),
+            mailbox=mailbox or Mailbox(),
+            while_down_rejects=while_down == "reject",
+            significant=significant,
+            poison=poison,
+        )
+    except ValueError as error:
+        raise SpecError(f"child {id!r}: {error.args[0]}") from None
 
 
 def supervisor(
@@ -146,12 +169,16 @@ def supervisor(
     More than `intensity` restarts within `period` seconds end it as a crash,
     which its own supervisor then counts. Raises SpecError for two children of
     one id, and for significant children of a supervisor that does not look.
+
+    `auto_shutdown` ends it in order when "any" or "all" of its significant
+    children have ended for good; its own `restart` then says whether it comes
+    back, so it is mostly transient.
     """
     subtree = SubtreeSpec(
         children=_distinct(id, children),
-        strategy=Strategy(strategy),
-        intensity=Intensity(intensity, period),
-        auto_shutdown=AutoShutdown(auto_shutdown),
+        strategy=_member(Strategy, strategy),
+        intensity=_intensity(id, intensity, period),
+        auto_shutdown=_member(AutoShutdown, auto_shutdown),
     )
     if subtree.auto_shutdown is AutoShutdown.NEVER and any(c.significant for c in children):
         raise SpecError(f"supervisor {id!r} has a significant child: say auto_shutdown='any'")
@@ -160,7 +187,7 @@ def supervisor(
 
 def dynamic(
     id: str,
-    start: Callable[..., Any],
+    start: Startable,
     *,
     restart: RestartName = "temporary",
     max_children: int = 10_000,
@@ -168,6 +195,8 @@ def dynamic(
     start_timeout: float = START_TIMEOUT,
     backoff: Backoff | None = None,
     mailbox: Mailbox | None = None,
+    while_down: WhileDownName = "queue",
+    poison: int = 3,
     intensity: int = 3,
     period: float = 5.0,
 ) -> ChildSpec:
@@ -175,7 +204,7 @@ def dynamic(
 
     `start` makes a child from the arguments given to `System.children(...).start`.
     At the stop all children are stopped at once, within `shutdown` seconds.
-    10,000 idle actors are some 90 MB, and more is mostly a leak.
+    10,000 idle actors are some 90 MB, and more is mostly a leak. Raises SpecError.
     """
     template = child(
         id,
@@ -185,11 +214,15 @@ def dynamic(
         start_timeout=start_timeout,
         backoff=backoff,
         mailbox=mailbox,
+        while_down=while_down,
+        poison=poison,
     )
     if max_children < 1:
         raise SpecError(f"dynamic {id!r}: max_children is at least 1")
     subtree = SubtreeSpec(
-        intensity=Intensity(intensity, period), max_children=max_children, template=template
+        intensity=_intensity(id, intensity, period),
+        max_children=max_children,
+        template=template,
     )
     return _subtree_child(id, subtree, "permanent", None, significant=False)
 
@@ -204,15 +237,30 @@ def _subtree_child(
     return ChildSpec(
         id=id,
         start=_never,
-        kind="dynamic supervisor" if subtree.template else "supervisor",
+        kind=DYNAMIC if subtree.template else "supervisor",
         subtree=subtree,
-        restart=Restart(restart),
+        restart=_member(Restart, restart),
         # Its children have bounds of their own.
         shutdown=inf,
         start_timeout=inf,
         backoff=backoff or Backoff(),
         significant=significant,
     )
+
+
+def _member(kind: type[E], name: str) -> E:
+    try:
+        return kind(name)
+    except ValueError:
+        names = ", ".join(repr(member.value) for member in kind)
+        raise SpecError(f"{kind.__name__.lower()} is one of {names}, not {name!r}") from None
+
+
+def _intensity(id: str, restarts: int, period: float) -> Intensity:
+    try:
+        return Intensity(restarts, period)
+    except ValueError as error:
+        raise SpecError(f"supervisor {id!r}: {error.args[0]}") from None
 
 
 def _distinct(id: str, children: Sequence[ChildSpec]) -> tuple[ChildSpec, ...]:

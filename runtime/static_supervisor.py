@@ -3,7 +3,8 @@
 It starts them left to right, each ready before the next, and stops them right
 to left. It judges one exit after the other and never sleeps: backing off is
 the child's own waiting. A group that restarts together is a queue of children
-to launch, of which the head must be ready before the next begins.
+to launch, of which the head must be ready before the next begins. A child that
+was cancelled and does not end leaves the queue, and comes back when it has.
 """
 
 from collections import deque
@@ -36,7 +37,7 @@ def new_life(
 class SupervisorLife(SupervisingLife):
     """One run of a supervisor, from the start of its first child to the stop of its last."""
 
-    __slots__ = ("_by_cell", "_children", "_finished", "_launching", "_subtree")
+    __slots__ = ("_by_cell", "_children", "_finished", "_late", "_launching", "_subtree")
 
     def __init__(
         self, cell: Cell, spec: ChildSpec, start: Callable[..., Any], host: Host, delay: float
@@ -47,6 +48,8 @@ class SupervisorLife(SupervisingLife):
         self._children: list[Child] = []
         self._by_cell: dict[Cell, Child] = {}
         self._launching: deque[Child] = deque()
+        # Those that are to be launched, once the life they have lets go.
+        self._late: set[Child] = set()
         self._finished = False
 
     def child_of(self, life: Life) -> Child | None:
@@ -57,10 +60,17 @@ class SupervisorLife(SupervisingLife):
             self._launching.popleft()
         self._bell.set()
 
+    def child_exited(self, life: Life, exit: Exit) -> None:
+        child = self.child_of(life)
+        if child in self._late:
+            self._late.remove(child)
+            self._launching.append(child)
+        super().child_exited(life, exit)
+
     async def body(self) -> None:
         env, path = self.cell.env, self.cell.path
         for spec in self._subtree.children:
-            child = Child(open_cell(env, path, spec.id, spec, False), spec, spec.start)
+            child = Child(open_cell(env, path, spec.id, spec), spec, spec.start)
             self._children.append(child)
             self._by_cell[child.cell] = child
         self._launching.extend(self._children)
@@ -70,40 +80,41 @@ class SupervisorLife(SupervisingLife):
 
     async def _supervise(self) -> None:
         while True:
-            self._launch_next()
-            if not self._launching and self.began == inf:
+            # Ready before a look at the exits: a child may be ready and gone at once.
+            if not self._launching and self.began == inf and not self.leaving:
                 self.become_ready()
-            await self._rung()
             while self._exits and not self.leaving:
                 await self._judge(*self._exits.popleft())
             if self._finished and not self.leaving:
                 self.leaving = Leave.WHEN_DRAINED
             if self.leaving:
-                await self._stop_all(self.leaving)
+                await self._stop_all(self.leaving, "it was stopped")
                 return
-
-    def _launch_next(self) -> None:
-        if self._launching and not self._launching[0].alive:
-            self._launching[0].launch(self._nursery_of_children(), self, new_life)
+            if self._launching and not self._launching[0].alive:
+                self._launching[0].launch(self._nursery_of_children(), self, new_life)
+            await self._rung()
 
     async def _judge(self, child: Child, exit: Exit) -> None:
         unready = child.life is not None and child.life.began == inf
         if self.began == inf and unready:
             # The first start of the whole: who cannot start now is no crash to
             # be restarted but news for whoever starts us.
-            await self._stop_all(Leave.WHEN_DRAINED)
-            raise start_failure(child.cell, exit) from exit.error
+            failure = start_failure(child.cell, exit)
+            child.close(str(failure))
+            await self._stop_all(Leave.WHEN_DRAINED, f"its supervisor did not start ({failure})")
+            raise failure
         if not self._returns(child, exit):
             self._retired(child)
             return
         gave_up = self._too_many(exit)
         if gave_up is not None:
-            await self._stop_all(Leave.WHEN_DRAINED)
+            # Its own askers hear it now, and not when the siblings have stopped.
+            child.close(f"it ended ({exit}), and its supervisor gave up")
+            await self._stop_all(Leave.WHEN_DRAINED, "its supervisor gave up")
             raise gave_up
         self._prepare(child, exit)
         if self._subtree.strategy is Strategy.ONE_FOR_ONE:
-            if child not in self._launching:
-                child.launch(self._nursery_of_children(), self, new_life)
+            child.launch(self._nursery_of_children(), self, new_life)
         else:
             await self._restart_group(child)
 
@@ -111,16 +122,24 @@ class SupervisorLife(SupervisingLife):
         first = 0
         if self._subtree.strategy is Strategy.REST_FOR_ONE:
             first = self._children.index(crashed)
-        group = [child for child in self._children[first:] if child.cell.door is not Door.CLOSED]
+        group = [child for child in self._children[first:] if child not in self._late]
         for child in reversed(group):
-            if child is not crashed and child.alive:
+            if child.alive:
                 await child.stop(Leave.AFTER_THIS)
-                child.cell.restarts += 1
                 if child.spec.restart is Restart.TEMPORARY:
-                    child.cell.close("it was stopped with a sibling that crashed")
-                    group.remove(child)
-        again = set(group) | set(self._launching)
-        self._launching = deque(child for child in self._children if child in again)
+                    child.close("it was stopped with a sibling that crashed")
+                    continue
+                child.cell.restarts += 1
+                child.cell.shut_while_down(inf)
+        self._late.update(
+            child for child in group if child.alive and child.cell.door is not Door.CLOSED
+        )
+        again = {*group, *self._launching} - self._late
+        self._launching = deque(
+            child
+            for child in self._children
+            if child in again and child.cell.door is not Door.CLOSED
+        )
 
     def _retired(self, child: Child) -> None:
         if child in self._launching:
@@ -132,14 +151,16 @@ class SupervisorLife(SupervisingLife):
         if when is AutoShutdown.ANY or not left:
             self._finished = True
 
-    async def _stop_all(self, leave: Leave) -> None:
+    async def _stop_all(self, leave: Leave, reason: str) -> None:
         self._launching.clear()
+        self._late.clear()
         for child in reversed(self._children):
             await child.stop(leave)
             if leave is Leave.WHEN_DRAINED:
-                child.cell.close("it was stopped")
+                child.close(reason)
 
     def settle(self, exit: Exit) -> None:
-        if self.leaving is not Leave.AFTER_THIS:
-            for child in self._children:
-                child.cell.close("its supervisor was stopped")
+        if self.leaving is Leave.AFTER_THIS:
+            return  # what waits, waits for the next life
+        for child in reversed(self._children):
+            child.close("its supervisor was stopped")

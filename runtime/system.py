@@ -2,9 +2,8 @@
 
 import random
 import signal
-import threading
-from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from math import inf
 from types import TracebackType
 from typing import Self, TypeVar
@@ -14,14 +13,15 @@ import trio
 from .actor import Actor, find_ref
 from .cell import Cell, Environment, Exit
 from .deadlines import Deadlines
-from .dynamic_supervisor import Children
-from .errors import ActorError, SpecError
+from .dynamic_children import Children
+from .errors import ActorError, SpecError, StartFailed
 from .events import DeadLetter, Observer, Reports
 from .inspection import ActorSnapshot, snapshot
 from .life import Leave, Life
 from .mailbox import Mailbox
 from .ref import Ref
 from .registry import Registry
+from .signals import heard
 from .spec import ChildSpec, StrategyName, supervisor
 from .static_supervisor import SupervisorLife
 
@@ -36,12 +36,14 @@ class System:
     Entering returns when all children are ready, and raises StartFailed if one
     is not. Leaving stops the tree in order, right to left, within the children's
     shutdown times. SIGTERM and SIGINT do the same and then cancel the block; a
-    second one cancels at once. (Signals reach only a system in the main thread.)
-    If the root gives up, the block is cancelled and leaving raises
-    SupervisorGaveUp.
+    second one cancels at once. (Signals reach only systems in the main thread,
+    and all of them.) If the root gives up, the block is cancelled and leaving
+    raises SupervisorGaveUp. An exception in the block stops the tree in order
+    and is raised as itself; a cancel of the block cancels the tree.
 
+    `strategy`, `intensity` and `period` are the root's, as for `supervisor`.
     `observer` is called with every runtime event (events.py). `chance` draws the
-    jitter, from 0 to 1.
+    jitter, from 0 to 1; a test gives a fixed one. `name` is the root's in errors.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class System:
         period: float = 5.0,
         observer: Observer | None = None,
         signals: bool = True,
+        chance: Callable[[], float] = random.random,
         name: str = "system",
     ) -> None:
         self._spec = supervisor(
@@ -59,6 +62,7 @@ class System:
         )
         self._reports = Reports(observer)
         self._signals = signals
+        self._chance = chance
         self._running: AbstractAsyncContextManager[None] | None = None
         self._env: Environment | None = None
         self._root: SupervisorLife | None = None
@@ -78,8 +82,11 @@ class System:
         return find_ref(Ref(self._environment.cell(path)), kind)
 
     def children(self, path: str, kind: type[Actor[M]]) -> Children[M]:
-        """The children of the dynamic supervisor at `path`, actors of class `kind`."""
-        return Children(self._environment.cell(path))
+        """The children of the dynamic supervisor at `path`, actors of class `kind`.
+
+        Raises SpecError if no dynamic supervisor is there.
+        """
+        return Children(self._environment.cell(path), kind)
 
     # Looking at them.
 
@@ -95,7 +102,10 @@ class System:
     # Ending.
 
     def stop(self) -> None:
-        """Begin the orderly end; `stopped` tells when it is over."""
+        """Begin the orderly end; `stopped` tells when it is over.
+
+        Then the block is cancelled, at its next checkpoint: it has no actors.
+        """
         if self._root is not None:
             self._root.request(Leave.WHEN_DRAINED)
 
@@ -113,6 +123,8 @@ class System:
         return self._env
 
     async def __aenter__(self) -> Self:
+        if self._running is not None:
+            raise SpecError("a System runs once; make another one")
         self._running = self._run()
         await self._running.__aenter__()
         return self
@@ -134,50 +146,53 @@ class System:
             deadlines=Deadlines(),
             reports=self._reports,
             cells={},
-            chance=random.random,
+            chance=self._chance,
         )
         root_cell = Cell("", self._spec.kind, Mailbox(1), False, env)
         self._root = root = SupervisorLife(root_cell, self._spec, self._spec.start, self, 0.0)
         error: BaseException | None = None
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(env.deadlines.run)
-                if self._signals and threading.current_thread() is threading.main_thread():
-                    await nursery.start(self._heed_signals)
-                nursery.start_soon(root.run, name=self._spec.id)
-                try:
-                    await self._ready(root)
-                    with self._body:
-                        yield
-                except BaseException as exc:  # noqa: BLE001 - raised again below, ungrouped
-                    error = exc
-                with trio.CancelScope(shield=isinstance(error, trio.Cancelled)):
+            with heard(self._signalled) if self._signals else nullcontext():
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(env.deadlines.run)
+                    nursery.start_soon(root.run, name=self._spec.id)
+                    try:
+                        await self._ready(root)
+                        with self._body:
+                            yield
+                    except trio.Cancelled:
+                        raise  # what cancels the block cancels the tree, and the nursery waits
+                    except BaseException as exc:  # noqa: BLE001 - raised again below, ungrouped
+                        error = exc
                     self.stop()
                     await root.finished()
-                nursery.cancel_scope.cancel(reason="the system has stopped")
-        except BaseExceptionGroup as group:
-            error = error or group
-        if error is not None and not isinstance(error, ActorError):
-            raise error
-        if self._exit is not None and self._exit.error is not None:
-            # Why the tree fell says more than what the block saw of it.
-            raise self._exit.error from self._exit.error.__cause__ or error
-        if error is not None:
-            raise error
+                    nursery.cancel_scope.cancel(reason="the system has stopped")
+        except BaseException as exc:  # noqa: BLE001 - likewise
+            error = _graver(error, exc)
+        self._raise_what_matters(error)
 
     async def _ready(self, root: SupervisorLife) -> None:
         await root._wait_for_change(lambda: root.began != inf)
-        if root.exit is not None and root.exit.error is not None and root.began == inf:
-            raise root.exit.error
+        if root.began == inf and root.exit is not None:
+            raise root.exit.error or StartFailed(
+                self._spec.id, "it was stopped before all its children were ready"
+            )
 
-    async def _heed_signals(self, task_status: trio.TaskStatus[None]) -> None:
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
-            task_status.started()
-            async for number in received:
-                if self.stopped_by is not None and self._root is not None:
-                    self._root.kill()
-                self.stopped_by = signal.Signals(number)
-                self.stop()
+    def _raise_what_matters(self, error: BaseException | None) -> None:
+        fallen = self._exit.error if self._exit is not None else None
+        if fallen is not None and (error is None or _only(error, ActorError, trio.Cancelled)):
+            # Why the tree fell says more than what the block saw of it.
+            if fallen.__cause__ is None and error is not fallen:
+                fallen.__cause__ = error
+            raise fallen
+        if error is not None:
+            raise error
+
+    def _signalled(self, number: signal.Signals) -> None:
+        if self.stopped_by is not None and self._root is not None:
+            self._root.kill()
+        self.stopped_by = number
+        self.stop()
 
     # The root's host.
 
@@ -188,3 +203,19 @@ class System:
         self._exit = exit
         # The block is of no use without its actors.
         self._body.cancel(reason="the system has stopped")
+
+
+def _only(error: BaseException, *kinds: type[BaseException]) -> bool:
+    """Whether an error is of these kinds, or a group with nothing else in it."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(kinds)[1] is None
+    return isinstance(error, kinds)
+
+
+def _graver(mine: BaseException | None, new: BaseException) -> BaseException:
+    """Which to raise: what the block raised, or what came out of the tree's tasks after it."""
+    while isinstance(new, BaseExceptionGroup) and len(new.exceptions) == 1:
+        new = new.exceptions[0]
+    if mine is None or not (isinstance(new, Exception) or _only(new, trio.Cancelled)):
+        return new  # SystemExit and KeyboardInterrupt are heard in any case
+    return mine
