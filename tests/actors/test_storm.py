@@ -1,0 +1,150 @@
+"""200 clients that connect, prompt, cancel and vanish at random, before a provider with faults.
+
+`TROUPER_STORM_SECONDS` sets how long they rage: some seconds in the suite, a
+minute before a release.
+"""
+
+import gc
+import os
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import trio
+
+from trouper.actors import AppConfig, ProviderConfig, TextPart, open_app
+from trouper.actors.app import App
+from trouper.actors.config import AssistantConfig, ModelConfig, ServerConfig
+from trouper.actors.config.provider import RetryConfig, TimeoutConfig
+from trouper.actors.session.messages import GetHistory
+
+from ..fakes import storm_clients
+from ..fakes.simulator import SimulatorProcess
+
+SECONDS = float(os.environ.get("TROUPER_STORM_SECONDS", "6"))
+CLIENTS = 200
+# Of the process, beyond which memory has not come back.
+MOST_KEPT_MIB = 10
+
+PACED = {"text": "one two three four five six seven eight nine ten", "pace": 0.02}
+RULES: tuple[dict[str, Any], ...] = (
+    {"contains": "cut", "reply": PACED, "fault": {"kind": "cut", "after": 700}},
+    {"contains": "reset", "reply": PACED, "fault": {"kind": "reset", "after": 300}},
+    {"contains": "stall", "reply": PACED, "fault": {"kind": "stall", "after": 500}},
+    {"contains": "status", "reply": PACED, "fault": {"kind": "status", "status": 503}},
+    {"contains": "malformed", "reply": PACED, "fault": {"kind": "malformed", "frame": 3}},
+    {"contains": "unmarked", "reply": PACED, "fault": {"kind": "unmarked", "frames": 4}},
+    {"contains": "html", "reply": PACED, "fault": {"kind": "html"}},
+    {"contains": "drip", "reply": PACED, "fault": {"kind": "drip", "bytes": 40, "seconds": 0.01}},
+    {"reply": PACED},
+)
+
+
+def resident_mib() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1024 / 1024
+
+
+def descriptors(provider_port: int) -> tuple[int, int]:
+    """Open files and sockets, without and of those to the provider: these are the pool's."""
+    pooled = sum(
+        1
+        for connection in psutil.Process().net_connections("tcp")
+        if connection.raddr and connection.raddr.port == provider_port
+    )
+    return len(os.listdir("/proc/self/fd")) - pooled, pooled
+
+
+def tasks() -> int:
+    return trio.lowlevel.current_statistics().tasks_living
+
+
+def config(base_url: str) -> AppConfig:
+    return AppConfig(
+        server=ServerConfig(listen="127.0.0.1:0", session_idle_seconds=1.0),
+        providers={
+            "sim": ProviderConfig(
+                name="sim",
+                kind="openai",
+                base_url=base_url,
+                retry=RetryConfig(attempts=2, base_delay=0.05, max_delay=0.1),
+                timeouts=TimeoutConfig(first_event=2.0, idle=1.0, total=10.0),
+            )
+        },
+        models={"default": ModelConfig(targets=("sim/sim",))},
+        assistants={"default": AssistantConfig(model="default", prompt="Be brief.")},
+    )
+
+
+async def rage(port: int, seconds: float, seed: int) -> str:
+    """Let the clients loose; what they say they did."""
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        storm_clients.__file__,
+        str(port),
+        str(seconds),
+        str(CLIENTS),
+        str(seed),
+    ]
+    done = await trio.run_process(command, capture_stdout=True, stderr=subprocess.DEVNULL)
+    return str(done.stdout.decode())
+
+
+async def settle(seconds: float, quiet: Callable[[], bool]) -> None:
+    with trio.move_on_after(seconds):
+        # A condition of the whole process: there is no event for it.
+        while not quiet():  # noqa: ASYNC110
+            await trio.sleep(0.1)
+    gc.collect()
+
+
+@asynccontextmanager
+async def storming(simulator: SimulatorProcess) -> AsyncGenerator[App]:
+    simulator.script(*RULES)
+    async with open_app(config(simulator.base_url), serve=True, signals=False) as app:
+        yield app
+
+
+async def test_a_storm_of_vanishing_clients_leaves_nothing_behind(
+    simulator: SimulatorProcess,
+) -> None:
+    async with storming(simulator) as app:
+        assert app.listening is not None
+        port = app.listening.port
+
+        provider_port = int(simulator.url.rpartition(":")[2])
+
+        def quiet() -> bool:
+            sessions = len(app.system.snapshot("sessions")) - 1
+            files, _ = descriptors(provider_port)
+            return sessions == 0 and tasks() <= tasks_before and files <= files_before
+
+        tasks_before, (files_before, _) = tasks(), descriptors(provider_port)
+        # The first storm warms what is kept for good: pools, caches, the allocator.
+        await rage(port, min(SECONDS, 4.0), seed=1)
+        await settle(15, quiet)
+        assert quiet()
+        memory_before = resident_mib()
+        life_before = {actor.path: actor.life for actor in app.snapshot()}
+
+        report = await rage(port, SECONDS, seed=2)
+        await settle(15, quiet)
+
+        assert '"answered"' in report
+        assert tasks() <= tasks_before
+        files, pooled = descriptors(provider_port)
+        assert files <= files_before
+        assert pooled <= app.config.providers["sim"].max_connections
+        assert resident_mib() <= memory_before + MOST_KEPT_MIB
+        assert {actor.path: actor.life for actor in app.snapshot()} == life_before
+        assert app.not_ready() == []
+        session = await app.session("afterwards")
+        assert "one two" in await session.ask("plain")
+        assert len(await session._ref.ask(GetHistory())) == 2
+        assert TextPart("plain") in (await session._ref.ask(GetHistory()))[0].parts
