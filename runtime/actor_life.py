@@ -6,7 +6,6 @@ Handlers run in the context of their sender, so contextvars travel with the
 message.
 """
 
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
 from contextvars import Context
@@ -19,9 +18,12 @@ from trio.lowlevel import Abort, RaiseCancelT, wait_task_rescheduled
 
 from .actor import Actor, Handler
 from .cell import Cell, Exit, ExitKind
-from .errors import ActorCrashed, ActorDown, ActorError, MailboxFull, Reject, SpecError
-from .life import Host, Leave, Life, frames_of, lone
-from .mailbox import DeadReason, Envelope
+from .cycles import waits_for_itself
+from .dynamic_children import Children
+from .errors import ActorCrashed, ActorDown, ActorError, AskCycle, MailboxFull, Reject, SpecError
+from .life import Host, Leave, Life, frames_of, lone, refusal_in
+from .mailbox import Aside, DeadReason, Envelope, Line, Starting
+from .messages import Streams
 from .ref import FORWARDED, Down, Ref
 from .replies import Stream
 from .spec import ChildSpec
@@ -41,7 +43,7 @@ _NO_CONTEXT = Context()
 class ActorLife(Life):
     """A life with a mailbox."""
 
-    __slots__ = ("_background", "_busy", "_nursery", "actor", "handling")
+    __slots__ = ("_background", "_has_read", "_nursery", "actor", "handling")
 
     def __init__(
         self, cell: Cell, spec: ChildSpec, start: Callable[..., Any], host: Host, delay: float
@@ -50,8 +52,7 @@ class ActorLife(Life):
         self.actor: Actor[Any] | None = None
         self.handling: Coroutine[Any, Any, Any] | None = None
         self._nursery: trio.Nursery | None = None
-        # How many tasks of each limited message run; made when first needed.
-        self._busy: dict[type, int] | None = None
+        self._has_read = False
         self._background: set[trio.CancelScope] | None = None
 
     # What the actor asks of it (actor.Context).
@@ -63,15 +64,29 @@ class ActorLife(Life):
     def find(self, path: str) -> Ref[Any]:
         return Ref(self.cell.env.cell(path))
 
+    def children(self, path: str, kind: type) -> Children[Any]:
+        return Children(self.cell.env.cell(path), kind)
+
     def watch(self, ref: Ref[Any]) -> None:
-        mine = self.ref
-        ref._cell.when_closed(lambda reason: mine.tell(Down(ref, reason)))
+        mine, theirs = self.cell, ref._cell
+
+        def tell(reason: str) -> None:
+            mine.forget_watcher(("watches", theirs))
+            mine.notify(Down(ref, reason))
+
+        # Whichever closes first takes its trace out of the other: a provider
+        # outlives a million sessions that watch it.
+        mine.when_closed(
+            ("watches", theirs), lambda _reason: theirs.forget_watcher(("watched by", mine))
+        )
+        theirs.when_closed(("watched by", mine), tell)
 
     def leave(self) -> None:
         if not self.leaving:
             self.leaving = Leave.AFTER_THIS
-            self._by_itself = True
-            self.wake()
+            self.by_itself = True
+            # Not `wake`: what is in hand, be it `init`, comes to its end.
+            self.cell.wake()
 
     def start_soon(self, function: Callable[..., Awaitable[object]], *args: Any) -> None:
         if self._nursery is None:
@@ -83,6 +98,8 @@ class ActorLife(Life):
         if self._background is None:
             self._background = set()
         self._background.add(scope)
+        if self._has_read:
+            scope.cancel(reason=f"{self.cell.path} is stopping")
         self._nursery.start_soon(self._run_background, scope, function, args)
 
     async def _run_background(
@@ -113,6 +130,11 @@ class ActorLife(Life):
         else:
             self.cell.wake()
 
+    def kill(self) -> None:
+        # Also for a handler that swallows the cancellation: it is the last one.
+        self.leaving = Leave.AFTER_THIS
+        super().kill()
+
     def stack(self) -> tuple[str, ...]:
         # The handler is driven by hand, which hides it from the task's own chain.
         return super().stack() + (frames_of(self.handling) if self.handling is not None else ())
@@ -124,30 +146,57 @@ class ActorLife(Life):
             await self._live()
 
     async def _live(self) -> None:
-        actor: Actor[Any] = self.start()
+        made: object = self.start()
+        if not isinstance(made, Actor):
+            raise _no_actor(self.cell.path, made)
+        actor: Actor[Any] = made
         actor._context = self
         self.actor = actor
         kind = type(actor)
         self.cell.actor_type = kind
         if kind.init is not Actor.init:
-            await actor.init()
+            with self._starting():
+                await actor.init()
         if not kind._has_nursery:
             self.become_ready()
             if kind.on_start is not Actor.on_start:
-                await actor.on_start()
+                with self._starting():
+                    await actor.on_start()
             await self._read(actor)
             return
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             self.become_ready()
             if kind.on_start is not Actor.on_start:
-                await actor.on_start()
+                with self._starting():
+                    await actor.on_start()
             for message in list(self.cell.lines or ()):
                 self._advance(actor, kind._handlers[message])
             await self._read(actor)
+            await self._tasks_done()
             # Requests under way may end; background tasks have nothing to end for.
+            self._has_read = True
             for scope in self._background or ():
                 scope.cancel(reason=f"{self.cell.path} is stopping")
+
+    @contextmanager
+    def _starting(self) -> Generator[None]:
+        """Have `Starting` in hand, so that an ask of itself is found there, too."""
+        cell = self.cell
+        cell.since = cell.env.now()
+        cell.current = Envelope(cell, Starting(), None, _NO_CONTEXT, cell.since)
+        yield
+        cell.current = None
+        cell.since = inf
+
+    async def _tasks_done(self) -> None:
+        """Let the task handlers under way end, within `shutdown` seconds."""
+        cell = self.cell
+        if cell.in_flight and self.by_itself:
+            # Nobody else would see to it.
+            self.scope.deadline = cell.env.now() + self.spec.shutdown
+        while cell.in_flight:
+            await self._park()
 
     async def _read(self, actor: Actor[Any]) -> None:
         cell = self.cell
@@ -158,8 +207,11 @@ class ActorLife(Life):
             try:
                 envelope = receive_nowait()
             except trio.WouldBlock:
-                if self.leaving:
+                # While it drains, its task handlers may still tell and ask it.
+                if self.leaving and not cell.in_flight:
                     return
+                # An idle actor does not hold on to its last message.
+                envelope = reply = body = trap = None  # type: ignore[assignment]
                 budget = _BATCH
                 cell.parked = self.task
                 await wait_task_rescheduled(self._abort_park)
@@ -185,6 +237,10 @@ class ActorLife(Life):
                 budget = _BATCH
                 await trio.lowlevel.checkpoint()
 
+    async def _park(self) -> None:
+        self.cell.parked = self.task
+        await wait_task_rescheduled(self._abort_park)
+
     def _abort_park(self, _raise_cancel: RaiseCancelT) -> Abort:
         self.cell.parked = None
         return Abort.SUCCEEDED
@@ -200,8 +256,9 @@ class ActorLife(Life):
         except StopIteration as done:
             if envelope.reply is not None and done.value is not FORWARDED:
                 envelope.reply.succeed(done.value)
-        except ActorError as error:
-            self._refused(envelope, error)
+        except Exception as error:
+            if not self._refused(envelope, error):
+                raise
         else:
             return trap
         return None
@@ -212,21 +269,28 @@ class ActorLife(Life):
         self.handling = body
         try:
             result = await _drive(envelope.context, body, trap)
-        except ActorError as error:
-            self._refused(envelope, error)
+        except BaseException as error:
+            if not self._refused(envelope, error):
+                raise
         else:
             self._answer(envelope, result)
         self.handling = None
+        self.cell.since = inf
 
     def _answer(self, envelope: Envelope, result: Any) -> None:
         if envelope.reply is not None and result is not FORWARDED:
             envelope.reply.succeed(result)
 
-    def _refused(self, envelope: Envelope, error: ActorError) -> None:
-        if envelope.reply is not None:
-            envelope.reply.fail(error)
-        else:
-            self.cell.bury(envelope, DeadReason.REFUSED)
+    def _refused(self, envelope: Envelope, error: BaseException) -> bool:
+        """Whether what a handler raised fails its request only; else it is a crash."""
+        refusal = refusal_in(error)
+        if refusal is not None:
+            self.cell.lose(envelope, refusal, DeadReason.REFUSED)
+            return True
+        faults = error.split(Exception)[0] if isinstance(error, BaseExceptionGroup) else error
+        if self.fatal is None and isinstance(faults, Exception):
+            self.fatal = envelope
+        return False
 
     def _unknown(self, envelope: Envelope) -> None:
         name = type(envelope.message).__name__
@@ -236,38 +300,55 @@ class ActorLife(Life):
     # Handlers in tasks of their own.
 
     def _start(self, actor: Actor[Any], handler: Handler, envelope: Envelope) -> None:
-        if handler.limit is not None:
-            self._busy = busy = self._busy or {}
-            if busy.get(handler.message, 0) >= handler.limit:
-                self._stand_in_line(handler, envelope)
-                return
-            busy[handler.message] = busy.get(handler.message, 0) + 1
-        assert self._nursery is not None
         cell = self.cell
+        if handler.streams and not isinstance(envelope.reply, Stream):
+            self._not_read(envelope)
+            return
+        if handler.limit is not None:
+            line = self._line(handler)
+            if len(line.running) >= handler.limit:
+                self._stand_in_line(line, envelope)
+                return
+            line.running.add(envelope)
+        assert self._nursery is not None
         cell.in_flight = cell.in_flight if cell.in_flight is not None else {}
         cell.in_flight[envelope] = cell.env.now()
-        envelope.task = True
+        envelope.where = Aside.TASK
         envelope.context.run(self._nursery.start_soon, self._serve, actor, handler, envelope)
 
-    def _stand_in_line(self, handler: Handler, envelope: Envelope) -> None:
+    def _line(self, handler: Handler) -> Line:
         cell = self.cell
-        cell.lines = cell.lines if cell.lines is not None else {}
-        line = cell.lines.setdefault(handler.message, deque())
-        if len(line) < cell.mailbox.capacity:
-            line.append(envelope)
-        else:
+        if cell.lines is None:
+            cell.lines = {}
+        return cell.lines.setdefault(handler.message, Line())
+
+    def _stand_in_line(self, line: Line, envelope: Envelope) -> None:
+        cell = self.cell
+        if len(line.queue) >= cell.mailbox.capacity:
             full = MailboxFull(cell.path, cell.mailbox.capacity)
             cell.lose(envelope, full, DeadReason.OVERFLOW)
+            return
+        cycle = waits_for_itself(envelope, line)
+        if cycle is not None:
+            cell.lose(envelope, AskCycle(cycle), DeadReason.REFUSED)
+            return
+        envelope.where = line
+        line.queue.append(envelope)
+
+    def _not_read(self, envelope: Envelope) -> None:
+        name = type(envelope.message).__name__
+        error = Reject(f"{self.cell.path}: {name} is answered by a stream; read it by `stream`")
+        self.cell.lose(envelope, error, DeadReason.REFUSED)
 
     def _advance(self, actor: Actor[Any], handler: Handler) -> None:
         """A place is free: start who is next in line."""
-        line = (self.cell.lines or {}).get(handler.message)
-        while line and self.leaving is not Leave.AFTER_THIS:
-            if (self._busy or {}).get(handler.message, 0) >= (handler.limit or 1):
-                return
-            envelope = line.popleft()
+        line = self._line(handler)
+        free = (handler.limit or 1) - len(line.running)
+        while line.queue and free > 0 and self.leaving is not Leave.AFTER_THIS:
+            envelope = line.queue.popleft()
             if envelope.reply is None or not envelope.reply.abandoned:
                 self._start(actor, handler, envelope)
+                free -= 1
 
     async def _serve(self, actor: Actor[Any], handler: Handler, envelope: Envelope) -> None:
         cell = self.cell
@@ -280,17 +361,20 @@ class ActorLife(Life):
             with self._acting(envelope), scope:
                 if reply is None or not reply.abandoned:
                     result = await self._call(actor, handler, envelope)
-        except ActorError as error:
-            self._refused(envelope, error)
+        except BaseException as error:
+            if not self._refused(envelope, error):
+                raise
         else:
             self._answer(envelope, result)
         # Not in a finally: what a crash interrupts stays in flight, for settle.
         cell.handled += 1
         if cell.in_flight is not None:
             cell.in_flight.pop(envelope, None)
-        if handler.limit is not None and self._busy is not None:
-            self._busy[handler.message] -= 1
+        if handler.limit is not None:
+            self._line(handler).running.discard(envelope)
             self._advance(actor, handler)
+        if self.leaving:
+            cell.wake()
 
     async def _call(self, actor: Actor[Any], handler: Handler, envelope: Envelope) -> Any:
         if handler.streams:
@@ -301,11 +385,16 @@ class ActorLife(Life):
 
     # The end.
 
+    @property
+    def last_words(self) -> float:
+        if self.actor is None or type(self.actor).terminate is Actor.terminate:
+            return 0.0
+        return max(self.spec.shutdown, _TERMINATE_AT_LEAST)
+
     async def clean_up(self, exit: Exit) -> Exit:
-        actor = self.actor
-        if actor is None or type(actor).terminate is Actor.terminate:
+        actor, grace = self.actor, self.last_words
+        if actor is None or not grace:
             return exit
-        grace = max(self.spec.shutdown, _TERMINATE_AT_LEAST)
         try:
             with trio.CancelScope(shield=True, relative_deadline=grace):
                 await actor.terminate(exit)
@@ -318,9 +407,11 @@ class ActorLife(Life):
     def settle(self, exit: Exit) -> None:
         cell = self.cell
         held = list(cell.in_flight or ())
-        if cell.current is not None:
+        if cell.current is not None and not isinstance(cell.current.message, Starting):
             held.append(cell.current)
         cell.in_flight = None
+        for line in (cell.lines or {}).values():
+            line.running.clear()
         for envelope in held:
             if exit.crashed:
                 error: ActorError = ActorCrashed(
@@ -333,11 +424,22 @@ class ActorLife(Life):
                 cell.lose(envelope, error, DeadReason.STOPPED)
 
 
+def _no_actor(path: str, made: object) -> SpecError:
+    if isinstance(made, Coroutine):
+        made.close()
+        return SpecError(
+            f"{path}: its start returned a coroutine; give the async function itself, "
+            f"with its arguments bound by functools.partial"
+        )
+    return SpecError(f"{path}: its start returned {made!r}, which is no Actor")
+
+
 def _by_base(handlers: Any, envelope: Envelope) -> Handler | None:
-    """A message of a subclass goes to the handler of its nearest base."""
+    """A message of a subclass goes to the handler of its nearest base that answers its way."""
+    streams = isinstance(envelope.message, Streams)
     for base in type(envelope.message).__mro__[1:]:
-        if base in handlers:
-            found: Handler = handlers[base]
+        found: Handler | None = handlers.get(base)
+        if found is not None and found.streams == streams:
             return found
     return None
 
@@ -356,3 +458,5 @@ def _drive(context: Context, body: Any, trap: Any) -> Generator[Any, Any, Any]:
             trap = context.run(step, value)
         except StopIteration as done:
             return done.value
+        # An error holds this frame by its traceback; the frame is not to hold the error.
+        value = None

@@ -5,7 +5,7 @@ cells, so they survive restarts; a life (life.py) borrows its cell.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextvars import copy_context
 from enum import Enum
 from math import inf
@@ -18,7 +18,7 @@ from trio.lowlevel import Task, current_task, reschedule
 from .deadlines import Deadlines
 from .errors import ActorDown, ActorError, ActorUnavailable, MailboxFull, SpecError
 from .events import ActorStopped, DeadLetter, Reports
-from .mailbox import DeadReason, Envelope, Mailbox, Place
+from .mailbox import DeadReason, Envelope, Line, Mailbox, Place
 from .replies import Reply
 
 __all__ = [
@@ -30,7 +30,7 @@ __all__ = [
     "Occupant",
     "State",
     "Waiting",
-    "closes_cycle",
+    "said",
 ]
 
 # Crashes kept a cell: enough to see a pattern, little enough for 10,000 cells.
@@ -85,9 +85,15 @@ class Exit:
         return self.kind in (ExitKind.CRASHED, ExitKind.START_FAILED)
 
     def __str__(self) -> str:
-        if self.error is None:
-            return self.kind.value
-        return f"{self.kind.value}: {type(self.error).__name__}: {self.error}"
+        return self.kind.value if self.error is None else f"{self.kind.value}: {said(self.error)}"
+
+
+def said(error: BaseException) -> str:
+    """An error's type and words; users' errors may fail to say theirs."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - a fault in the words must not hide the fault itself
+        return type(error).__name__
 
 
 @attrs.frozen
@@ -162,7 +168,7 @@ class Cell:
     mailbox: Mailbox
     while_down_rejects: bool
     env: Environment
-    forget_when_closed: bool = False
+    takes_messages: bool = True
     actor_type: type | None = None
     state: State = State.DOWN
     door: Door = Door.CLOSED
@@ -172,20 +178,26 @@ class Cell:
     handled: int = 0
     current: Envelope | None = None
     parked: Task | None = None
-    since: float = 0.0
+    since: float = inf
     in_flight: dict[Envelope, float] | None = None
-    lines: dict[type, deque[Envelope]] | None = None
+    lines: dict[type, Line] | None = None
     retry_at: float = inf
     down_reason: str = "it has not been started"
     exits: deque[Exit] | None = None
-    watchers: list[Callable[[str], None]] | None = None
+    watchers: dict[Hashable, Callable[[str], None]] | None = None
     sending: trio.MemorySendChannel[Envelope] = attrs.field(init=False)
     receiving: trio.MemoryReceiveChannel[Envelope] = attrs.field(init=False)
 
     def open(self) -> None:
-        """Take messages, in a new mailbox."""
-        self.sending, self.receiving = trio.open_memory_channel[Envelope](self.mailbox.capacity)
+        """Take messages; again, when a subtree that gave up is restarted.
+
+        What waits in a mailbox that was not closed meanwhile stays there.
+        """
+        if self.door is Door.CLOSED:
+            capacity = self.mailbox.capacity
+            self.sending, self.receiving = trio.open_memory_channel[Envelope](capacity)
         self.door = Door.OPEN
+        self.state = State.DOWN
         self.env.cells[self.path] = self
 
     def close(self, reason: str) -> None:
@@ -195,41 +207,46 @@ class Cell:
         self.door = Door.CLOSED
         self.state = State.STOPPED
         self.down_reason = reason
-        for envelope in self._drain():
-            self.lose(envelope, ActorDown(self.path, reason), DeadReason.DOWN)
-        # Closing wakes whoever waits in `send`.
+        for queue in self._queues():
+            for envelope in queue:
+                self.lose(envelope, ActorDown(self.path, reason), DeadReason.DOWN)
+            queue.clear()
+        self.lines = None
+        # Closing tells whoever waits in `send`.
         self.receiving.close()
         self.sending.close()
-        if self.forget_when_closed:
-            del self.env.cells[self.path]
-        watchers, self.watchers = self.watchers or (), None
-        for tell in watchers:
+        self.fail_held(reason)
+        watchers, self.watchers = self.watchers or {}, None
+        for tell in watchers.values():
             tell(reason)
         self.env.reports.emit(ActorStopped(self.path, reason))
 
-    def _drain(self) -> list[Envelope]:
-        left = [envelope for line in (self.lines or {}).values() for envelope in line]
-        self.lines = None
-        while True:
-            try:
-                left.append(self.receiving.receive_nowait())
-            except trio.WouldBlock:
-                return left
+    def fail_held(self, reason: str) -> None:
+        """Fail the asks in the hands of a life that was cancelled and does not end."""
+        for envelope in (self.current, *(self.in_flight or ())):
+            if envelope is not None and envelope.reply is not None:
+                envelope.reply.fail(ActorDown(self.path, reason))
+
+    def _queues(self) -> list[deque[Envelope]]:
+        """The lines of limited handlers, and the mailbox.
+
+        The mailbox is looked into where trio keeps it (a test tells if trio
+        moves it): taking messages out by `receive_nowait` would let in those
+        who wait in `send`, as if they had been heard.
+        """
+        return [*(line.queue for line in (self.lines or {}).values()), self.receiving._state.data]
 
     def waiting(self) -> "Waiting":
         """What waits in the mailbox and in the lines of limited handlers."""
-        first: Envelope | None = None
-        depth = sum(len(line) for line in (self.lines or {}).values())
-        for line in (self.lines or {}).values():
-            if line and (first is None or line[0].enqueued < first.enqueued):
-                first = line[0]
-        if self.door is not Door.CLOSED:
-            # trio shows how many wait but not since when; the queue itself is
-            # in the channel's state (a test tells if trio moves it).
-            queue: deque[Envelope] = self.receiving._state.data
-            depth += len(queue)
-            first = first or next(iter(queue), None)
-        return Waiting(depth, first.enqueued if first is not None else 0.0)
+        if self.door is Door.CLOSED:
+            return Waiting(0, inf)
+        queue: deque[Envelope] = self.receiving._state.data
+        if self.lines is None:
+            return Waiting(len(queue), queue[0].enqueued if queue else inf)
+        queues = self._queues()
+        return Waiting(
+            sum(map(len, queues)), min((q[0].enqueued for q in queues if q), default=inf)
+        )
 
     def put(self, message: Any, reply: Reply | None) -> Envelope:
         """Put a message into the mailbox; never blocks.
@@ -249,6 +266,14 @@ class Cell:
             reschedule(self.parked)
             self.parked = None
         return envelope
+
+    def expect(self, kind: type) -> None:
+        """Raise SpecError where no actor of class `kind` lives here."""
+        if not self.takes_messages:
+            raise SpecError(f"{self.path} is a {self.kind}, which takes no messages")
+        actual = self.actor_type
+        if actual is not None and not issubclass(actual, kind):
+            raise SpecError(f"{self.path} is a {actual.__qualname__}, not a {kind.__qualname__}")
 
     def wake(self) -> None:
         """Let the reader look up, if it is parked."""
@@ -281,7 +306,9 @@ class Cell:
             case "drop_newest":
                 self.lose(envelope, full, DeadReason.OVERFLOW)
             case "drop_oldest":
-                self.lose(self.receiving.receive_nowait(), full, DeadReason.OVERFLOW)
+                # Again, where taking one out has let in who waited in `send`.
+                while len(self.receiving._state.data) >= self.mailbox.capacity:
+                    self.lose(self.receiving.receive_nowait(), full, DeadReason.OVERFLOW)
                 self.sending.send_nowait(envelope)
 
     def lose(self, envelope: Envelope, error: ActorError, reason: DeadReason) -> None:
@@ -302,11 +329,14 @@ class Cell:
         if not self.while_down_rejects or self.door is not Door.OPEN:
             return
         self.door = Door.UNAVAILABLE
-        for envelope in self._drain():
-            if envelope.reply is not None:
-                envelope.reply.fail(self.refusal())
-            else:
-                self.sending.send_nowait(envelope)
+        for queue in self._queues():
+            waiting = list(queue)
+            queue.clear()
+            for envelope in waiting:
+                if envelope.reply is not None:
+                    envelope.reply.fail(self.refusal())
+                else:
+                    queue.append(envelope)
 
     def reopen_door(self) -> None:
         """The next life is ready."""
@@ -320,34 +350,32 @@ class Cell:
                 self.exits = deque(maxlen=_KEEP_EXITS)
             self.exits.append(exit)
 
-    def when_closed(self, tell: Callable[[str], None]) -> None:
-        """Call `tell` with the reason when this cell closes; now, if it is closed."""
+    def when_closed(self, key: Hashable, tell: Callable[[str], None]) -> None:
+        """Call `tell` with the reason when this cell closes; now, if it is closed.
+
+        Once a `key`, so that a life may ask again for what an earlier one asked.
+        """
         if self.door is Door.CLOSED:
             tell(self.down_reason)
-        else:
-            self.watchers = [*(self.watchers or ()), tell]
+            return
+        if self.watchers is None:
+            self.watchers = {}
+        self.watchers[key] = tell
 
+    def forget_watcher(self, key: Hashable) -> None:
+        """Undo `when_closed`."""
+        if self.watchers is not None:
+            self.watchers.pop(key, None)
 
-def closes_cycle(hand: Envelope, target: Place) -> tuple[str, ...] | None:
-    """The cycle that `hand` would close by waiting for `target`, as paths; or None.
+    def notify(self, message: object) -> None:
+        """Put a notice of the runtime, over the capacity where need be.
 
-    Exact, because all runs in one thread: an actor that handles one message at
-    a time and waits in it depends on what it waits for, and so on. A message in
-    a task of its own holds up nobody.
-    """
-    chain = [hand.cell.path]
-    cell: Place = target
-    while True:
-        chain.append(cell.path)
-        current = cell.current
-        if current is hand:
-            return tuple(chain)
-        awaited = current.waiting if current is not None else None
-        while awaited is not None and awaited.task:
-            if awaited is hand:
-                return (*chain, hand.cell.path)
-            chain.append(awaited.cell.path)
-            awaited = awaited.waiting
-        if awaited is None:
-            return None
-        cell = awaited.cell
+        Nobody would send a lost one again. There is at most one for each actor
+        that is watched.
+        """
+        envelope = Envelope(self, message, None, copy_context(), self.env.now())
+        if self.door is Door.CLOSED:
+            self.bury(envelope, DeadReason.DOWN)
+            return
+        self.receiving._state.data.append(envelope)
+        self.wake()

@@ -7,7 +7,7 @@ head, or when they are the majority.
 """
 
 from collections import deque
-from math import inf
+from math import inf, isnan
 from typing import NoReturn
 
 import trio
@@ -20,6 +20,8 @@ __all__ = ["Deadlines"]
 
 # Below this many entries tidying costs more than it frees.
 _TIDY_FROM = 256
+# Programs have a few timeouts; more than this are remainders of time, each used once.
+_KEEP_LANES = 64
 
 
 class _Lane:
@@ -46,10 +48,16 @@ class Deadlines:
         return sum(len(lane.entries) for lane in self._lanes.values())
 
     def add(self, promise: Promise, path: str, asked: float, timeout: float) -> None:
-        """Expire an ask of `path` `timeout` seconds after `asked` on trio's clock."""
+        """Expire an ask of `path` `timeout` seconds after `asked` on trio's clock.
+
+        Raises ValueError where the timeout is no number.
+        """
         at = asked + timeout
         lane = self._lanes.get(timeout)
         if lane is None:
+            if isnan(timeout):
+                promise.expire(AskTimeout(path, timeout))
+                raise ValueError(f"ask {path}: the timeout is not a number")
             lane = self._lanes[timeout] = _Lane()
         lane.entries.append((at, promise, path))
         if at < self._wakes_at and self._sleeper is not None:
@@ -64,8 +72,11 @@ class Deadlines:
         entries = lane.entries
         while entries and not entries[0][1].pending:
             entries.popleft()
-        # An empty lane stays until `_expire`: the next ask is likely to need it.
-        if len(entries) > _TIDY_FROM:
+        if not entries:
+            # It stays until `_expire`: the next ask is likely to need it.
+            if len(self._lanes) > _KEEP_LANES:
+                del self._lanes[timeout]
+        elif len(entries) > _TIDY_FROM:
             lane.settled += 1
             if lane.settled * 2 > len(entries):
                 lane.entries = deque(entry for entry in entries if entry[1].pending)

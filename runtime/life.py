@@ -10,17 +10,21 @@ from collections.abc import Callable
 from enum import IntEnum
 from math import inf
 from types import CoroutineType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import trio
 
 from .cell import Cell, Door, Exit, ExitKind, State
-from .errors import StartFailed, StartTimeout
+from .errors import ActorError, StartFailed, StartTimeout
 from .events import ActorStarted, ChildCrashed
+from .mailbox import Envelope
 from .replies import Promise
 from .spec import ChildSpec
 
 __all__ = ["FunctionLife", "Host", "Leave", "Life", "lone", "start_failure"]
+
+
+E = TypeVar("E", bound=BaseException)
 
 
 class Leave(IntEnum):
@@ -44,12 +48,13 @@ class Life:
     """Common to actors, functions and supervisors: scope, start, exit."""
 
     __slots__ = (
-        "_by_itself",
         "asked",
         "began",
+        "by_itself",
         "cell",
         "delay",
         "exit",
+        "fatal",
         "host",
         "killed",
         "leaving",
@@ -78,7 +83,9 @@ class Life:
         self.leaving = Leave.NOT
         self.asked = False
         self.killed = False
-        self._by_itself = False
+        self.by_itself = False
+        # The message whose handler raised what this life died of.
+        self.fatal: Envelope | None = None
         self.task: trio.lowlevel.Task | None = None
         self.began = inf
         self.exit: Exit | None = None
@@ -111,7 +118,7 @@ class Life:
         """Wait until this life is ready. Raises StartFailed where it ends before."""
         await self._wait_for_change(lambda: self.began != inf)
         if self.began == inf and self.exit is not None:
-            raise start_failure(self.cell, self.exit) from self.exit.error
+            raise start_failure(self.cell, self.exit)
 
     async def finished(self) -> None:
         """Wait until this life has ended."""
@@ -156,15 +163,24 @@ class Life:
             foreign = rest
         finally:
             exit = self._ended(error, whole)
-            exit = await self.clean_up(exit)
+            # Before cleaning up, which may take its time: an asker hears at once.
             self.settle(exit)
-            self._report(exit)
+            try:
+                exit = await self.clean_up(exit)
+            finally:
+                # Also where terminate raises what is no Exception: the supervisor waits for it.
+                self._report(exit)
         if foreign is not None:
-            raise foreign
+            raise lone(foreign)
 
     async def body(self) -> None:
         """What this life is for; calls `become_ready` once it is."""
         raise AssertionError
+
+    @property
+    def last_words(self) -> float:
+        """Seconds that `clean_up` may take, shielded from being killed."""
+        return 0.0
 
     async def clean_up(self, exit: Exit) -> Exit:
         """A last word, also when cancelled; may turn the exit into a crash."""
@@ -189,15 +205,14 @@ class Life:
 
     def _ended(self, error: Exception | None, whole: bool) -> Exit:
         cell = self.cell
-        in_hand = cell.current
-        message = type(in_hand.message).__name__ if in_hand is not None else None
+        message = type(self.fatal.message).__name__ if self.fatal is not None else None
         if error is not None:
             kind = ExitKind.CRASHED if self.began != inf else ExitKind.START_FAILED
         elif self.asked:
             kind = ExitKind.KILLED if self.killed else ExitKind.SHUTDOWN
-        elif whole:
+        elif whole or self.by_itself:
             kind = ExitKind.NORMAL
-        elif self.scope.cancelled_caught:
+        elif self.scope.cancelled_caught and self.began == inf:
             # Nobody asked, so it was the deadline of the start.
             kind = ExitKind.START_FAILED
             error = StartTimeout(
@@ -216,6 +231,7 @@ class Life:
         if exit.error is not None and cell.env.reports.observed:
             cell.env.reports.emit(ChildCrashed(cell.path, self.number, exit.error, exit.message))
         cell.current = None
+        cell.since = inf
         cell.state = State.DOWN
         self._tell_waiters()
         self.host.child_exited(self, exit)
@@ -225,14 +241,31 @@ def start_failure(cell: Cell, exit: Exit) -> StartFailed:
     """What the starter of a child that did not become ready is told."""
     if isinstance(exit.error, StartTimeout):
         return exit.error
-    return StartFailed(cell.path, f"it did not start ({exit})")
+    if isinstance(exit.error, StartFailed) and exit.error.path.startswith(f"{cell.path}/"):
+        return exit.error  # of one of its own children, which says more
+    failure = StartFailed(cell.path, f"it did not start ({exit})")
+    failure.__cause__ = exit.error
+    return failure
 
 
-def lone(error: Exception) -> Exception:
+def lone(error: E) -> E:
     """A group of one is its member: users catch what they raised."""
-    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
+
+
+def refusal_in(error: BaseException) -> ActorError | None:
+    """The ActorError that `error` is, or that a group of nothing else begins with."""
+    if isinstance(error, ActorError):
+        return error
+    if not isinstance(error, BaseExceptionGroup) or error.split(ActorError)[1] is not None:
+        return None
+    group: BaseException = error
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    assert isinstance(group, ActorError)
+    return group
 
 
 def frames_of(coroutine: Any) -> tuple[str, ...]:

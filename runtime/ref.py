@@ -13,9 +13,10 @@ from typing import Any, Generic, TypeVar, overload
 import attrs
 import trio
 
-from .cell import Cell, Door, closes_cycle
+from .cell import Cell, Door
+from .cycles import closes_cycle
 from .errors import ActorDown, AskCycle, SpecError
-from .mailbox import Envelope
+from .mailbox import Envelope, Place, wait_for, wait_no_more
 from .messages import Asked, Request, Streamed, Streams
 from .replies import Promise, Stream
 
@@ -43,6 +44,11 @@ class Ref(Generic[M_contra]):
     def path(self) -> str:
         """Where the actor stands in the tree, as `providers/openai`."""
         return self._cell.path
+
+    @property
+    def is_down(self) -> bool:
+        """Whether the actor has stopped for good, or until its supervisor starts anew."""
+        return self._cell.door is Door.CLOSED
 
     def __repr__(self) -> str:
         return f"<Ref {self._cell.path} {self._cell.state.value}>"
@@ -94,14 +100,16 @@ class Ref(Generic[M_contra]):
     async def _send_when_room(self, envelope: Envelope) -> None:
         cell = self._cell
         hand = cell.env.hand()
-        _wait_for(hand, envelope, cell)
+        if hand is not None:
+            _refuse_cycle(hand, cell)
+            wait_for(hand, envelope)
         try:
             await cell.sending.send(envelope)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             raise ActorDown(cell.path, cell.down_reason) from None
         finally:
             if hand is not None:
-                hand.waiting = None
+                wait_no_more(hand, envelope)
 
     async def ask(self, message: Asked[M_contra, R], timeout: float = 5.0) -> R:
         """Send a request and wait for its answer, at most `timeout` seconds.
@@ -122,16 +130,15 @@ class Ref(Generic[M_contra]):
         envelope = cell.put(message, promise)
         if timeout != inf:
             env.deadlines.add(promise, cell.path, envelope.enqueued, timeout)
-        if hand is None:
+        if hand is not None:
+            wait_for(hand, envelope)
+        try:
             await promise.settled()
-        else:
-            hand.waiting = envelope
-            try:
-                await promise.settled()
-            finally:
-                hand.waiting = None
-        if timeout != inf:
-            env.deadlines.settled(timeout)
+        finally:
+            if hand is not None:
+                wait_no_more(hand, envelope)
+            if timeout != inf:
+                env.deadlines.settled(timeout)
         return promise.result()  # type: ignore[no-any-return]
 
     def stream(
@@ -147,11 +154,18 @@ class Ref(Generic[M_contra]):
 
     @asynccontextmanager
     async def _stream(self, message: Any, buffer: int) -> AsyncGenerator[Stream[Any]]:
-        stream: Stream[Any] = Stream(buffer)
+        if not isinstance(message, Streams):
+            raise SpecError(
+                f"stream from {self.path}: {type(message).__name__} is no Streams; ask for it"
+            )
         hand = self._cell.env.hand()
-        if hand is not None:
+        if hand is None:
+            stream: Stream[Any] = Stream(buffer)
+            self._cell.put(message, stream)
+        else:
             _refuse_cycle(hand, self._cell)
-        self._cell.put(message, stream)
+            stream = held = _HeldStream(buffer, hand)
+            held.envelope = self._cell.put(message, held)
         try:
             yield stream
         finally:
@@ -180,8 +194,7 @@ class Ref(Generic[M_contra]):
         _refuse_cycle(hand, self._cell)
         # Whoever waits for the request in hand waits for this one from now on,
         # and no longer for this actor.
-        hand.waiting = self._cell.put(message, reply)
-        hand.task = True
+        hand.where = self._cell.put(message, reply)
         hand.reply = None
         return FORWARDED
 
@@ -194,13 +207,28 @@ class Down:
     reason: str
 
 
-def _refuse_cycle(hand: Envelope, target: Cell) -> None:
+class _HeldStream(Stream[T]):
+    """A stream that a handler reads: where it waits for an item, the handler does."""
+
+    __slots__ = ("_hand", "envelope")
+
+    def __init__(self, buffer: int, hand: Envelope) -> None:
+        super().__init__(buffer)
+        self._hand = hand
+        self.envelope: Envelope | None = None
+
+    async def _wait(self) -> T:
+        hand, envelope = self._hand, self.envelope
+        assert envelope is not None
+        _refuse_cycle(hand, envelope)
+        wait_for(hand, envelope)
+        try:
+            return await super()._wait()
+        finally:
+            wait_no_more(hand, envelope)
+
+
+def _refuse_cycle(hand: Envelope, target: Place | Envelope) -> None:
     cycle = closes_cycle(hand, target)
     if cycle is not None:
         raise AskCycle(cycle)
-
-
-def _wait_for(hand: Envelope | None, envelope: Envelope, target: Cell) -> None:
-    if hand is not None:
-        _refuse_cycle(hand, target)
-        hand.waiting = envelope

@@ -6,7 +6,7 @@ there is no registry of open asks to forget.
 """
 
 from collections.abc import Awaitable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 import trio
 from trio.lowlevel import (
@@ -18,7 +18,7 @@ from trio.lowlevel import (
     wait_task_rescheduled,
 )
 
-from .errors import ActorError, AskTimeout
+from .errors import ActorError, AskTimeout, Reject
 
 __all__ = ["Promise", "Reply", "Sink", "Stream"]
 
@@ -126,12 +126,25 @@ class Sink(Generic[T_contra]):
         """Hand on the next item; waits while the reader is `buffer` items behind.
 
         It is a checkpoint only where it waits: a handler that reads a socket
-        between items has its checkpoint there.
+        between items has its checkpoint there. Once the reader has left, the
+        handler is cancelled; where it is shielded from that, this raises Reject.
         """
         try:
             self._channel.send_nowait(item)
         except trio.WouldBlock:
+            pass
+        except trio.BrokenResourceError:
+            await self._nobody_reads()
+        else:
+            return
+        try:
             await self._channel.send(item)
+        except trio.BrokenResourceError:
+            await self._nobody_reads()
+
+    async def _nobody_reads(self) -> NoReturn:
+        await trio.lowlevel.checkpoint()
+        raise Reject("the stream's reader has left")
 
 
 class Stream(Generic[T]):
@@ -165,9 +178,11 @@ class Stream(Generic[T]):
     def abandon(self) -> None:
         """The reader has left: the handler is cancelled."""
         self.abandoned = True
-        self._receive.close()
+        # The scope first: a handler that waits in `send` is to be cancelled, not
+        # to see a broken channel.
         if self.scope is not None and not self._done:
             self.scope.cancel(reason="the stream's reader has left")
+        self._receive.close()
 
     def __aiter__(self) -> "Stream[T]":
         return self
@@ -176,16 +191,23 @@ class Stream(Generic[T]):
         try:
             return self._receive.receive_nowait()
         except trio.WouldBlock:
-            pass
+            waits = True
         except trio.EndOfChannel:
-            self._finish()
+            waits = False
+        if waits:
+            try:
+                return await self._wait()
+            except trio.EndOfChannel:
+                pass
+        # Outside of the handlers above: the error has a context of its own.
+        if self._error is None:
+            raise StopAsyncIteration
         try:
-            return await self._receive.receive()
-        except trio.EndOfChannel:
-            self._finish()
-            raise
-
-    def _finish(self) -> None:
-        if self._error is not None:
             raise self._error
-        raise StopAsyncIteration
+        finally:
+            # As in Promise.result. Who reads on reads an ended stream.
+            self._error = None
+
+    async def _wait(self) -> T:
+        """Wait for the next item; raises EndOfChannel after the last."""
+        return await self._receive.receive()
