@@ -17,6 +17,7 @@ from .gateway.limits import Limits
 from .provider.connection import Connection
 from .provider.pace import Pace
 from .provider.request import Target, make_target
+from .redaction import redact_text
 from .session.directory import Directory
 from .session.messages import SessionMessage
 from .session.reader import SessionHandle
@@ -42,6 +43,7 @@ class App:
         self.listening: Listening | None = None
         """Where it serves, once it does."""
         self._assistants: dict[str, Assistant] = {}
+        self._opening = trio.Lock()
         children = [*tree(config, Pace()), child("idle-sessions", self._retire_idle)]
         if serve:
             children.append(child("gateway", self._gateway, shutdown=_GOODBYE))
@@ -58,10 +60,12 @@ class App:
 
         An id has no slash. Raises UnknownAssistant, TooManySessions.
         """
-        try:
-            ref = self.sessions.find(id, owner=_EMBEDDED)
-        except UnknownSession:
-            _, ref = await self.sessions.open(assistant=assistant, owner=_EMBEDDED, id=id)
+        # Two tasks that ask for the same one at once get the same one.
+        async with self._opening:
+            try:
+                ref = self.sessions.find(id, owner=_EMBEDDED)
+            except UnknownSession:
+                _, ref = await self.sessions.open(assistant=assistant, owner=_EMBEDDED, id=id)
         return SessionHandle(id, ref)
 
     def snapshot(self) -> tuple[ActorSnapshot, ...]:
@@ -72,7 +76,7 @@ class App:
         """Why the application cannot serve now, in sentences; empty when it can."""
         return [
             f"{actor.path} is {actor.state}"
-            + (f": {actor.last_crash.error}" if actor.last_crash is not None else "")
+            + (f": {redact_text(actor.last_crash.error)}" if actor.last_crash is not None else "")
             for actor in self.system.snapshot("providers")
             if actor.state != "running"
         ]

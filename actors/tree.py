@@ -32,6 +32,10 @@ __all__ = ["connection_path", "provider_spec", "providers_spec", "server_path", 
 _BACKOFF = Backoff(initial=0.2, maximum=5.0, reset_after=30.0)
 _CRASHES, _PERIOD = 30, 60.0
 
+# Nearly all that a connection handles is one type of message, so three equal
+# crashes say nothing about that type: one bad request must not end a provider.
+_NO_POISON = 0
+
 
 def connection_path(provider: str) -> str:
     """Where the connection of a provider stands."""
@@ -46,7 +50,12 @@ def server_path(provider: str) -> str:
 def provider_spec(config: ProviderConfig, pace: Pace) -> ChildSpec:
     """One provider."""
     if config.kind != "local":
-        connection = child("connection", partial(Connection, config, pace), backoff=_BACKOFF)
+        connection = child(
+            "connection",
+            partial(Connection, config, pace),
+            backoff=_BACKOFF,
+            poison=_NO_POISON,
+        )
         return supervisor(config.name, connection, intensity=_CRASHES, period=_PERIOD)
     server = child(
         "server",
@@ -60,6 +69,7 @@ def provider_spec(config: ProviderConfig, pace: Pace) -> ChildSpec:
         backoff=_BACKOFF,
         # What it was told by a process that is dead is of no use to anybody.
         shutdown=0.1,
+        poison=_NO_POISON,
     )
     return supervisor(
         config.name,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import structlog
 
 from ...runtime import Actor, on
-from ..provider.connection import Endpoint, GetEndpoint
+from ..provider.messages import Endpoint, GetEndpoint
 from .process import ModelProcess
 from .settings import ServerSettings
 

@@ -6,17 +6,16 @@ from. Batches of chunks travel from the socket to the asker over one bounded
 channel, a batch for each read of the socket.
 """
 
-from collections.abc import AsyncIterable, Callable, Generator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator
 from contextlib import contextmanager
 from math import inf
 from typing import Literal, cast
 
-import attrs
 import httpx
 import trio
 
-from ...runtime import Actor, Request, Sink, Streams, on
-from ..chat import ChatRequest, Chunk, Completion
+from ...runtime import Actor, Sink, on
+from ..chat import Completion
 from ..config import ProviderConfig
 from ..errors import ErrorKind, ProviderError
 from ..redaction import redact_text
@@ -25,67 +24,37 @@ from ..wire.codec import Codec
 from ..wire.openai import OpenAICodec
 from .deadlines import Deadlines, Exchange, Watch
 from .failures import from_httpx
+from .messages import Batch, Chat, Complete, ConnectionMessage, GetEndpoint, is_silent
 from .pace import Pace
 
-__all__ = [
-    "Batch",
-    "Chat",
-    "Complete",
-    "Connection",
-    "ConnectionMessage",
-    "Endpoint",
-    "GetEndpoint",
-]
-
-Batch = list[Chunk]
-"""The chunks of one read of the socket: the unit that travels."""
+__all__ = ["Connection"]
 
 # At once, in one process: more streams than one core can read (docs/design.md).
 _MOST_REQUESTS = 1024
 
-# Bytes of a body that is read whole: an answer of a million tokens, or an error page.
+# Bytes of a body that is read whole: an answer of a million tokens.
 _MOST_BODY = 16 * 1024 * 1024
+
+# Bytes of a refusal that are read: what it says stands at its beginning.
+_MOST_REFUSAL = 64 * 1024
+
+# Bytes of a stream: the longest answer that models give, 128,000 tokens, takes
+# some 45 MB on the wire, and a provider gone mad must end somewhere.
+_MOST_STREAM = 128 * 1024 * 1024
 
 # Seconds to wait for the end of a body whose answer is complete, so that the
 # connection can be used again; a handshake is rarely slower.
 _DRAIN = 0.25
 
 
-@attrs.frozen
-class Endpoint:
-    """Where the provider listens now; `base_url` is what paths are appended to."""
-
-    base_url: str
-
-
-@attrs.frozen
-class GetEndpoint(Request[Endpoint]):
-    """Asks a provider's own server, where there is one, for its endpoint."""
-
-
-@attrs.frozen
-class Chat(Streams[Batch]):
-    """Stream the answer to `request`. Ends with Finished, or raises ProviderError."""
-
-    request: ChatRequest
-
-
-@attrs.frozen
-class Complete(Request[Completion]):
-    """The whole answer to `request`. Raises ProviderError."""
-
-    request: ChatRequest
-
-
-ConnectionMessage = Chat | Complete
-
-
 class Connection(Actor[ConnectionMessage], background=True):
     """One provider, reached over one pool.
 
     `server`, a path and a class, is asked for the endpoint at each start where
-    the provider is a process of our own; `transport` makes the pool, for tests and for who wants
-    another (`httpx.MockTransport`).
+    the provider is a process of our own; `transport` makes the pool, for tests
+    and for who wants another (`httpx.MockTransport`). At most `max_connections`
+    requests are with the provider; further ones wait in line, which counts for
+    their total and for no other deadline.
     """
 
     def __init__(
@@ -99,11 +68,17 @@ class Connection(Actor[ConnectionMessage], background=True):
         self._pace = pace
         self._server = server
         self._make_transport = transport or self._own_transport
+        self._transport: httpx.AsyncBaseTransport | None = None
+        self._places = trio.Semaphore(config.max_connections)
         self._codec: Codec = OpenAICodec(max_tokens_field=_max_tokens_field(config.base_url))
         timeouts = config.timeouts
         self._watch = Watch(
             Deadlines(first_event=timeouts.first_event, idle=timeouts.idle, total=timeouts.total)
         )
+        # All other times are kept by the watch.
+        self._extensions = {
+            "timeout": {"connect": timeouts.connect, "read": None, "write": None, "pool": None}
+        }
 
     def _own_transport(self) -> httpx.AsyncBaseTransport:
         local = self._server is not None
@@ -112,6 +87,7 @@ class Connection(Actor[ConnectionMessage], background=True):
             connect_timeout=self._config.timeouts.connect,
             # Our own process is on this machine, whatever proxy the world is behind.
             trust_env=not local,
+            max_body_bytes=_MOST_STREAM,
         )
 
     async def init(self) -> None:
@@ -127,7 +103,8 @@ class Connection(Actor[ConnectionMessage], background=True):
         self.start_soon(self._watch.run)
 
     async def terminate(self, reason: object) -> None:
-        await self._transport.aclose()
+        if self._transport is not None:
+            await self._transport.aclose()
 
     def _authorization(self) -> list[tuple[str, str]]:
         headers = [("user-agent", "trouper")]
@@ -140,57 +117,63 @@ class Connection(Actor[ConnectionMessage], background=True):
     @on(Chat, limit=_MOST_REQUESTS)
     async def chat(self, message: Chat, out: Sink[Batch]) -> None:
         """Stream an answer into `out`."""
-        with self._failures(message.request) as exchange:
-            response = await self._send(message.request, exchange, stream=True)
-            try:
-                if response.status_code == 200:
-                    await self._pass_on(response, exchange, out)
-                else:
-                    await self._whole(response, exchange)
-            finally:
-                await _close(response)
+        with self._exchange(message) as exchange:
+            async with self._places:
+                response = await self._send(message, exchange)
+                try:
+                    if response.is_success:
+                        await self._pass_on(response, exchange, out)
+                    else:
+                        await self._whole(response, exchange)
+                finally:
+                    await _close(response)
 
     @on(Complete, task=True, limit=_MOST_REQUESTS)
     async def complete(self, message: Complete) -> Completion:
         """A whole answer."""
-        with self._failures(message.request) as exchange:
-            response = await self._send(message.request, exchange, stream=False)
-            try:
-                return await self._whole(response, exchange)
-            finally:
-                await _close(response)
+        with self._exchange(message) as exchange:
+            async with self._places:
+                response = await self._send(message, exchange)
+                try:
+                    return await self._whole(response, exchange)
+                finally:
+                    await _close(response)
 
     @contextmanager
-    def _failures(self, request: ChatRequest) -> Generator[Exchange]:
+    def _exchange(self, message: Chat | Complete) -> Generator[Exchange]:
         """Watches the deadlines of an exchange, and says of every error whose it is."""
         exchange: Exchange | None = None
         try:
-            with self._watch.exchange() as exchange:
+            with self._watch.exchange(
+                until=message.deadline, in_one_piece=isinstance(message, Complete)
+            ) as exchange:
                 try:
                     yield exchange
                 except (httpx.TransportError, httpx.DecodingError) as error:
                     raise from_httpx(error, in_stream=exchange.answered) from error
         except ProviderError as error:
             error.provider = self._config.name
-            error.model = request.model
+            error.model = message.request.model
             # A provider may quote what it was sent, with the key.
             error.message = redact_text(error.message)
+            error.code = error.code and redact_text(error.code)
             raise
 
-    async def _send(
-        self, request: ChatRequest, exchange: Exchange, *, stream: bool
-    ) -> httpx.Response:
-        encoded = self._codec.encode(request, stream=stream)
+    async def _send(self, message: Chat | Complete, exchange: Exchange) -> httpx.Response:
+        encoded = self._codec.encode(message.request, stream=isinstance(message, Chat))
         url = self._urls.get(encoded.path)
         if url is None:
             url = self._urls[encoded.path] = httpx.URL(self._base_url + encoded.path)
+        exchange.phase = "headers"
         exchange.waiting_since = trio.current_time()
+        assert self._transport is not None
         return await self._transport.handle_async_request(
             httpx.Request(
                 encoded.method,
                 url,
                 headers=[*self._headers, *encoded.headers],
                 content=encoded.body,
+                extensions=self._extensions,
             )
         )
 
@@ -200,47 +183,60 @@ class Connection(Actor[ConnectionMessage], background=True):
         """Hand on what each read of the socket completes, until the answer is whole."""
         body = aiter(cast(AsyncIterable[bytes], response.stream))
         decoder = self._codec.stream()
-        pace = self._pace
-        now = trio.current_time
+        pace, now = self._pace, trio.current_time
+        spoken = False
         pace.begin()
         try:
-            while not decoder.done:
-                exchange.waiting_since = now()
-                data = await anext(body, None)
-                # While the reader is the slow one, the provider is not to blame.
-                exchange.waiting_since = inf
-                if data is None:
-                    break
+            async for data in body:
                 chunks = decoder.feed(data)
+                # What completes no chunk, as a keep-alive, is no progress.
                 if chunks:
-                    exchange.answered = True
+                    exchange.phase = "stream"
+                    # While the reader is the slow one, the provider is not to blame.
+                    exchange.waiting_since = inf
                     await out.send(chunks)
-                    if pace.paced:
-                        await pace.wait()
+                    if pace.paced and not decoder.done:
+                        # The first words never wait.
+                        spoken = spoken or not is_silent(chunks)
+                        if spoken:
+                            await pace.wait()
+                    exchange.waiting_since = now()
+                if decoder.done:
+                    break
             tail = decoder.eof()
             if tail:
+                exchange.waiting_since = inf
                 await out.send(tail)
         finally:
             pace.end()
-        with trio.move_on_after(_DRAIN):
-            while await anext(body, None) is not None:
-                pass
+        exchange.whole()
+        await _drain(body)
 
     async def _whole(self, response: httpx.Response, exchange: Exchange) -> Completion:
         """A body that is read whole: a completion, or the provider's refusal, raised."""
+        refused = not response.is_success
+        most = _MOST_REFUSAL if refused else _MOST_BODY
         pieces: list[bytes] = []
         size = 0
-        async for data in cast(AsyncIterable[bytes], response.stream):
-            exchange.waiting_since = trio.current_time()
-            pieces.append(data)
-            size += len(data)
-            if size > _MOST_BODY:
-                raise ProviderError(
-                    kind=ErrorKind.PROTOCOL_ERROR,
-                    message=f"the provider's answer is longer than {_MOST_BODY} bytes",
-                    status=response.status_code,
-                )
-        return self._codec.parse(response.status_code, response.headers, b"".join(pieces))
+        try:
+            async for data in cast(AsyncIterable[bytes], response.stream):
+                exchange.waiting_since = trio.current_time()
+                pieces.append(data)
+                size += len(data)
+                if size > most:
+                    break
+        except (httpx.TransportError, httpx.DecodingError):
+            # The status of a refusal and what has come of it say more than its breaking off.
+            if not refused:
+                raise
+        if size > most and not refused:
+            raise ProviderError(
+                kind=ErrorKind.PROTOCOL_ERROR,
+                message=f"the provider's answer is longer than {most} bytes",
+                status=response.status_code,
+                billed="maybe",
+            )
+        return self._codec.parse(response.status_code, response.headers, b"".join(pieces)[:most])
 
 
 def _max_tokens_field(base_url: str) -> Literal["max_tokens", "max_completion_tokens"]:
@@ -248,6 +244,16 @@ def _max_tokens_field(base_url: str) -> Literal["max_tokens", "max_completion_to
     host = httpx.URL(base_url).host
     openai = host.endswith((".openai.com", ".openai.azure.com"))
     return "max_completion_tokens" if openai else "max_tokens"
+
+
+async def _drain(body: AsyncIterator[bytes]) -> None:
+    """Read what follows a whole answer, so that the connection can be used again."""
+    with trio.move_on_after(_DRAIN):
+        try:
+            async for _ in body:
+                pass
+        except (httpx.TransportError, httpx.DecodingError):
+            pass  # the answer is whole, and only the connection is lost
 
 
 async def _close(response: httpx.Response) -> None:

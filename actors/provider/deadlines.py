@@ -2,7 +2,8 @@
 
 A cancel scope around every read costs half of what a read costs. So a request
 notes since when it waits and for how long it may, and a watch sweeps over all
-of them: a deadline is kept to within a quarter of itself, or a second.
+of them: a deadline is never early, and late by at most a quarter of the
+shortest one, or a second.
 """
 
 from collections.abc import Generator
@@ -13,7 +14,7 @@ from typing import NoReturn
 import attrs
 import trio
 
-from ..errors import ErrorKind, ProviderError
+from ..errors import ErrorKind, Phase, ProviderError
 
 __all__ = ["Deadlines", "Exchange", "Watch"]
 
@@ -32,25 +33,44 @@ class Deadlines:
 
 @attrs.define(eq=False)
 class Exchange:
-    """One request under way. `waiting_since` is infinity while the reader is the slow one."""
+    """One request under way.
 
-    deadlines: Deadlines
-    began: float
+    `waiting_since` is when the provider last gave something; infinity while it
+    is not the provider who is waited for. `phase` is pool until the request has
+    a connection, headers until the first event, and then stream. It ends at
+    `until` at the latest.
+    """
+
+    limits: Deadlines
+    until: float
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     waiting_since: float = inf
-    answered: bool = False
+    phase: Phase = "pool"
     expired: str = ""
+
+    @property
+    def answered(self) -> bool:
+        """Whether the first event has come."""
+        return self.phase == "stream"
+
+    def whole(self) -> None:
+        """The answer is there: nothing can be too late any more."""
+        self.until = self.waiting_since = inf
 
     def overdue(self, now: float) -> str:
         """What has taken too long by `now`, in words; empty if nothing has."""
-        limits = self.deadlines
-        if now - self.began >= limits.total:
+        limits = self.limits
+        if now >= self.until:
+            if self.phase == "pool":
+                return (
+                    f"no connection was free within {limits.total:g} s (total); "
+                    f"all of max_connections are busy"
+                )
             return f"the answer was not whole after {limits.total:g} s (total)"
-        phase = limits.idle if self.answered else limits.first_event
-        if now - self.waiting_since >= phase:
+        if now - self.waiting_since >= (limits.idle if self.answered else limits.first_event):
             if self.answered:
-                return f"nothing came for {phase:g} s in the middle of the answer (idle)"
-            return f"nothing came for {phase:g} s (first_event)"
+                return f"nothing came for {limits.idle:g} s in the middle of the answer (idle)"
+            return f"nothing came for {limits.first_event:g} s (first_event)"
         return ""
 
     def error(self) -> ProviderError:
@@ -58,9 +78,9 @@ class Exchange:
         return ProviderError(
             kind=ErrorKind.TIMEOUT,
             message=self.expired,
-            phase="stream" if self.answered else "headers",
+            phase=self.phase,
             in_stream=self.answered,
-            billed="maybe",
+            billed="no" if self.phase == "pool" else "maybe",
         )
 
 
@@ -68,7 +88,10 @@ class Watch:
     """Sweeps over the exchanges of one connection."""
 
     def __init__(self, deadlines: Deadlines) -> None:
-        self._deadlines = deadlines
+        self._streamed = deadlines
+        # An answer that comes in one piece comes when it is whole: no event is
+        # the first, and only the total says anything about it.
+        self._in_one_piece = attrs.evolve(deadlines, first_event=inf)
         shortest = min(deadlines.first_event, deadlines.idle, deadlines.total)
         self._pause = min(_SWEEP, shortest / 4)
         self._under_way: set[Exchange] = set()
@@ -78,12 +101,14 @@ class Watch:
         return len(self._under_way)
 
     @contextmanager
-    def exchange(self) -> Generator[Exchange]:
-        """An exchange whose block is cancelled when it is overdue.
+    def exchange(self, *, until: float = inf, in_one_piece: bool = False) -> Generator[Exchange]:
+        """An exchange whose block is cancelled when it is overdue; at `until`, on trio's
+        clock, in any case.
 
         Raises ProviderError (TIMEOUT) where it was.
         """
-        exchange = Exchange(self._deadlines, trio.current_time())
+        limits = self._in_one_piece if in_one_piece else self._streamed
+        exchange = Exchange(limits, min(until, trio.current_time() + limits.total))
         self._under_way.add(exchange)
         self._some.set()
         try:

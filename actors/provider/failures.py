@@ -4,6 +4,7 @@ import httpx
 
 from ...runtime import ActorError, ActorUnavailable, AskTimeout, MailboxFull
 from ..errors import Billed, ErrorKind, Phase, ProviderError
+from ..redaction import redact_text
 
 __all__ = ["from_httpx", "from_runtime"]
 
@@ -21,6 +22,16 @@ def from_httpx(
     match error:
         case httpx.ConnectTimeout():
             return ProviderError(kind=ErrorKind.TIMEOUT, message=text, phase="connect")
+        case httpx.PoolTimeout():
+            return ProviderError(kind=ErrorKind.TIMEOUT, message=text, phase="pool")
+        case httpx.TimeoutException():
+            return ProviderError(
+                kind=ErrorKind.TIMEOUT,
+                message=text,
+                phase=phase,
+                billed="maybe",
+                in_stream=in_stream,
+            )
         case httpx.ConnectError() | httpx.ProxyError():
             return ProviderError(kind=ErrorKind.CONNECTION_FAILED, message=text, phase="connect")
         case httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
@@ -59,4 +70,5 @@ def from_runtime(error: ActorError) -> ProviderError:
             kind, billed = ErrorKind.TIMEOUT, "maybe"
         case _:
             kind, billed = ErrorKind.CONNECTION_FAILED, "maybe"
-    return ProviderError(kind=kind, message=str(error), billed=billed)
+    # A crash may quote what was in hand.
+    return ProviderError(kind=kind, message=redact_text(str(error)), billed=billed)

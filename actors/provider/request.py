@@ -14,12 +14,12 @@ import structlog
 import trio
 
 from ...runtime import ActorError, Ref
-from ..chat import ChatRequest, Chunk, Completion, Heartbeat, Started, UsageUpdate
+from ..chat import ChatRequest, Completion
 from ..config import ProviderConfig
 from ..errors import ErrorKind, ProviderError
 from ..policy.backoff import RetryPolicy, retry_delay
-from .connection import Batch, Chat, Complete
 from .failures import from_runtime
+from .messages import Batch, Chat, Complete, ConnectionMessage, is_silent
 
 __all__ = ["Target", "complete", "make_target", "stream"]
 
@@ -28,9 +28,6 @@ _log = structlog.get_logger("trouper.request")
 # Chunks that are held back before the commit point, at most: a provider that
 # sends so many signs of life has begun, whatever it says.
 _HELD = 64
-
-# What may be thrown away unseen: it says nothing that a person reads.
-_SILENT = (Started, Heartbeat, UsageUpdate)
 
 
 @attrs.frozen(kw_only=True)
@@ -43,14 +40,14 @@ class Target:
 
     provider: str
     model: str
-    connection: Ref[Chat | Complete] = attrs.field(repr=False)
+    connection: Ref[ConnectionMessage] = attrs.field(repr=False)
     retry: RetryPolicy
     total: float
     chance: Callable[[], float] = attrs.field(default=random.random, repr=False)
 
 
 def make_target(
-    config: ProviderConfig, connection: Ref[Chat | Complete], model: str = ""
+    config: ProviderConfig, connection: Ref[ConnectionMessage], model: str = ""
 ) -> Target:
     """The target of a configured provider."""
     return Target(
@@ -126,16 +123,16 @@ async def complete(target: Target, request: ChatRequest) -> Completion:
         attempt += 1
         try:
             left = deadline - trio.current_time()
-            return await target.connection.ask(Complete(request), timeout=max(0.0, left))
+            return await target.connection.ask(Complete(request, deadline), timeout=max(0.0, left))
         except ActorError as error:
             failure = _as_provider_error(error, target, request)
             await _wait_or_raise(target, failure, error, attempt, deadline)
 
 
 async def _one_try(target: Target, request: ChatRequest, deadline: float) -> AsyncGenerator[Batch]:
-    held: list[Chunk] = []
+    held: Batch = []
     batch: Batch | None = None
-    async with target.connection.stream(Chat(request)) as batches:
+    async with target.connection.stream(Chat(request, deadline)) as batches:
         while True:
             # Until it has begun, the request may stand in line behind a provider
             # that restarts; from then on the connection keeps its deadlines.
@@ -150,7 +147,7 @@ async def _one_try(target: Target, request: ChatRequest, deadline: float) -> Asy
             if batch is None:
                 break
             held += batch
-            if len(held) > _HELD or not all(isinstance(chunk, _SILENT) for chunk in batch):
+            if len(held) > _HELD or not is_silent(batch):
                 break
         if held:
             yield held

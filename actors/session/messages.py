@@ -31,7 +31,13 @@ class Prompt(Request[int]):
 
 @attrs.frozen
 class CancelTurn:
-    """End the running turn, if there is one; its TurnEnded says CANCELLED."""
+    """End the running turn, if there is one; its TurnEnded says CANCELLED.
+
+    With a number, only that turn: who leaves a turn that has ended must not end
+    somebody else's.
+    """
+
+    turn: int | None = None
 
 
 @attrs.frozen
@@ -45,7 +51,7 @@ class Attached:
 
 @attrs.frozen(eq=False)
 class Attach(Request[Attached]):
-    """Deliver all events from now on to `attachment`, too."""
+    """Deliver all events from now on to `attachment`, too; once, however often it is asked."""
 
     attachment: Attachment
 

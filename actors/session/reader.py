@@ -4,12 +4,21 @@ from collections import deque
 from types import TracebackType
 from typing import Self
 
+import attrs
 import trio
 
-from ...runtime import ActorDown, Ref
+from ...runtime import Ref
 from ..chat import Part, TextPart
 from ..errors import SessionError, TurnFailed
-from .events import SessionEvent, StopReason, TextAdded, ThoughtAdded, TurnEnded, UsageChanged
+from .events import (
+    SessionEvent,
+    StopReason,
+    TextAdded,
+    ThoughtAdded,
+    TurnEnded,
+    TurnStarted,
+    UsageChanged,
+)
 from .messages import Attach, CancelTurn, Detach, Prompt, SessionMessage
 
 __all__ = ["SessionHandle", "Turn"]
@@ -17,6 +26,9 @@ __all__ = ["SessionHandle", "Turn"]
 # What may wait for a slow reader: the bounds of a websocket's outbox.
 _MOST_CHARACTERS = 256 * 1024
 _MOST_EVENTS = 1000
+
+# Pieces of a text that wait before they are joined: a model may send letters.
+_MOST_PIECES = 1024
 
 Event = TextAdded | ThoughtAdded | UsageChanged
 
@@ -42,45 +54,90 @@ class SessionHandle:
             return "".join([event.text async for event in turn if isinstance(event, TextAdded)])
 
 
+@attrs.define(eq=False)
+class _Run:
+    """Consecutive deltas of one turn that wait to be read as one."""
+
+    kind: type[TextAdded | ThoughtAdded]
+    turn: int
+    first: int
+    seq: int
+    pieces: list[str]
+
+    def takes(self, event: TextAdded | ThoughtAdded) -> bool:
+        """Take `event`, too, if it goes on with this run."""
+        if type(event) is not self.kind or event.turn != self.turn:
+            return False
+        self.pieces.append(event.text)
+        if len(self.pieces) >= _MOST_PIECES:
+            self.pieces = ["".join(self.pieces)]
+        self.seq = event.seq
+        return True
+
+    def event(self) -> TextAdded | ThoughtAdded:
+        """All of it."""
+        return self.kind(first=self.first, seq=self.seq, turn=self.turn, text="".join(self.pieces))
+
+
 class Turn:
     """One turn: iterate over its events. `stop` says why it ended, once it has.
 
     Text comes as TextAdded, of which each holds all that had come by then.
     Raises TurnFailed where the turn ends with an error, and SessionError where
-    the reader is 256 KiB or 1,000 events behind.
+    the reader is 256 Ki characters or 1,000 events behind.
     """
 
     def __init__(self, ref: Ref[SessionMessage], parts: tuple[Part, ...]) -> None:
         self._ref = ref
         self._parts = parts
         self._number = 0
-        self._events: deque[SessionEvent] = deque()
+        self._waiting: deque[_Run | UsageChanged | TurnEnded] = deque()
         self._characters = 0
         self._overrun = False
+        self._over = False
         self._wake = trio.Event()
         self.stop: StopReason | None = None
 
     # The session's side (events.Attachment).
 
     def deliver(self, event: SessionEvent) -> None:
-        if isinstance(event, TextAdded | ThoughtAdded):
-            self._characters += len(event.text)
-        if len(self._events) >= _MOST_EVENTS or self._characters > _MOST_CHARACTERS:
+        # Before the session has told the number, any turn may be this one.
+        if self._over or self._overrun or self._number not in (0, event.turn):
+            return
+        match event:
+            case TurnStarted():
+                return
+            case TextAdded() | ThoughtAdded():
+                self._take(event)
+            case UsageChanged() | TurnEnded():
+                self._waiting.append(event)
+                self._over = isinstance(event, TurnEnded) and event.turn == self._number
+        if len(self._waiting) > _MOST_EVENTS or self._characters > _MOST_CHARACTERS:
             self._overrun = True
-            self._events.clear()
-        else:
-            self._events.append(event)
+            self._waiting.clear()
         self._wake.set()
+
+    def _take(self, event: TextAdded | ThoughtAdded) -> None:
+        self._characters += len(event.text)
+        last = self._waiting[-1] if self._waiting else None
+        if not isinstance(last, _Run) or not last.takes(event):
+            run = _Run(type(event), event.turn, event.first, event.seq, [event.text])
+            self._waiting.append(run)
 
     # The reader's side.
 
     async def __aenter__(self) -> Self:
-        await self._ref.ask(Attach(self))
-        try:
-            self._number = await self._ref.ask(Prompt(self._parts))
-        except BaseException:
-            self._ref.tell(Detach(self))
-            raise
+        # Shielded, because a prompt may be accepted in the moment in which this
+        # is cancelled, and somebody must end its turn then: `__aexit__` does, for
+        # the block is cancelled at its first step. Sessions answer both at once;
+        # an ask that has expired is not handled any more.
+        with trio.CancelScope(shield=True):
+            await self._ref.ask(Attach(self))
+            try:
+                self._number = await self._ref.ask(Prompt(self._parts))
+            except BaseException:
+                self._leave()
+                raise
         return self
 
     async def __aexit__(
@@ -89,53 +146,43 @@ class Turn:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self.stop is None:
-            self._ref.tell(CancelTurn())
+        try:
+            if self.stop is None:
+                self._ref.tell(CancelTurn(self._number))
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        self._over = True
         self._ref.tell(Detach(self))
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Event:
-        while True:
+        while self.stop is None:
             if self._overrun:
                 raise SessionError("the reader of this turn is too far behind; read faster")
-            if self.stop is not None:
-                raise StopAsyncIteration
-            if not self._events:
-                await self._wait()
+            if not self._waiting:
+                # A session that ends, in whichever way, ends its turn before: this
+                # needs no time limit.
+                self._wake = trio.Event()
+                await self._wake.wait()
                 continue
             event = self._next()
-            if isinstance(event, TurnEnded) and event.turn == self._number:
-                self.stop = event.stop
-                if event.stop is StopReason.ERROR:
-                    raise TurnFailed(event.error, retryable=event.retryable)
-            elif isinstance(event, Event) and event.turn == self._number:
+            if event.turn != self._number:
+                continue
+            if not isinstance(event, TurnEnded):
                 return event
+            self.stop = event.stop
+            if event.stop is StopReason.ERROR:
+                raise TurnFailed(event.error, retryable=event.retryable)
+        raise StopAsyncIteration
 
-    async def _wait(self) -> None:
-        self._wake = trio.Event()
-        with trio.move_on_after(1):
-            await self._wake.wait()
-            return
-        # A session that is gone says nothing: ask whether it is there.
-        if self._ref.is_down:
-            raise ActorDown(self._ref.path, "the session has ended")
-
-    def _next(self) -> SessionEvent:
-        """The next event, with all that may be merged into it."""
-        event = self._events.popleft()
-        if not isinstance(event, TextAdded | ThoughtAdded):
+    def _next(self) -> Event | TurnEnded:
+        event = self._waiting.popleft()
+        if not isinstance(event, _Run):
             return event
-        self._characters -= len(event.text)
-        kind, texts, last = type(event), [event.text], event
-        while self._events and type(self._events[0]) is kind:
-            later = self._events[0]
-            assert isinstance(later, TextAdded | ThoughtAdded)
-            if later.turn != event.turn:
-                break
-            self._events.popleft()
-            self._characters -= len(later.text)
-            texts.append(later.text)
-            last = later
-        return kind(first=event.first, seq=last.seq, turn=event.turn, text="".join(texts))
+        whole = event.event()
+        self._characters -= len(whole.text)
+        return whole

@@ -20,10 +20,12 @@ from ..chat import (
     Finish,
     Message,
     Part,
+    RefusalDelta,
     Sampling,
     TextDelta,
     TextPart,
     ThinkingDelta,
+    ToolCallPart,
     Usage,
 )
 from ..errors import HistoryFull, ProviderError, TurnInProgress
@@ -104,19 +106,23 @@ class Session(Actor[SessionMessage], background=True):
             raise HistoryFull(self._id, MAX_HISTORY)
         self._turns += 1
         self._turn = trio.CancelScope()
+        self._seq += 1
+        self._tell(TurnStarted(first=self._seq, seq=self._seq, turn=self._turns))
+        # It runs at least as far as its `finally`, so this turn will be told ended.
         self.start_soon(self._run_turn, self._turns, user, self._turn)
         return self._turns
 
     @on(CancelTurn)
     async def cancel(self, message: CancelTurn) -> None:
         """End the running turn."""
-        if self._turn is not None:
+        if self._turn is not None and message.turn in (None, self._turns):
             self._turn.cancel(reason="the turn was cancelled")
 
     @on(Attach)
     async def attach(self, message: Attach) -> Attached:
         """Tell one more."""
-        self._attachments.append(message.attachment)
+        if not any(one is message.attachment for one in self._attachments):
+            self._attachments.append(message.attachment)
         return Attached(self._seq, self._turns if self._turn is not None else None)
 
     @on(Detach)
@@ -140,8 +146,6 @@ class Session(Actor[SessionMessage], background=True):
     # A turn.
 
     async def _run_turn(self, turn: int, user: Message, scope: trio.CancelScope) -> None:
-        self._seq += 1
-        self._tell(TurnStarted(first=self._seq, seq=self._seq, turn=turn))
         assembly = Assembly()
         stop, error, retryable = StopReason.CANCELLED, "", False
         try:
@@ -157,20 +161,18 @@ class Session(Actor[SessionMessage], background=True):
         finally:
             # Also when the session itself is being stopped: whoever listens
             # learns that no more will come.
-            self._remember(user, assembly)
-            self._turn = None
-            self._idle_since = trio.current_time()
-            self._seq += 1
-            self._tell(
-                TurnEnded(
-                    first=self._seq,
-                    seq=self._seq,
-                    turn=turn,
-                    stop=stop,
-                    error=error,
-                    retryable=retryable,
-                )
-            )
+            try:
+                self._remember(user, assembly)
+            finally:
+                self._end_turn(turn, stop, error, retryable=retryable)
+
+    def _end_turn(self, turn: int, stop: StopReason, error: str, *, retryable: bool) -> None:
+        self._turn = None
+        self._idle_since = trio.current_time()
+        seq = self._seq = self._seq + 1
+        self._tell(
+            TurnEnded(first=seq, seq=seq, turn=turn, stop=stop, error=error, retryable=retryable)
+        )
 
     async def _answer(self, turn: int, user: Message, assembly: Assembly) -> StopReason:
         assistant = self._assistant
@@ -201,7 +203,7 @@ class Session(Actor[SessionMessage], background=True):
         texts: list[str] = []
         thinking = False
         for chunk in batch:
-            if isinstance(chunk, TextDelta | ThinkingDelta):
+            if isinstance(chunk, TextDelta | ThinkingDelta | RefusalDelta):
                 thinks = isinstance(chunk, ThinkingDelta)
                 if thinks is not thinking and texts:
                     self._say(turn, texts, thinking=thinking)
@@ -230,9 +232,13 @@ class Session(Actor[SessionMessage], background=True):
         A turn of which nobody has seen an answer leaves no trace, so that it
         can be asked again.
         """
-        answer = assembly.completion().message
-        if not answer.parts:
+        said = assembly.completion().message.parts
+        # Nobody here runs tools, and a call without its result would make
+        # providers refuse the rest of the conversation.
+        parts = tuple(part for part in said if not isinstance(part, ToolCallPart))
+        if not parts:
             return
+        answer = Message("assistant", parts)
         self._history += [user, answer]
         self._size += _size(user) + _size(answer)
 

@@ -1,0 +1,53 @@
+"""What one says to the connection of a provider, and to the server of a local one."""
+
+from math import inf
+
+import attrs
+
+from ...runtime.messages import Request, Streams
+from ..chat import ChatRequest, Chunk, Completion, Heartbeat, Started, UsageUpdate
+
+__all__ = ["Batch", "Chat", "Complete", "ConnectionMessage", "Endpoint", "GetEndpoint", "is_silent"]
+
+Batch = list[Chunk]
+"""The chunks of one read of the socket: the unit that travels."""
+
+
+@attrs.frozen
+class Endpoint:
+    """Where the provider listens now; `base_url` is what paths are appended to."""
+
+    base_url: str
+
+
+@attrs.frozen
+class GetEndpoint(Request[Endpoint]):
+    """Asks a provider's own server, where there is one, for its endpoint."""
+
+
+@attrs.frozen
+class Chat(Streams[Batch]):
+    """Stream the answer to `request`. Ends with Finished, or raises ProviderError.
+
+    `deadline` is the time on trio's clock, in seconds, at which the answer is
+    whole or has failed; the connection's own `total` may come sooner.
+    """
+
+    request: ChatRequest
+    deadline: float = inf
+
+
+@attrs.frozen
+class Complete(Request[Completion]):
+    """The whole answer to `request`, by `deadline` as in Chat. Raises ProviderError."""
+
+    request: ChatRequest
+    deadline: float = inf
+
+
+ConnectionMessage = Chat | Complete
+
+
+def is_silent(chunks: Batch) -> bool:
+    """Whether `chunks` say nothing that a person reads, so that nobody misses them."""
+    return all(isinstance(chunk, Started | Heartbeat | UsageUpdate) for chunk in chunks)
