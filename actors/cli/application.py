@@ -1,0 +1,40 @@
+"""The application as a command runs it: its events are logged, and a failed start says why.
+
+The runtime wraps what goes wrong (a child of a child did not become ready);
+a person wants to read what it was.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from ...runtime.errors import StartFailed, SupervisorGaveUp, TrouperError
+from ...runtime.events import ChildCrashed, RuntimeEvent
+from ..app import App, open_app
+from ..config import AppConfig
+from ..reports import log_event
+
+__all__ = ["running_app"]
+
+
+@asynccontextmanager
+async def running_app(config: AppConfig, *, serve: bool) -> AsyncGenerator[App]:
+    """`open_app` with log lines; raises what was wrong rather than who met it."""
+    up = False
+
+    def observe(event: RuntimeEvent) -> None:
+        # What happens to a start is raised by it: one sentence, said once.
+        if up or not isinstance(event, ChildCrashed):
+            log_event(event)
+
+    try:
+        async with open_app(config, serve=serve, observer=observe) as app:
+            up = True
+            yield app
+    except TrouperError as error:
+        raise _root(error)  # noqa: B904 - it is the cause, not a consequence
+
+
+def _root(error: BaseException) -> BaseException:
+    while isinstance(error, StartFailed | SupervisorGaveUp) and error.__cause__ is not None:
+        error = error.__cause__
+    return error

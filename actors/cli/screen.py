@@ -1,0 +1,170 @@
+"""What a person sees of a conversation, and how questions come in: by a terminal or by pipes.
+
+On a terminal there are prompts, line editing, colours unless NO_COLOR says
+otherwise, and what is typed while an answer comes does not get between its
+words. Else a line of standard input is a question, and standard output has the
+answers and nothing more. Lines are not wrapped at words: a terminal copies what
+it wrapped itself as one line.
+
+Text of models and servers passes `spoken`, so it cannot move the cursor,
+rewrite what stands there, or hide anything.
+"""
+
+import importlib
+import io
+import os
+import re
+import sys
+from types import ModuleType
+from typing import Any
+
+from ..redaction import printable
+
+__all__ = ["Screen", "spoken"]
+
+# Zero-width joiners are invisible by themselves, and hold together emoji and the
+# letters of Persian and Hindi.
+_HARMLESS = re.compile("([\t\u200c\u200d]+)")
+
+_BOLD, _DIM, _CYAN, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[1;36m", "\x1b[0m"
+
+
+def spoken(text: str) -> str:
+    """`text` as it may be shown: what a terminal would obey comes as escapes, without `\\r`."""
+    parts = _HARMLESS.split(text.replace("\r", ""))
+    return "".join(part if at % 2 else printable(part) for at, part in enumerate(parts))
+
+
+class Screen:
+    """The standard streams of this process, for one conversation."""
+
+    def __init__(self) -> None:
+        self.interactive = sys.stdin.isatty() and sys.stdout.isatty()
+        """Whether a person sits there, rather than a script."""
+        dumb = "NO_COLOR" in os.environ or os.environ.get("TERM", "dumb") == "dumb"
+        self._styled = self.interactive and not dumb
+        self._readline = _line_editing() if self.interactive else None
+        self._keys: list[Any] | None = None
+        self._line_start = True
+        self._empty = True
+        self._thinking = False
+        # A byte that is no text must not end the conversation, coming or going.
+        for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "backslashreplace")):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors=errors)
+
+    def greet(self, *lines: str) -> None:
+        """Say who is there; nothing if there is no person."""
+        if self.interactive:
+            print(*(self._style(line, _DIM) for line in lines), "", sep="\n", flush=True)
+
+    def ask(self) -> str | None:
+        """The next question; None when there will be none.
+
+        Ctrl-C throws away what has been typed; where that is nothing, it raises
+        KeyboardInterrupt.
+        """
+        while True:
+            try:
+                line = input(self._prompt()) if self.interactive else sys.stdin.readline()
+            except EOFError:
+                print(flush=True)
+                return None
+            except KeyboardInterrupt:
+                if not self.interactive:
+                    raise
+                print(flush=True)
+                if self._readline is None or not self._readline.get_line_buffer():
+                    raise
+                continue
+            if not line and not self.interactive:
+                return None
+            if line.strip():
+                return line.removesuffix("\n")
+
+    def begin(self, name: str) -> None:
+        """An answer of `name` is about to come."""
+        self._line_start = self._empty = True
+        self._thinking = False
+        if self.interactive:
+            self._echo(False)
+            self._write(self._style(f"{name}> ", _CYAN))
+
+    def add(self, text: str, *, thought: bool = False) -> None:
+        """More of the answer. What the model thinks is shown to persons only."""
+        if thought and not self.interactive:
+            return
+        text = spoken(text)
+        if thought is not self._thinking:
+            if not self._empty:
+                text = "\n" + text.lstrip("\n")
+            self._thinking = thought
+        if self._empty:
+            # Some models begin with an empty line.
+            text = text.lstrip()
+        if text:
+            self._empty = False
+            self._write(self._style(text, _DIM) if thought else text)
+            self._line_start = text.endswith("\n")
+
+    def end(self) -> None:
+        """The answer has ended."""
+        if self.interactive:
+            self._echo(True)
+            self._write("\n" if self._line_start and not self._empty else "\n\n")
+        elif not self._line_start:
+            self._write("\n")
+
+    def note(self, text: str) -> None:
+        """Say something about an answer that has ended."""
+        if self.interactive:
+            print(self._style(f"[{text}]", _DIM), end="\n\n", flush=True)
+        else:
+            print(f"trouper: {text}", file=sys.stderr)
+
+    def fault(self, text: str) -> None:
+        """Say what went wrong."""
+        print(f"trouper: {spoken(text)}", file=sys.stderr, flush=True)
+        if self.interactive:
+            print(flush=True)
+
+    def _write(self, text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    def _style(self, text: str, style: str) -> str:
+        return f"{style}{text}{_PLAIN}" if self._styled else text
+
+    def _prompt(self) -> str:
+        if not self._styled or self._readline is None:
+            return "you> "
+        # readline must know what takes no room: \001 and \002 stand around it.
+        return f"\001{_BOLD}\002you> \001{_PLAIN}\002"
+
+    def _echo(self, on: bool) -> None:
+        """Whether the terminal shows what is typed. While an answer comes, it would be in it."""
+        # Imported here, as it is POSIX's only.
+        termios: Any = importlib.import_module("termios")
+        descriptor = sys.stdin.fileno()
+        if not on:
+            keys: list[Any] = termios.tcgetattr(descriptor)
+            silent = [*keys[:3], keys[3] & ~termios.ECHO, *keys[4:]]
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, silent)
+            self._keys = keys
+        elif self._keys is not None:
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, self._keys)
+            self._keys = None
+
+
+def _line_editing() -> ModuleType | None:
+    """readline, whose import alone makes `input` use it; None where Python was built without.
+
+    Imported here: it looks at the terminal, and writes to some of them.
+    """
+    try:
+        readline: Any = importlib.import_module("readline")
+    except ImportError:
+        return None
+    # Else Tab completes names of files.
+    readline.parse_and_bind("tab: tab-insert")
+    return readline  # type: ignore[no-any-return]

@@ -1,0 +1,64 @@
+"""`trouper serve`: serves the sessions of a configuration until it is told to stop.
+
+One line on standard output says where, once it does; everything else goes to
+standard error. SIGTERM and SIGINT end it in order, with exit code 0; a second
+one does not wait for anybody.
+"""
+
+import argparse
+import os
+
+import attrs
+import structlog
+import trio
+
+from ..config import AppConfig, load_config
+from ..errors import ConfigError
+from .application import running_app
+
+__all__ = ["add_arguments", "run"]
+
+_log = structlog.get_logger("trouper.serve")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare `trouper serve --config FILE [--listen HOST:PORT]`."""
+    parser.description = (
+        "Serve the sessions of a configuration. One line on stdout says when it is ready, and "
+        "where. SIGTERM or Ctrl-C ends it in order."
+    )
+    parser.add_argument(
+        "--config", metavar="FILE", required=True, help="the configuration, a TOML file"
+    )
+    parser.add_argument(
+        "--listen",
+        metavar="HOST:PORT",
+        help="where to listen, whatever the configuration says; port 0 picks a free one",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until a signal ends it; 0 then. Raises what kept it from serving."""
+    config = load_config(args.config)
+    if args.listen is not None:
+        config = _listening_at(args.listen, config)
+    trio.run(_serve, config)
+    return 0
+
+
+def _listening_at(listen: str, config: AppConfig) -> AppConfig:
+    try:
+        return attrs.evolve(config, server=attrs.evolve(config.server, listen=listen))
+    except ConfigError as error:
+        raise ConfigError(
+            "--listen", [fault.removeprefix("listen: ") for fault in error.faults]
+        ) from error
+
+
+async def _serve(config: AppConfig) -> None:
+    async with running_app(config, serve=True) as app:
+        assert app.listening is not None
+        print(f"trouper ready url={app.listening.url} pid={os.getpid()}", flush=True)
+        await app.system.stopped()
+    signal = app.system.stopped_by
+    _log.info("stopped", signal=None if signal is None else signal.name)

@@ -1,0 +1,1 @@
+"""The other end of `ws /acp`, for programs that talk to a server: see session.py."""
