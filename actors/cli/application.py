@@ -9,16 +9,21 @@ from contextlib import asynccontextmanager
 
 from ...runtime.errors import StartFailed, SupervisorGaveUp, TrouperError
 from ...runtime.events import ChildCrashed, RuntimeEvent
-from ..app import App, open_app
+from ..app import App
 from ..config import AppConfig
 from ..reports import log_event
 
-__all__ = ["running_app"]
+__all__ = ["StoppedWhileStarting", "running_app"]
+
+
+class StoppedWhileStarting(TrouperError):
+    """A signal came before the application was up, and it has ended in order."""
 
 
 @asynccontextmanager
 async def running_app(config: AppConfig, *, serve: bool) -> AsyncGenerator[App]:
-    """`open_app` with log lines; raises what was wrong rather than who met it."""
+    """`open_app` with log lines; raises what was wrong rather than who met it, and
+    StoppedWhileStarting."""
     up = False
 
     def observe(event: RuntimeEvent) -> None:
@@ -26,11 +31,14 @@ async def running_app(config: AppConfig, *, serve: bool) -> AsyncGenerator[App]:
         if up or not isinstance(event, ChildCrashed):
             log_event(event)
 
+    app = App(config, serve=serve, observer=observe, signals=True)
     try:
-        async with open_app(config, serve=serve, observer=observe) as app:
+        async with app.system:
             up = True
             yield app
     except TrouperError as error:
+        if not up and app.system.stopped_by is not None:
+            raise StoppedWhileStarting("it was stopped before it was ready") from error
         raise _root(error)  # noqa: B904 - it is the cause, not a consequence
 
 

@@ -3,8 +3,7 @@
 On a terminal there are prompts, line editing, colours unless NO_COLOR says
 otherwise, and what is typed while an answer comes does not get between its
 words. Else a line of standard input is a question, and standard output has the
-answers and nothing more. Lines are not wrapped at words: a terminal copies what
-it wrapped itself as one line.
+answers and nothing more.
 
 Text of models and servers passes `spoken`, so it cannot move the cursor,
 rewrite what stands there, or hide anything.
@@ -14,11 +13,13 @@ import importlib
 import io
 import os
 import re
+import shutil
 import sys
 from types import ModuleType
 from typing import Any
 
 from ..redaction import printable
+from .wrapping import Wrapping
 
 __all__ = ["Screen", "spoken"]
 
@@ -45,6 +46,7 @@ class Screen:
         self._styled = self.interactive and not dumb
         self._readline = _line_editing() if self.interactive else None
         self._keys: list[Any] | None = None
+        self._wrapping: Wrapping | None = None
         self._line_start = True
         self._empty = True
         self._thinking = False
@@ -88,32 +90,43 @@ class Screen:
         self._thinking = False
         if self.interactive:
             self._echo(False)
+            self._wrapping = Wrapping(shutil.get_terminal_size().columns, len(name) + 2)
             self._write(self._style(f"{name}> ", _CYAN))
 
     def add(self, text: str, *, thought: bool = False) -> None:
         """More of the answer. What the model thinks is shown to persons only."""
         if thought and not self.interactive:
             return
-        text = spoken(text)
         if thought is not self._thinking:
-            if not self._empty:
-                text = "\n" + text.lstrip("\n")
+            self._flush()
             self._thinking = thought
+            # The answer begins behind the thoughts, on a line of its own.
+            text = text if self._empty else "\n" + text.lstrip()
+        text = spoken(text)
         if self._empty:
             # Some models begin with an empty line.
             text = text.lstrip()
         if text:
             self._empty = False
-            self._write(self._style(text, _DIM) if thought else text)
-            self._line_start = text.endswith("\n")
+            self._say(text if self._wrapping is None else self._wrapping.feed(text))
 
     def end(self) -> None:
         """The answer has ended."""
+        self._flush()
         if self.interactive:
             self._echo(True)
             self._write("\n" if self._line_start and not self._empty else "\n\n")
         elif not self._line_start:
             self._write("\n")
+
+    def _flush(self) -> None:
+        if self._wrapping is not None:
+            self._say(self._wrapping.flush())
+
+    def _say(self, text: str) -> None:
+        if text:
+            self._line_start = text.endswith("\n")
+            self._write(self._style(text, _DIM) if self._thinking else text)
 
     def note(self, text: str) -> None:
         """Say something about an answer that has ended."""

@@ -1,12 +1,15 @@
 """`trouper serve`: serves the sessions of a configuration until it is told to stop.
 
 One line on standard output says where, once it does; everything else goes to
-standard error. SIGTERM and SIGINT end it in order, with exit code 0; a second
-one does not wait for anybody.
+standard error. SIGTERM and SIGINT end it in order, with exit code 0: clients are
+told and given some seconds. A second one ends the process on the spot.
 """
 
 import argparse
 import os
+import signal
+from contextlib import suppress
+from types import FrameType
 
 import attrs
 import structlog
@@ -14,7 +17,7 @@ import trio
 
 from ..config import AppConfig, load_config
 from ..errors import ConfigError
-from .application import running_app
+from .application import StoppedWhileStarting, running_app
 
 __all__ = ["add_arguments", "run"]
 
@@ -42,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(args.config)
     if args.listen is not None:
         config = _listening_at(args.listen, config)
-    trio.run(_serve, config)
+    with suppress(StoppedWhileStarting):
+        trio.run(_serve, config)
     return 0
 
 
@@ -58,7 +62,22 @@ def _listening_at(listen: str, config: AppConfig) -> AppConfig:
 async def _serve(config: AppConfig) -> None:
     async with running_app(config, serve=True) as app:
         assert app.listening is not None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            _heed_once(number)
         print(f"trouper ready url={app.listening.url} pid={os.getpid()}", flush=True)
         await app.system.stopped()
-    signal = app.system.stopped_by
-    _log.info("stopped", signal=None if signal is None else signal.name)
+    by = app.system.stopped_by
+    _log.info("stopped", signal=None if by is None else by.name)
+
+
+def _heed_once(number: signal.Signals) -> None:
+    """Let the running system have the first signal `number`, and the kernel the second one."""
+    heed = signal.getsignal(number)
+    assert callable(heed)
+
+    def once(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        heed(number, frame)
+
+    signal.signal(number, once)
