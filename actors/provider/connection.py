@@ -6,8 +6,8 @@ from. Batches of chunks travel from the socket to the asker over one bounded
 channel, a batch for each read of the socket.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from math import inf
 from typing import Literal, cast
 
@@ -120,13 +120,11 @@ class Connection(Actor[ConnectionMessage], background=True):
         with self._exchange(message) as exchange:
             async with self._places:
                 response = await self._send(message, exchange)
-                try:
+                async with _reading(response) as body:
                     if response.is_success:
-                        await self._pass_on(response, exchange, out)
+                        await self._pass_on(body, exchange, out)
                     else:
-                        await self._whole(response, exchange)
-                finally:
-                    await _close(response)
+                        await self._whole(response, body, exchange)
 
     @on(Complete, task=True, limit=_MOST_REQUESTS)
     async def complete(self, message: Complete) -> Completion:
@@ -134,10 +132,8 @@ class Connection(Actor[ConnectionMessage], background=True):
         with self._exchange(message) as exchange:
             async with self._places:
                 response = await self._send(message, exchange)
-                try:
-                    return await self._whole(response, exchange)
-                finally:
-                    await _close(response)
+                async with _reading(response) as body:
+                    return await self._whole(response, body, exchange)
 
     @contextmanager
     def _exchange(self, message: Chat | Complete) -> Generator[Exchange]:
@@ -178,10 +174,9 @@ class Connection(Actor[ConnectionMessage], background=True):
         )
 
     async def _pass_on(
-        self, response: httpx.Response, exchange: Exchange, out: Sink[Batch]
+        self, body: AsyncIterator[bytes], exchange: Exchange, out: Sink[Batch]
     ) -> None:
         """Hand on what each read of the socket completes, until the answer is whole."""
-        body = aiter(cast(AsyncIterable[bytes], response.stream))
         decoder = self._codec.stream()
         pace, now = self._pace, trio.current_time
         spoken = False
@@ -212,14 +207,16 @@ class Connection(Actor[ConnectionMessage], background=True):
         exchange.whole()
         await _drain(body)
 
-    async def _whole(self, response: httpx.Response, exchange: Exchange) -> Completion:
+    async def _whole(
+        self, response: httpx.Response, body: AsyncIterator[bytes], exchange: Exchange
+    ) -> Completion:
         """A body that is read whole: a completion, or the provider's refusal, raised."""
         refused = not response.is_success
         most = _MOST_REFUSAL if refused else _MOST_BODY
         pieces: list[bytes] = []
         size = 0
         try:
-            async for data in cast(AsyncIterable[bytes], response.stream):
+            async for data in body:
                 exchange.waiting_since = trio.current_time()
                 pieces.append(data)
                 size += len(data)
@@ -256,7 +253,15 @@ async def _drain(body: AsyncIterator[bytes]) -> None:
             pass  # the answer is whole, and only the connection is lost
 
 
-async def _close(response: httpx.Response) -> None:
-    stream = response.stream
-    if isinstance(stream, httpx.AsyncByteStream):
+@asynccontextmanager
+async def _reading(response: httpx.Response) -> AsyncGenerator[AsyncIterator[bytes]]:
+    """The reads of a body; leaving the block closes it."""
+    stream = cast(httpx.AsyncByteStream, response.stream)
+    body = aiter(stream)
+    try:
+        yield body
+    finally:
+        # Other transports than ours read by a generator, which wants to be closed.
+        if isinstance(body, AsyncGenerator):
+            await body.aclose()
         await stream.aclose()

@@ -1,0 +1,98 @@
+"""Busy streams read in step while the loop is late. The lag is made, the clock is virtual."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from trouper.actors.policy.pacing import Pacing
+from trouper.actors.provider.pace import Pace
+
+
+@contextmanager
+def streaming(pace: Pace) -> Generator[None]:
+    pace.begin()
+    try:
+        yield
+    finally:
+        pace.end()
+
+
+async def hog(clock: MockClock, seconds: float, looks: int) -> None:
+    """Be a loop that is `seconds` late at each of some looks."""
+    for _ in range(looks):
+        await wait_all_tasks_blocked()
+        clock.jump(0.05 + seconds)
+
+
+async def test_the_tick_rises_under_lag_and_falls_when_calm(mock_clock: MockClock) -> None:
+    pace = Pace()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pace.run)
+        with streaming(pace):
+            assert not pace.paced
+            await hog(mock_clock, 0.1, 7)
+            assert pace.paced
+            assert pace.pacing.tick == 0.05
+            await hog(mock_clock, 0.0, 105)
+            assert not pace.paced
+        nursery.cancel_scope.cancel()
+
+
+async def test_readers_are_let_go_together_at_the_tick(mock_clock: MockClock) -> None:
+    pace = Pace()
+    went: list[float] = []
+
+    async def reader() -> None:
+        await pace.wait()
+        went.append(trio.current_time())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pace.run)
+        with streaming(pace):
+            await hog(mock_clock, 0.1, 20)
+            assert pace.pacing.tick == 0.2
+            async with trio.open_nursery() as readers:
+                readers.start_soon(reader)
+                readers.start_soon(reader)
+                began = trio.current_time()
+                mock_clock.autojump_threshold = 0
+            assert went[0] == went[1]
+            assert went[0] - began <= 0.3
+        nursery.cancel_scope.cancel()
+
+
+async def test_while_nothing_streams_it_sleeps_without_a_timer(mock_clock: MockClock) -> None:
+    pace = Pace()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pace.run)
+        with streaming(pace):
+            await hog(mock_clock, 0.1, 10)
+            assert pace.paced
+        await hog(mock_clock, 0.0, 1)
+        await wait_all_tasks_blocked()
+
+        assert not pace.paced
+        assert trio.lowlevel.current_statistics().seconds_to_next_deadline == float("inf")
+        nursery.cancel_scope.cancel()
+
+
+async def test_when_the_pacemaker_ends_nobody_waits_for_it(autojump_clock: MockClock) -> None:
+    pace = Pace()
+    pacemaker = trio.CancelScope()
+
+    async def run() -> None:
+        with pacemaker:
+            await pace.run()
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run)
+            nursery.start_soon(pace.wait)
+            pace.begin()
+            await wait_all_tasks_blocked()
+            pace.pacing = Pacing(3)
+            pacemaker.cancel()
+
+    assert not pace.paced

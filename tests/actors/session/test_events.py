@@ -1,0 +1,68 @@
+"""Which events may become one, and that nothing is lost when they do."""
+
+from functools import reduce
+from itertools import pairwise
+
+from hypothesis import given, strategies as st
+
+from trouper.actors.chat import Usage
+from trouper.actors.session.events import (
+    SessionEvent,
+    StopReason,
+    TextAdded,
+    ThoughtAdded,
+    TurnEnded,
+    TurnStarted,
+    UsageChanged,
+    merged,
+)
+
+KINDS = ("text", "thought", "started", "usage", "ended")
+
+
+def event(seq: int, kind: str, turn: int, text: str) -> SessionEvent:
+    match kind:
+        case "text":
+            return TextAdded(first=seq, seq=seq, turn=turn, text=text)
+        case "thought":
+            return ThoughtAdded(first=seq, seq=seq, turn=turn, text=text)
+        case "started":
+            return TurnStarted(first=seq, seq=seq, turn=turn)
+        case "usage":
+            return UsageChanged(first=seq, seq=seq, turn=turn, usage=Usage())
+        case _:
+            return TurnEnded(first=seq, seq=seq, turn=turn, stop=StopReason.END_TURN)
+
+
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(KINDS), st.integers(1, 2), st.text(max_size=3)), max_size=30
+).map(lambda rows: [event(seq, *row) for seq, row in enumerate(rows, 1)])
+
+
+def fold(done: list[SessionEvent], later: SessionEvent) -> list[SessionEvent]:
+    one = merged(done[-1], later) if done else None
+    return [*done, later] if one is None else [*done[:-1], one]
+
+
+def text_of(events: list[SessionEvent], kind: type[TextAdded | ThoughtAdded]) -> str:
+    return "".join(one.text for one in events if isinstance(one, kind))
+
+
+@given(EVENTS)
+def test_merging_loses_no_number_no_text_and_no_other_event(events: list[SessionEvent]) -> None:
+    few = reduce(fold, events, [])
+
+    covered = [number for one in few for number in range(one.first, one.seq + 1)]
+    assert covered == [one.seq for one in events]
+    for kind in (TextAdded, ThoughtAdded):
+        assert text_of(few, kind) == text_of(events, kind)
+    others = [one for one in events if not isinstance(one, TextAdded | ThoughtAdded)]
+    assert [one for one in few if not isinstance(one, TextAdded | ThoughtAdded)] == others
+
+
+@given(EVENTS)
+def test_only_neighbours_of_one_kind_and_turn_become_one(events: list[SessionEvent]) -> None:
+    for earlier, later in pairwise(events):
+        alike = type(earlier) is type(later) and earlier.turn == later.turn
+        may = alike and isinstance(earlier, TextAdded | ThoughtAdded)
+        assert (merged(earlier, later) is not None) == may
