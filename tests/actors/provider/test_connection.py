@@ -29,7 +29,8 @@ from trouper.actors.provider.request import Target
 from trouper.actors.redaction import MASK
 from trouper.runtime import StartFailed
 
-PING = b": keep-alive\n\n"
+# For hours.
+PINGS: list[bytes | float] = [b": keep-alive\n\n", 10.0] * 1000
 KEY = "sk-this-is-the-key-0123456789"
 
 
@@ -119,14 +120,14 @@ async def test_a_provider_that_says_nothing_is_given_up_at_first_event(
 
 
 async def test_keep_alives_are_no_answer(autojump_clock: MockClock) -> None:
-    error = await failure(Answers(Body(*[PING, 10.0] * 1000)))
+    error = await failure(Answers(Body(*PINGS)))
 
     assert "first_event" in error.message
     assert 120 <= trio.current_time() <= 121
 
 
 async def test_keep_alives_do_not_hide_that_nothing_comes(autojump_clock: MockClock) -> None:
-    error = await failure(Answers(Body(ROLE, delta("a"), *[PING, 10.0] * 1000)), answered=["a"])
+    error = await failure(Answers(Body(ROLE, delta("a"), *PINGS)), answered=["a"])
 
     assert "idle" in error.message
     assert error.in_stream
@@ -286,7 +287,7 @@ async def test_a_key_that_the_provider_quotes_is_masked(autojump_clock: MockCloc
 
 async def test_a_crash_fails_all_that_is_under_way_at_once(autojump_clock: MockClock) -> None:
     waiting = [Body(1e6), Body(ROLE, delta("a"), 1e6)]
-    answers = Answers(*waiting, Body(1.0, KeyError("a bug")))  # type: ignore[arg-type]
+    answers = Answers(*waiting, Body(1.0, KeyError("a bug")))
     errors: list[Exception] = []
 
     async def one(target: Target) -> None:

@@ -238,7 +238,7 @@ async def test_a_request_that_is_wrong_is_wrong_for_every_target(
 async def test_a_crash_of_the_connection_is_got_over_with_a_fresh_pool(
     autojump_clock: MockClock,
 ) -> None:
-    answers = Answers(Body(ROLE, KeyError("a bug")), sse("hello"))  # type: ignore[arg-type]
+    answers = Answers(Body(ROLE, KeyError("a bug")), sse("hello"))
     async with open_target(answers) as (target, system):
         assert text_of(await collect(target)) == "hello"
         (connection,) = system.snapshot("connection")
@@ -248,7 +248,7 @@ async def test_a_crash_of_the_connection_is_got_over_with_a_fresh_pool(
 
 
 async def test_a_crash_after_the_first_word_says_committed(autojump_clock: MockClock) -> None:
-    answers = Answers(Body(ROLE, delta("hel"), KeyError("a bug")))  # type: ignore[arg-type]
+    answers = Answers(Body(ROLE, delta("hel"), KeyError("a bug")))
     async with open_target(answers) as (target, _):
         with pytest.raises(ProviderError) as caught:
             await collect(target)
@@ -270,7 +270,7 @@ async def test_a_connection_whose_mailbox_is_full_is_an_overloaded_provider(
 ) -> None:
     async with open_target(Answers(sse("hello"))) as (target, _):
         with pytest.raises(ProviderError) as caught:
-            await collect(attrs.evolve(target, connection=Full()))
+            await collect(attrs.evolve(target, connection=Full())  # type: ignore[arg-type])
 
     assert caught.value.kind is ErrorKind.OVERLOADED
     assert isinstance(caught.value.__cause__, MailboxFull)

@@ -50,7 +50,8 @@ def text_of(events: list[SessionEvent], kind: type[TextAdded | ThoughtAdded]) ->
 
 @given(EVENTS)
 def test_merging_loses_no_number_no_text_and_no_other_event(events: list[SessionEvent]) -> None:
-    few = reduce(fold, events, [])
+    none: list[SessionEvent] = []
+    few = reduce(fold, events, none)
 
     covered = [number for one in few for number in range(one.first, one.seq + 1)]
     assert covered == [one.seq for one in events]
