@@ -159,12 +159,14 @@ class Ref(Generic[M_contra]):
                 f"stream from {self.path}: {type(message).__name__} is no Streams; ask for it"
             )
         hand = self._cell.env.hand()
-        if hand is None:
+        if hand is None or not (hand.reply is not None or hand.cell.current is hand):
+            # Nobody waits for who reads here, so no cycle can lead through it.
             stream: Stream[Any] = Stream(buffer)
             self._cell.put(message, stream)
         else:
             _refuse_cycle(hand, self._cell)
-            stream = held = _HeldStream(buffer, hand)
+            held: _HeldStream[Any] = _HeldStream(buffer, hand)
+            stream = held
             held.envelope = self._cell.put(message, held)
         try:
             yield stream
@@ -217,13 +219,13 @@ class _HeldStream(Stream[T]):
         self._hand = hand
         self.envelope: Envelope | None = None
 
-    async def _wait(self) -> T:
+    async def _wait(self) -> None:
         hand, envelope = self._hand, self.envelope
         assert envelope is not None
         _refuse_cycle(hand, envelope)
         wait_for(hand, envelope)
         try:
-            return await super()._wait()
+            await super()._wait()
         finally:
             wait_no_more(hand, envelope)
 

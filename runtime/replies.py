@@ -117,10 +117,13 @@ class Promise:
 class Sink(Generic[T_contra]):
     """Where a streaming handler puts its items."""
 
-    __slots__ = ("_channel",)
+    __slots__ = ("_channel", "_reader")
 
-    def __init__(self, channel: trio.MemorySendChannel[T_contra]) -> None:
+    def __init__(
+        self, channel: trio.MemorySendChannel[T_contra], reader: "Stream[T_contra]"
+    ) -> None:
         self._channel = channel
+        self._reader = reader
 
     async def send(self, item: T_contra) -> None:
         """Hand on the next item; waits while the reader is `buffer` items behind.
@@ -136,6 +139,7 @@ class Sink(Generic[T_contra]):
         except trio.BrokenResourceError:
             await self._nobody_reads()
         else:
+            self._reader.wake()
             return
         try:
             await self._channel.send(item)
@@ -150,30 +154,35 @@ class Sink(Generic[T_contra]):
 class Stream(Generic[T]):
     """The reader's end of a stream, and the reply of its request.
 
-    Iterate over it. It ends when the handler returns, raises what the handler
-    raised, and raises at once, after the items that had arrived, when the
-    actor crashes or stops.
+    Iterate over it, in one task. It ends when the handler returns, raises what
+    the handler raised, and raises at once, after the items that had arrived,
+    when the actor crashes or stops.
     """
 
-    __slots__ = ("_done", "_error", "_receive", "_send", "abandoned", "scope", "sink")
+    __slots__ = ("_done", "_error", "_parked", "_receive", "_send", "abandoned", "scope", "sink")
 
     def __init__(self, buffer: int) -> None:
         self._send, self._receive = trio.open_memory_channel[T](buffer)
-        self.sink: Sink[T] = Sink(self._send)
+        self.sink: Sink[T] = Sink(self._send, self)
         self.scope: trio.CancelScope | None = None
         self._error: ActorError | None = None
+        # The reader, while nothing is there for it. As in a mailbox, parking on
+        # trio's own reschedule costs half of the channel's `receive`.
+        self._parked: Task | None = None
         self.abandoned = False
         self._done = False
 
     def succeed(self, value: object) -> None:
         self._done = True
         self._send.close()
+        self.wake()
 
     def fail(self, error: ActorError) -> None:
         if not self._done:
             self._done = True
             self._error = error
             self._send.close()
+            self.wake()
 
     def abandon(self) -> None:
         """The reader has left: the handler is cancelled."""
@@ -184,21 +193,24 @@ class Stream(Generic[T]):
             self.scope.cancel(reason="the stream's reader has left")
         self._receive.close()
 
+    def wake(self) -> None:
+        """Let the reader look, if it is parked."""
+        if self._parked is not None:
+            reschedule(self._parked)
+            self._parked = None
+
     def __aiter__(self) -> "Stream[T]":
         return self
 
     async def __anext__(self) -> T:
-        try:
-            return self._receive.receive_nowait()
-        except trio.WouldBlock:
-            waits = True
-        except trio.EndOfChannel:
-            waits = False
-        if waits:
+        while True:
             try:
-                return await self._wait()
-            except trio.EndOfChannel:
+                return self._receive.receive_nowait()
+            except trio.WouldBlock:
                 pass
+            except trio.EndOfChannel:
+                break
+            await self._wait()
         # Outside of the handlers above: the error has a context of its own.
         if self._error is None:
             raise StopAsyncIteration
@@ -208,6 +220,11 @@ class Stream(Generic[T]):
             # As in Promise.result. Who reads on reads an ended stream.
             self._error = None
 
-    async def _wait(self) -> T:
-        """Wait for the next item; raises EndOfChannel after the last."""
-        return await self._receive.receive()
+    async def _wait(self) -> None:
+        """Wait for the next item, or the end."""
+        self._parked = current_task()
+        await wait_task_rescheduled(self._abort)
+
+    def _abort(self, _raise_cancel: RaiseCancelT) -> Abort:
+        self._parked = None
+        return Abort.SUCCEEDED

@@ -10,7 +10,14 @@ else is kept as it is, in order.
 from collections import deque
 from collections.abc import Callable
 
-import trio
+from trio.lowlevel import (
+    Abort,
+    RaiseCancelT,
+    Task,
+    current_task,
+    reschedule,
+    wait_task_rescheduled,
+)
 
 from ..session.events import TextAdded, ThoughtAdded
 from ..wire.session import Updates
@@ -62,7 +69,7 @@ class Outbox:
         "_max_bytes",
         "_max_events",
         "_overflow",
-        "_wake",
+        "_parked",
         "goodbye",
         "shut",
     )
@@ -73,7 +80,9 @@ class Outbox:
         self._max_bytes = max_bytes
         self._max_events = max_events
         self._overflow = overflow
-        self._wake: trio.Event | None = None
+        # The writer, while it has nothing to do. trio's own reschedule instead of
+        # an Event: it is woken for every frame.
+        self._parked: Task | None = None
         self.shut = False
         self.goodbye: tuple[int, str] | None = None
         """Close code and reason that the writer sends last; None where there is nobody to send to."""
@@ -97,8 +106,12 @@ class Outbox:
             return
         self._entries.append(entry)
         self.grew(size)
-        if self._wake is not None:
-            self._wake.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._parked is not None:
+            reschedule(self._parked)
+            self._parked = None
 
     def grew(self, size: int) -> None:
         """Count `size` bytes more that wait."""
@@ -113,8 +126,7 @@ class Outbox:
         if not self.shut:
             self.shut = True
             self.goodbye = goodbye
-        if self._wake is not None:
-            self._wake.set()
+        self._wake()
 
     def hang_up(self) -> None:
         """Take no more and drop what waits: there is nobody to send it to."""
@@ -139,9 +151,12 @@ class Outbox:
     async def wait(self) -> None:
         """Wait until there is something to take or the outbox is shut."""
         if not self._entries and not self.shut:
-            self._wake = trio.Event()
-            await self._wake.wait()
-            self._wake = None
+            self._parked = current_task()
+            await wait_task_rescheduled(self._abort)
+
+    def _abort(self, _raise_cancel: RaiseCancelT) -> Abort:
+        self._parked = None
+        return Abort.SUCCEEDED
 
 
 class Lane:

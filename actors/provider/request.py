@@ -6,14 +6,14 @@ nothing is repeated, and an error says so (`committed`).
 """
 
 import random
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 
 import attrs
 import structlog
 import trio
 
-from ...runtime import ActorError, Ref
+from ...runtime import ActorError, Ref, Stream
 from ..chat import ChatRequest, Completion
 from ..config import ProviderConfig
 from ..errors import ErrorKind, ProviderError
@@ -21,7 +21,7 @@ from ..policy.backoff import RetryPolicy, retry_delay
 from .failures import from_runtime
 from .messages import Batch, Chat, Complete, ConnectionMessage, is_silent
 
-__all__ = ["Target", "complete", "make_target", "stream"]
+__all__ = ["Answer", "Target", "complete", "make_target", "stream"]
 
 _log = structlog.get_logger("trouper.request")
 
@@ -63,55 +63,108 @@ def make_target(
     )
 
 
-async def stream(targets: Sequence[Target], request: ChatRequest) -> AsyncGenerator[Batch]:
+def stream(targets: Sequence[Target], request: ChatRequest) -> "Answer":
     """The answer, a batch of chunks for each read of the socket.
 
     The next target is asked where one fails for reasons of its own before it
     has said anything; each with its own `model` in the request. Close it
-    (`contextlib.aclosing`) where it is left early. Raises ProviderError, with
-    `committed` set where content had been handed on.
+    (`contextlib.aclosing`) where it is left early. Iterating raises
+    ProviderError, with `committed` set where content had been handed on.
     """
-    for number, target in enumerate(targets, 1):
-        asked = _asked(request, target)
+    return Answer(targets, request)
+
+
+class Answer:
+    """An answer under way: an iterator of batches.
+
+    A class and not a generator around generators, each of which would cost
+    every batch a frame.
+    """
+
+    def __init__(self, targets: Sequence[Target], request: ChatRequest) -> None:
+        self._targets = targets
+        self._request = request
+        self._target = targets[0]
+        self._open = AsyncExitStack()
+        self._batches: Stream[Batch] | None = None
+
+    def __aiter__(self) -> "Answer":
+        return self
+
+    async def __anext__(self) -> Batch:
+        if self._batches is None:
+            return await self._begin()
         try:
-            async with aclosing(_stream_one(target, asked)) as batches:
-                async for batch in batches:
-                    yield batch
-        except ProviderError as error:
-            if error.committed or error.scope == "request" or number == len(targets):
+            return await anext(self._batches)
+        except ActorError as error:
+            failure = _as_provider_error(error, self._target, self._request)
+            failure.committed = True
+            if failure is error:
                 raise
-            _log.warning(
-                "next target is asked",
-                provider=error.provider,
-                model=error.model,
-                kind=error.kind.value,
-                next=f"{targets[number].provider}/{targets[number].model}",
+            raise failure from error
+
+    async def aclose(self) -> None:
+        """Leave it: the provider stops at once."""
+        await self._open.aclose()
+
+    async def _begin(self) -> Batch:
+        """All that comes before the commit point, and the first batch behind it."""
+        for number, target in enumerate(self._targets, 1):
+            self._target = target
+            try:
+                return await self._try(target, _asked(self._request, target))
+            except ProviderError as error:
+                if error.scope == "request" or number == len(self._targets):
+                    raise
+                following = self._targets[number]
+                _log.warning(
+                    "next target is asked",
+                    provider=error.provider,
+                    model=error.model,
+                    kind=error.kind.value,
+                    next=f"{following.provider}/{following.model}",
+                )
+        raise AssertionError("a chain has at least one target")
+
+    async def _try(self, target: Target, request: ChatRequest) -> Batch:
+        deadline = trio.current_time() + target.total
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self._try_once(target, request, deadline)
+            except ActorError as error:
+                await self._open.aclose()
+                failure = _as_provider_error(error, target, request)
+                await _wait_or_raise(target, failure, error, attempt, deadline)
+
+    async def _try_once(self, target: Target, request: ChatRequest, deadline: float) -> Batch:
+        self._open = AsyncExitStack()
+        batches = await self._open.enter_async_context(
+            target.connection.stream(Chat(request, deadline))
+        )
+        held: Batch = []
+        # Until it has begun, the request may stand in line behind a provider
+        # that restarts; from then on the connection keeps its deadlines.
+        with trio.move_on_at(deadline) as scope:
+            async for batch in batches:
+                held += batch
+                if len(held) > _HELD or not is_silent(batch):
+                    break
+        if scope.cancelled_caught:
+            raise ProviderError(
+                kind=ErrorKind.TIMEOUT,
+                message=f"no answer within {target.total:g} s (total)",
+                billed="maybe",
             )
-        else:
-            return
+        if not held:
+            raise StopAsyncIteration
+        self._batches = batches
+        return held
 
 
 def _asked(request: ChatRequest, target: Target) -> ChatRequest:
     return attrs.evolve(request, model=target.model) if target.model else request
-
-
-async def _stream_one(target: Target, request: ChatRequest) -> AsyncGenerator[Batch]:
-    deadline = trio.current_time() + target.total
-    attempt = 0
-    while True:
-        attempt += 1
-        committed = False
-        try:
-            async with aclosing(_one_try(target, request, deadline)) as batches:
-                async for batch in batches:
-                    committed = True
-                    yield batch
-        except ActorError as error:
-            failure = _as_provider_error(error, target, request)
-            failure.committed = committed
-            await _wait_or_raise(target, failure, error, attempt, deadline)
-        else:
-            return
 
 
 async def complete(target: Target, request: ChatRequest) -> Completion:
@@ -127,32 +180,6 @@ async def complete(target: Target, request: ChatRequest) -> Completion:
         except ActorError as error:
             failure = _as_provider_error(error, target, request)
             await _wait_or_raise(target, failure, error, attempt, deadline)
-
-
-async def _one_try(target: Target, request: ChatRequest, deadline: float) -> AsyncGenerator[Batch]:
-    held: Batch = []
-    batch: Batch | None = None
-    async with target.connection.stream(Chat(request, deadline)) as batches:
-        while True:
-            # Until it has begun, the request may stand in line behind a provider
-            # that restarts; from then on the connection keeps its deadlines.
-            with trio.move_on_at(deadline) as scope:
-                batch = await anext(batches, None)
-            if scope.cancelled_caught:
-                raise ProviderError(
-                    kind=ErrorKind.TIMEOUT,
-                    message=f"no answer within {target.total:g} s (total)",
-                    billed="maybe",
-                )
-            if batch is None:
-                break
-            held += batch
-            if len(held) > _HELD or not is_silent(batch):
-                break
-        if held:
-            yield held
-        async for batch in batches:
-            yield batch
 
 
 def _as_provider_error(error: ActorError, target: Target, request: ChatRequest) -> ProviderError:
