@@ -1,8 +1,9 @@
 """A general actor runtime on trio: supervised actors that exchange typed messages.
 
-Read in this order: errors, messages, replies, mailbox, cell, ref, dynamic_children,
-actor, restarts, spec, life, actor_life, children, dynamic_supervisor,
-static_supervisor, signals, system. What users test with is in testing.
+Read in this order: errors, messages, replies, mailbox, cell, cycles, ref,
+dynamic_children, actor, restarts, spec, life, actor_tasks, driving, actor_life,
+children, dynamic_supervisor, static_supervisor, signals, system. What users test
+with is in testing.
 """
 
 from .actor import Actor, on

@@ -6,26 +6,24 @@ Handlers run in the context of their sender, so contextvars travel with the
 message.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
-from contextvars import Context
 from math import inf
-from types import coroutine
 from typing import Any
 
 import trio
-from trio.lowlevel import Abort, RaiseCancelT, wait_task_rescheduled
+from trio.lowlevel import wait_task_rescheduled
 
 from .actor import Actor, Handler
+from .actor_tasks import NO_CONTEXT, ActorTasks
 from .cell import Cell, Exit, ExitKind
-from .cycles import waits_for_itself
+from .driving import drive
 from .dynamic_children import Children
-from .errors import ActorCrashed, ActorDown, ActorError, AskCycle, MailboxFull, Reject, SpecError
-from .life import Host, Leave, Life, frames_of, lone, refusal_in
-from .mailbox import Aside, DeadReason, Envelope, Line, Starting
+from .errors import ActorCrashed, ActorDown, ActorError, Reject, SpecError
+from .life import Host, Leave, frames_of, lone
+from .mailbox import DeadReason, Envelope, Starting
 from .messages import Streams
 from .ref import FORWARDED, Down, Ref
-from .replies import Stream
 from .spec import ChildSpec
 
 __all__ = ["ActorLife"]
@@ -37,13 +35,11 @@ _BATCH = 32
 # Seconds that `terminate` has even where shutdown is 0: cleaning up is not optional.
 _TERMINATE_AT_LEAST = 1.0
 
-_NO_CONTEXT = Context()
 
-
-class ActorLife(Life):
+class ActorLife(ActorTasks):
     """A life with a mailbox."""
 
-    __slots__ = ("_background", "_has_read", "_nursery", "actor", "handling")
+    __slots__ = ("actor", "handling")
 
     def __init__(
         self, cell: Cell, spec: ChildSpec, start: Callable[..., Any], host: Host, delay: float
@@ -51,9 +47,6 @@ class ActorLife(Life):
         super().__init__(cell, spec, start, host, delay)
         self.actor: Actor[Any] | None = None
         self.handling: Coroutine[Any, Any, Any] | None = None
-        self._nursery: trio.Nursery | None = None
-        self._has_read = False
-        self._background: set[trio.CancelScope] | None = None
 
     # What the actor asks of it (actor.Context).
 
@@ -87,39 +80,6 @@ class ActorLife(Life):
             self.by_itself = True
             # Not `wake`: what is in hand, be it `init`, comes to its end.
             self.cell.wake()
-
-    def start_soon(self, function: Callable[..., Awaitable[object]], *args: Any) -> None:
-        if self._nursery is None:
-            raise SpecError(
-                f"{self.cell.path}: start_soon needs an actor that has started, and "
-                f"`class {self.cell.kind}(Actor[...], background=True)`"
-            )
-        scope = trio.CancelScope()
-        if self._background is None:
-            self._background = set()
-        self._background.add(scope)
-        if self._has_read:
-            scope.cancel(reason=f"{self.cell.path} is stopping")
-        self._nursery.start_soon(self._run_background, scope, function, args)
-
-    async def _run_background(
-        self, scope: trio.CancelScope, function: Callable[..., Awaitable[object]], args: Any
-    ) -> None:
-        # It acts for the actor, and not for the message that was in hand at its start.
-        with self._acting(Envelope(self.cell, None, None, _NO_CONTEXT, 0.0)), scope:
-            await function(*args)
-        if self._background is not None:
-            self._background.discard(scope)
-
-    @contextmanager
-    def _acting(self, holder: Cell | Envelope) -> Generator[None]:
-        """Let the running task be known as this actor's, in the hand of `holder`."""
-        hands, task = self.cell.env.hands, trio.lowlevel.current_task()
-        hands[task] = holder
-        try:
-            yield
-        finally:
-            del hands[task]
 
     # What the supervisor asks of it.
 
@@ -174,29 +134,17 @@ class ActorLife(Life):
                 self._advance(actor, kind._handlers[message])
             await self._read(actor)
             await self._tasks_done()
-            # Requests under way may end; background tasks have nothing to end for.
-            self._has_read = True
-            for scope in self._background or ():
-                scope.cancel(reason=f"{self.cell.path} is stopping")
+            self._end_background()
 
     @contextmanager
     def _starting(self) -> Generator[None]:
         """Have `Starting` in hand, so that an ask of itself is found there, too."""
         cell = self.cell
         cell.since = cell.env.now()
-        cell.current = Envelope(cell, Starting(), None, _NO_CONTEXT, cell.since)
+        cell.current = Envelope(cell, Starting(), None, NO_CONTEXT, cell.since)
         yield
         cell.current = None
         cell.since = inf
-
-    async def _tasks_done(self) -> None:
-        """Let the task handlers under way end, within `shutdown` seconds."""
-        cell = self.cell
-        if cell.in_flight and self.by_itself:
-            # Nobody else would see to it.
-            self.scope.deadline = cell.env.now() + self.spec.shutdown
-        while cell.in_flight:
-            await self._park()
 
     async def _read(self, actor: Actor[Any]) -> None:
         cell = self.cell
@@ -220,30 +168,23 @@ class ActorLife(Life):
             if reply is not None and reply.abandoned:
                 continue
             handler = handlers.get(type(envelope.message)) or _by_base(handlers, envelope)
+            # From here on settle finds it, whatever happens.
+            cell.current = envelope
             if handler is None:
                 self._unknown(envelope)
             elif handler.task:
                 self._start(actor, handler, envelope)
             else:
-                cell.current = envelope
                 body = handler.function(actor, envelope.message)
                 trap = self._first_step(envelope, body)
                 if trap is not None:
                     await self._rest(envelope, body, trap)
-                cell.current = None
                 cell.handled += 1
+            cell.current = None
             budget -= 1
             if not budget:
                 budget = _BATCH
                 await trio.lowlevel.checkpoint()
-
-    async def _park(self) -> None:
-        self.cell.parked = self.task
-        await wait_task_rescheduled(self._abort_park)
-
-    def _abort_park(self, _raise_cancel: RaiseCancelT) -> Abort:
-        self.cell.parked = None
-        return Abort.SUCCEEDED
 
     def _first_step(self, envelope: Envelope, body: Any) -> Any:
         """Run a handler until it waits; returns what it waits for, or None if it has ended.
@@ -268,7 +209,7 @@ class ActorLife(Life):
         self.cell.since = self.cell.env.now()
         self.handling = body
         try:
-            result = await _drive(envelope.context, body, trap)
+            result = await drive(envelope.context, body, trap)
         except BaseException as error:
             if not self._refused(envelope, error):
                 raise
@@ -277,111 +218,10 @@ class ActorLife(Life):
         self.handling = None
         self.cell.since = inf
 
-    def _answer(self, envelope: Envelope, result: Any) -> None:
-        if envelope.reply is not None and result is not FORWARDED:
-            envelope.reply.succeed(result)
-
-    def _refused(self, envelope: Envelope, error: BaseException) -> bool:
-        """Whether what a handler raised fails its request only; else it is a crash."""
-        refusal = refusal_in(error)
-        if refusal is not None:
-            self.cell.lose(envelope, refusal, DeadReason.REFUSED)
-            return True
-        faults = error.split(Exception)[0] if isinstance(error, BaseExceptionGroup) else error
-        if self.fatal is None and isinstance(faults, Exception):
-            self.fatal = envelope
-        return False
-
     def _unknown(self, envelope: Envelope) -> None:
         name = type(envelope.message).__name__
         error = Reject(f"{self.cell.path}: {self.cell.kind} has no handler for {name}")
         self.cell.lose(envelope, error, DeadReason.UNKNOWN)
-
-    # Handlers in tasks of their own.
-
-    def _start(self, actor: Actor[Any], handler: Handler, envelope: Envelope) -> None:
-        cell = self.cell
-        if handler.streams and not isinstance(envelope.reply, Stream):
-            self._not_read(envelope)
-            return
-        if handler.limit is not None:
-            line = self._line(handler)
-            if len(line.running) >= handler.limit:
-                self._stand_in_line(line, envelope)
-                return
-            line.running.add(envelope)
-        assert self._nursery is not None
-        cell.in_flight = cell.in_flight if cell.in_flight is not None else {}
-        cell.in_flight[envelope] = cell.env.now()
-        envelope.where = Aside.TASK
-        envelope.context.run(self._nursery.start_soon, self._serve, actor, handler, envelope)
-
-    def _line(self, handler: Handler) -> Line:
-        cell = self.cell
-        if cell.lines is None:
-            cell.lines = {}
-        return cell.lines.setdefault(handler.message, Line())
-
-    def _stand_in_line(self, line: Line, envelope: Envelope) -> None:
-        cell = self.cell
-        if len(line.queue) >= cell.mailbox.capacity:
-            full = MailboxFull(cell.path, cell.mailbox.capacity)
-            cell.lose(envelope, full, DeadReason.OVERFLOW)
-            return
-        cycle = waits_for_itself(envelope, line)
-        if cycle is not None:
-            cell.lose(envelope, AskCycle(cycle), DeadReason.REFUSED)
-            return
-        envelope.where = line
-        line.queue.append(envelope)
-
-    def _not_read(self, envelope: Envelope) -> None:
-        name = type(envelope.message).__name__
-        error = Reject(f"{self.cell.path}: {name} is answered by a stream; read it by `stream`")
-        self.cell.lose(envelope, error, DeadReason.REFUSED)
-
-    def _advance(self, actor: Actor[Any], handler: Handler) -> None:
-        """A place is free: start who is next in line."""
-        line = self._line(handler)
-        free = (handler.limit or 1) - len(line.running)
-        while line.queue and free > 0 and self.leaving is not Leave.AFTER_THIS:
-            envelope = line.queue.popleft()
-            if envelope.reply is None or not envelope.reply.abandoned:
-                self._start(actor, handler, envelope)
-                free -= 1
-
-    async def _serve(self, actor: Actor[Any], handler: Handler, envelope: Envelope) -> None:
-        cell = self.cell
-        reply = envelope.reply
-        scope = trio.CancelScope()
-        if reply is not None:
-            reply.scope = scope
-        result = None
-        try:
-            with self._acting(envelope), scope:
-                if reply is None or not reply.abandoned:
-                    result = await self._call(actor, handler, envelope)
-        except BaseException as error:
-            if not self._refused(envelope, error):
-                raise
-        else:
-            self._answer(envelope, result)
-        # Not in a finally: what a crash interrupts stays in flight, for settle.
-        cell.handled += 1
-        if cell.in_flight is not None:
-            cell.in_flight.pop(envelope, None)
-        if handler.limit is not None:
-            self._line(handler).running.discard(envelope)
-            self._advance(actor, handler)
-        if self.leaving:
-            cell.wake()
-
-    async def _call(self, actor: Actor[Any], handler: Handler, envelope: Envelope) -> Any:
-        if handler.streams:
-            stream = envelope.reply
-            assert isinstance(stream, Stream)
-            return await handler.function(actor, envelope.message, stream.sink)
-        return await handler.function(actor, envelope.message)
 
     # The end.
 
@@ -442,21 +282,3 @@ def _by_base(handlers: Any, envelope: Envelope) -> Handler | None:
         if found is not None and found.streams == streams:
             return found
     return None
-
-
-@coroutine
-def _drive(context: Context, body: Any, trap: Any) -> Generator[Any, Any, Any]:
-    """Go on with a handler that has waited once, in its sender's context."""
-    while True:
-        try:
-            sent = yield trap
-        except BaseException as error:  # noqa: BLE001 - the handler's to see, Cancelled included
-            step, value = body.throw, error
-        else:
-            step, value = body.send, sent
-        try:
-            trap = context.run(step, value)
-        except StopIteration as done:
-            return done.value
-        # An error holds this frame by its traceback; the frame is not to hold the error.
-        value = None

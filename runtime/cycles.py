@@ -6,20 +6,20 @@ for is done; a message in the line of a limited handler has its turn when any of
 those before it ends. What runs in a task of its own holds up nobody.
 """
 
-from .mailbox import Aside, Envelope, Line, Place
+from collections import defaultdict, deque
+from collections.abc import Iterable
+from math import inf
+
+from .mailbox import Envelope, Line, Place, Waits
 
 __all__ = ["closes_cycle", "waits_for_itself"]
 
-# What is waited for, and the paths that lead there, the last first.
-_Chain = tuple[str, "_Chain"] | None
+_Node = Envelope | Line | Place
 
 
 def closes_cycle(hand: Envelope, target: Place | Envelope) -> tuple[str, ...] | None:
     """The cycle that `hand` would close by waiting for `target`, as paths; or None."""
-    if isinstance(target, Envelope):
-        if target.where is Aside.TASK and target.waiting is None:
-            return None
-    else:
+    if not isinstance(target, Envelope):
         # What most asks of most actors find.
         current = target.current
         if current is None or (current is not hand and current.waiting is None):
@@ -30,61 +30,94 @@ def closes_cycle(hand: Envelope, target: Place | Envelope) -> tuple[str, ...] | 
 
 def waits_for_itself(envelope: Envelope, line: Line) -> tuple[str, ...] | None:
     """The cycle that `envelope` would close by waiting in `line`, as paths; or None."""
-    return _way_through(line, envelope)
+    if any(running.waiting is None for running in line.running):
+        return None  # as in nearly all lines
+    way = _way(line, envelope)
+    return way * 2 if way is not None and len(way) == 1 else way
 
 
-def _way(start: Place | Envelope, hand: Envelope) -> tuple[str, ...] | None:
-    """The paths from `start` to `hand` along what each waits for, if there is a way."""
-    todo: list[tuple[Place | Envelope, _Chain]] = [(start, None)]
-    seen: set[Place | Envelope] = set()
-    while todo:
-        node, before = todo.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        if isinstance(node, Envelope):
-            if node is hand:
-                return _paths((node.cell.path, before))
-            if node.where is None:
-                todo.append((node.cell, before))
-                continue
-            chain: _Chain = (node.cell.path, before)
-            if isinstance(node.where, Line):
-                way = _way_through(node.where, hand)
-                if way is not None:
-                    return (*_paths(before), *way)
-                continue
-            if isinstance(node.where, Envelope):
-                todo.append((node.where, chain))
-                continue
-            waits = node.waiting
-        else:
-            current = node.current
-            chain = (node.path, before)
-            if current is hand:
-                return _paths(chain)
-            waits = current.waiting if current is not None else None
-        if isinstance(waits, Envelope):
-            todo.append((waits, chain))
-        elif waits is not None:
-            todo.extend((awaited, chain) for awaited in waits)
-    return None
-
-
-def _way_through(line: Line, hand: Envelope) -> tuple[str, ...] | None:
-    """As `_way`, from a line: it moves as long as one of its tasks does."""
-    found: tuple[str, ...] | None = None
-    for running in line.running:
-        way = _way(running, hand)
-        if way is None:
-            return None
-        found = way
-    return found
-
-
-def _paths(chain: _Chain) -> tuple[str, ...]:
+def _way(start: _Node, hand: Envelope) -> tuple[str, ...] | None:
+    """The paths from `start` to `hand`, where `start` cannot go on unless `hand` does."""
+    stuck = _stuck(start, hand)
+    if start not in stuck:
+        return None
+    came_from: dict[_Node, _Node | None] = {start: None}
+    todo: deque[_Node] = deque([start])
+    while hand not in came_from:
+        node = todo.popleft()
+        for awaited in stuck[node]:
+            if awaited in stuck and awaited not in came_from:
+                came_from[awaited] = node
+                todo.append(awaited)
     paths: list[str] = []
-    while chain is not None:
-        path, chain = chain
-        paths.append(path)
+    step: _Node | None = hand
+    while step is not None:
+        path = _path(step)
+        if path is not None and paths[-1:] != [path]:
+            paths.append(path)
+        step = came_from[step]
     return tuple(reversed(paths))
+
+
+def _stuck(start: _Node, hand: Envelope) -> dict[_Node, list[_Node]]:
+    """Of all that `start` leads to, what cannot go on unless `hand` does.
+
+    Found by letting everything go that can: first what waits for nothing, then
+    what waits only for that, and so on. A walk along the chain would not do:
+    lines may lead to each other in circles and move all the same.
+    """
+    leads: dict[_Node, list[_Node]] = {hand: []}
+    followers: defaultdict[_Node, list[_Node]] = defaultdict(list)
+    holds: dict[_Node, float] = {hand: inf}
+    todo = [start]
+    while todo:
+        node = todo.pop()
+        if node in leads:
+            continue
+        leads[node] = awaited = list(_awaited(node, hand))
+        # A line moves with the first of its tasks, all else waits for the last.
+        holds[node] = min(1, len(awaited)) if isinstance(node, Line) else len(awaited)
+        for other in awaited:
+            followers[other].append(node)
+        todo.extend(awaited)
+    free = [node for node, count in holds.items() if not count]
+    while free:
+        node = free.pop()
+        del leads[node]
+        for follower in followers[node]:
+            holds[follower] -= 1
+            if not holds[follower]:
+                free.append(follower)
+    return leads
+
+
+def _awaited(node: _Node, hand: Envelope) -> Iterable[_Node]:
+    """What a node waits for directly."""
+    if isinstance(node, Line):
+        # A handler that has forwarded and works on waits for what it says, and
+        # not for what it forwarded: it is let go here, which errs to the safe side.
+        forwarded = any(isinstance(running.where, Envelope) for running in node.running)
+        return () if forwarded else node.running
+    if isinstance(node, Envelope):
+        if node.where is None:
+            return (node.cell,)
+        if isinstance(node.where, (Line, Envelope)):
+            return (node.where,)
+        return _members(node.waiting)
+    current = node.current
+    if current is hand:
+        return (hand,)
+    return _members(current.waiting) if current is not None else ()
+
+
+def _members(waits: Waits) -> Iterable[Envelope]:
+    if waits is None:
+        return ()
+    return (waits,) if isinstance(waits, Envelope) else waits
+
+
+def _path(node: _Node) -> str | None:
+    """How a node is named in the error: a message by the actor that has it."""
+    if isinstance(node, Line):
+        return None
+    return node.cell.path if isinstance(node, Envelope) else node.path

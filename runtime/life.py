@@ -232,7 +232,8 @@ class Life:
             cell.env.reports.emit(ChildCrashed(cell.path, self.number, exit.error, exit.message))
         cell.current = None
         cell.since = inf
-        cell.state = State.DOWN
+        if cell.door is not Door.CLOSED:  # or it has stopped, before it let go
+            cell.state = State.DOWN
         self._tell_waiters()
         self.host.child_exited(self, exit)
 
@@ -250,9 +251,10 @@ def start_failure(cell: Cell, exit: Exit) -> StartFailed:
 
 def lone(error: E) -> E:
     """A group of one is its member: users catch what they raised."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
+    member: Any = error
+    while isinstance(member, BaseExceptionGroup) and len(member.exceptions) == 1:
+        member = member.exceptions[0]
+    return member  # type: ignore[no-any-return]
 
 
 def refusal_in(error: BaseException) -> ActorError | None:

@@ -11,6 +11,7 @@ import attrs
 import trio
 
 from trouper.runtime import Actor, Backoff, ChildSpec, Request, Sink, Streams, System, child, on
+from trouper.runtime.inspection import Crash
 
 __all__ = [
     "Act",
@@ -148,7 +149,8 @@ def ask_of(path: str, message: Any, timeout: float = 60) -> Act:
 
 def player(id: str, heard: list[Any] | None = None, **options: Any) -> ChildSpec:
     """A player that restarts at once as often as need be, unless the options say otherwise."""
-    options = {"backoff": Backoff(initial=0, maximum=0, jitter=0), "poison": 0} | options
+    options.setdefault("backoff", Backoff(initial=0, maximum=0, jitter=0))
+    options.setdefault("poison", 0)
     return child(id, lambda: Player(heard), **options)
 
 
@@ -162,6 +164,12 @@ class Stage:
     def __getitem__(self, path: str) -> Any:
         return self.system.ref(path, Player)
 
+    def crash(self, path: str) -> Crash:
+        """The last crash of a player."""
+        crash = self.system.snapshot(path)[0].last_crash
+        assert crash is not None
+        return crash
+
     def dead(self) -> list[tuple[str, object]]:
         """The dead letters, as reason and what was noted (or the message)."""
         letters = self.system.dead_letters
@@ -173,7 +181,9 @@ async def playing(*specs: ChildSpec | str, **options: Any) -> AsyncGenerator[Sta
     """A system of players: give ids, or specs."""
     events: list[Any] = []
     children = [player(spec) if isinstance(spec, str) else spec for spec in specs]
-    options = {"intensity": 1000, "signals": False, "observer": events.append} | options
+    options.setdefault("intensity", 1000)
+    options.setdefault("signals", False)
+    options.setdefault("observer", events.append)
     async with System(*children, **options) as system:
         yield Stage(system, events)
 

@@ -287,11 +287,11 @@ async def test_an_ask_of_an_actor_that_backs_off_ends_with_the_stop_of_its_syste
     autojump_clock: MockClock,
 ) -> None:
     outcomes = Outcomes()
-    async with trio.open_nursery() as nursery:
-        async with playing(player("a", backoff=Backoff(first=50, jitter=0))) as stage:
-            stage["a"].tell(Do(boom(ValueError())))
-            nursery.start_soon(outcomes.ask, "queued", stage["a"], Do(answer(1)))
-            await trio.sleep(1)
+    spec = player("a", backoff=Backoff(first=50, jitter=0))
+    async with trio.open_nursery() as nursery, playing(spec) as stage:
+        stage["a"].tell(Do(boom(ValueError())))
+        nursery.start_soon(outcomes.ask, "queued", stage["a"], Do(answer(1)))
+        await trio.sleep(1)
 
     assert isinstance(outcomes.seen["queued"], ActorDown)
     assert outcomes.at["queued"] == 1

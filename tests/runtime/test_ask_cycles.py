@@ -373,7 +373,11 @@ async def test_a_long_chain_of_asks_is_walked_without_recursion(autojump_clock: 
     def hop(number: int) -> Do:
         if number + 1 == depth:
             return Do(ask_of("p0", Do(answer(1))))
-        return Do(lambda actor: ask_of(f"p{number + 1}", hop(number + 1))(actor))
+
+        async def act(actor: Player) -> Any:
+            return await ask_of(f"p{number + 1}", hop(number + 1))(actor)
+
+        return Do(act)
 
     async with playing(*ids) as stage:
         with pytest.raises(AskCycle) as caught:
@@ -395,3 +399,49 @@ async def test_a_refusal_in_a_cycle_leaves_the_actors_in_order(autojump_clock: M
 
 async def reject() -> None:
     raise Reject("no")
+
+
+async def test_lines_that_lead_to_each_other_and_move_all_the_same_are_no_cycle(
+    autojump_clock: MockClock,
+) -> None:
+    """a's line leads to b's and b's to a's, but each has a second place that gets free."""
+
+    async with playing("a", "b") as stage, trio.open_nursery() as nursery:
+        watch = elapsed()
+        seen: list[Any] = []
+
+        async def ask(ref: Any, message: Any) -> None:
+            seen.append(await ref.ask(message, timeout=60))
+
+        # The place of each is taken for a second by a task that waits for nobody ...
+        stage["a"].tell(Limited(after(1)))
+        stage["b"].tell(Limited(after(1)))
+        await trio.testing.wait_all_tasks_blocked()
+        # ... and in each line waits one that the other's next task will wait for.
+        nursery.start_soon(ask, stage["a"], Limited(ask_of("b", InTask(answer("b")))))
+        nursery.start_soon(ask, stage["b"], Limited(ask_of("a", InTask(answer("a")))))
+        await trio.testing.wait_all_tasks_blocked()
+        assert await stage["a"].ask(InTask(ask_of("b", Limited(answer("last")))), 60) == "last"
+        assert watch() == 1
+        assert sorted(seen) == ["a", "b"]
+
+
+async def test_a_limited_task_does_not_ask_its_own_line(autojump_clock: MockClock) -> None:
+    async with playing("a") as stage:
+        watch = elapsed()
+        with pytest.raises(AskCycle) as caught:
+            await stage["a"].ask(Limited(ask_of("a", Limited(answer(1)))))
+        assert caught.value.cycle == ("a", "a")
+        assert watch() == 0
+
+
+async def test_a_limited_gate_that_works_on_after_a_forward_is_waited_for(
+    autojump_clock: MockClock,
+) -> None:
+    async def forward_and_rest(actor: Player) -> Any:
+        forwarded = actor.find("b", Player).forward(Do(ask_of("gate", Limited(answer("free")))))
+        await actor.find("c", Player).ask(Do(after(1)))
+        return forwarded
+
+    async with playing("gate", "b", "c") as stage:
+        assert await stage["gate"].ask(Limited(forward_and_rest), timeout=60) == "free"

@@ -124,7 +124,7 @@ async def test_forwarding_to_a_dead_actor_tells_the_asker(autojump_clock: MockCl
         stage["b"].tell(Do(boom(ValueError())))
         await trio.testing.wait_all_tasks_blocked()
         watch = elapsed()
-        with pytest.raises(ActorDown, match="^b: "):
+        with pytest.raises(ActorDown, match="b: it ended"):
             await stage["gate"].ask(Do(forward_to("b", Do(answer(1)))))
         assert watch() == 0
 
@@ -221,16 +221,10 @@ async def test_a_stream_is_forwarded_with_its_reader(autojump_clock: MockClock) 
             await sink.send(item)
 
     async def onward(actor: Player, _: Sink[Any]) -> None:
-        actor.find("b", Player).forward(Items(three))
-        return actor.find("b", Player) and None
-
-    async def onward_properly(actor: Player, _: Sink[Any]) -> Any:
         return actor.find("b", Player).forward(Items(three))
 
-    async with playing("gate", "b") as stage:
-        for act in (onward, onward_properly):
-            async with stage["gate"].stream(Items(act)) as items:
-                assert [item async for item in items] == [0, 1, 2]
+    async with playing("gate", "b") as stage, stage["gate"].stream(Items(onward)) as items:
+        assert [item async for item in items] == [0, 1, 2]
 
 
 async def test_a_stream_is_not_forwarded_as_an_ask_nor_an_ask_as_a_stream(

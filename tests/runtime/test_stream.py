@@ -173,7 +173,7 @@ async def test_what_the_handler_raises_comes_after_the_items_that_had_arrived(
                 await trio.sleep(3)
             with pytest.raises(seen) as caught:
                 async for item in items:
-                    got.append(item)
+                    got += [item]
             assert watch() == (3 if reads == "late" else 1)
             assert [item async for item in items] == []
 
@@ -223,8 +223,9 @@ async def test_a_stream_of_a_limited_handler_waits_in_line(autojump_clock: MockC
 
     async def read(stage: Any, name: str) -> None:
         async with stage["a"].stream(LimitedItems(count(1, pause=1))) as items:
-            async for _ in items:
-                order.append(f"{name} at {watch()}")
+            await anext(items)
+            order.append(f"{name} at {watch()}")
+            assert [item async for item in items] == []
 
     async with playing("a") as stage:
         watch = elapsed()
@@ -237,7 +238,7 @@ async def test_a_stream_of_a_limited_handler_waits_in_line(autojump_clock: MockC
 
 
 async def test_a_reader_that_leaves_the_line_is_skipped(autojump_clock: MockClock) -> None:
-    async with playing("a") as stage:
+    async with playing("a") as stage:  # noqa: SIM117 - the streams are nested as they are read
         async with stage["a"].stream(LimitedItems(count(1, pause=5))) as first:
             await anext(first)
             async with stage["a"].stream(LimitedItems(count(1))):
@@ -265,11 +266,11 @@ async def test_entering_a_stream_raises_as_an_ask_does(how: str, autojump_clock:
 async def test_a_stream_that_is_dropped_from_a_full_mailbox_raises_at_its_reader(
     autojump_clock: MockClock,
 ) -> None:
-    async with playing(player("a", mailbox=Mailbox(1, "drop_oldest"))) as stage:
-        async with stage["a"].stream(Items(count(1))) as items:
-            stage["a"].tell(Note("drops it"))
-            with pytest.raises(MailboxFull):
-                await anext(items)
+    spec = player("a", mailbox=Mailbox(1, "drop_oldest"))
+    async with playing(spec) as stage, stage["a"].stream(Items(count(1))) as items:
+        stage["a"].tell(Note("drops it"))
+        with pytest.raises(MailboxFull):
+            await anext(items)
 
 
 async def test_streams_are_read_and_asks_are_asked(autojump_clock: MockClock) -> None:

@@ -149,8 +149,7 @@ async def test_a_crash_tells_all_that_run_and_keeps_the_line_for_the_next_life(
             "in line 2": ("second", 1),
             "queued": ("third", 1),
         }
-        crash = stage.system.snapshot("a")[0].last_crash
-        assert crash.message == "Limited"  # and not what else was in hand
+        assert stage.crash("a").message == "Limited"  # and not what else was in hand
 
 
 async def test_a_line_is_told_when_its_actor_is_not_restarted(
@@ -182,10 +181,9 @@ async def test_several_handlers_that_crash_at_once_are_one_crash(
         go.set()
         await trio.testing.wait_all_tasks_blocked()
 
-        now = stage.system.snapshot("a")[0]
-        assert now.life == 2
-        assert isinstance(now.last_crash.exception, ExceptionGroup)
-        assert now.last_crash.message == "InTask"
+        assert stage.system.snapshot("a")[0].life == 2
+        assert isinstance(stage.crash("a").exception, ExceptionGroup)
+        assert stage.crash("a").message == "InTask"
         assert [reason for reason, _ in stage.dead()] == ["crashed"] * 3
 
 
@@ -313,8 +311,7 @@ async def test_a_crash_in_a_background_task_is_a_crash_of_the_actor(
         await stage["a"].ask(Do(start))
         with pytest.raises(ActorCrashed, match="nobody asked"):
             await stage["a"].ask(Do(after(9)), timeout=60)
-        crash = stage.system.snapshot("a")[0].last_crash
-        assert crash.message is None  # the message in hand had no part in it
+        assert stage.crash("a").message is None  # the message in hand had no part in it
 
 
 async def test_a_background_task_that_ends_is_forgotten(autojump_clock: MockClock) -> None:

@@ -1,0 +1,203 @@
+"""The part of an actor's life that has a nursery: task handlers and background tasks.
+
+A task handler has a cancel scope of its own, so that it ends when nobody waits
+for its answer any more. Where its kind is limited, what comes beyond waits in a
+line, which belongs to the cell and survives a crash.
+"""
+
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from contextvars import Context
+from typing import Any
+
+import trio
+from trio.lowlevel import Abort, RaiseCancelT, wait_task_rescheduled
+
+from .actor import Actor, Handler
+from .cell import Cell
+from .cycles import waits_for_itself
+from .errors import AskCycle, MailboxFull, Reject, SpecError
+from .life import Host, Leave, Life, refusal_in
+from .mailbox import Aside, DeadReason, Envelope, Line
+from .ref import FORWARDED
+from .replies import Stream
+from .spec import ChildSpec
+
+__all__ = ["NO_CONTEXT", "ActorTasks"]
+
+NO_CONTEXT = Context()
+
+
+class ActorTasks(Life):
+    """What of an actor runs beside its turns."""
+
+    __slots__ = ("_background", "_has_read", "_nursery")
+
+    def __init__(
+        self, cell: Cell, spec: ChildSpec, start: Callable[..., Any], host: Host, delay: float
+    ) -> None:
+        super().__init__(cell, spec, start, host, delay)
+        self._nursery: trio.Nursery | None = None
+        self._background: set[trio.CancelScope] | None = None
+        self._has_read = False
+
+    # Background tasks.
+
+    def start_soon(self, function: Callable[..., Awaitable[object]], *args: Any) -> None:
+        if self._nursery is None:
+            raise SpecError(
+                f"{self.cell.path}: start_soon needs an actor that has started, and "
+                f"`class {self.cell.kind}(Actor[...], background=True)`"
+            )
+        scope = trio.CancelScope()
+        if self._background is None:
+            self._background = set()
+        self._background.add(scope)
+        if self._has_read:
+            scope.cancel(reason=f"{self.cell.path} is stopping")
+        self._nursery.start_soon(self._run_background, scope, function, args)
+
+    async def _run_background(
+        self, scope: trio.CancelScope, function: Callable[..., Awaitable[object]], args: Any
+    ) -> None:
+        # It acts for the actor, and not for the message that was in hand at its start.
+        with self._acting(Envelope(self.cell, None, None, NO_CONTEXT, 0.0)), scope:
+            await function(*args)
+        if self._background is not None:
+            self._background.discard(scope)
+
+    def _end_background(self) -> None:
+        """Requests under way may end; background tasks have nothing to end for."""
+        self._has_read = True
+        for scope in self._background or ():
+            scope.cancel(reason=f"{self.cell.path} is stopping")
+
+    @contextmanager
+    def _acting(self, holder: Cell | Envelope) -> Generator[None]:
+        """Let the running task be known as this actor's, in the hand of `holder`."""
+        hands, task = self.cell.env.hands, trio.lowlevel.current_task()
+        hands[task] = holder
+        try:
+            yield
+        finally:
+            del hands[task]
+
+    # Handlers in tasks of their own.
+
+    def _start(self, actor: Actor[Any], handler: Handler, envelope: Envelope) -> None:
+        cell = self.cell
+        if handler.streams and not isinstance(envelope.reply, Stream):
+            self._not_read(envelope)
+            return
+        if handler.limit is not None:
+            line = self._line(handler)
+            if len(line.running) >= handler.limit:
+                self._stand_in_line(line, envelope)
+                return
+            line.running.add(envelope)
+        assert self._nursery is not None
+        cell.in_flight = cell.in_flight if cell.in_flight is not None else {}
+        cell.in_flight[envelope] = cell.env.now()
+        envelope.where = Aside.TASK
+        envelope.context.run(self._nursery.start_soon, self._serve, actor, handler, envelope)
+
+    def _line(self, handler: Handler) -> Line:
+        cell = self.cell
+        if cell.lines is None:
+            cell.lines = {}
+        return cell.lines.setdefault(handler.message, Line())
+
+    def _stand_in_line(self, line: Line, envelope: Envelope) -> None:
+        cell = self.cell
+        if len(line.queue) >= cell.mailbox.capacity:
+            full = MailboxFull(cell.path, cell.mailbox.capacity)
+            cell.lose(envelope, full, DeadReason.OVERFLOW)
+            return
+        cycle = waits_for_itself(envelope, line)
+        if cycle is not None:
+            cell.lose(envelope, AskCycle(cycle), DeadReason.REFUSED)
+            return
+        envelope.where = line
+        line.queue.append(envelope)
+
+    def _not_read(self, envelope: Envelope) -> None:
+        name = type(envelope.message).__name__
+        error = Reject(f"{self.cell.path}: {name} is answered by a stream; read it by `stream`")
+        self.cell.lose(envelope, error, DeadReason.REFUSED)
+
+    def _advance(self, actor: Actor[Any], handler: Handler) -> None:
+        """A place is free: start who is next in line."""
+        line = self._line(handler)
+        free = (handler.limit or 1) - len(line.running)
+        while line.queue and free > 0 and self.leaving is not Leave.AFTER_THIS:
+            envelope = line.queue.popleft()
+            if envelope.reply is None or not envelope.reply.abandoned:
+                self._start(actor, handler, envelope)
+                free -= 1
+
+    async def _serve(self, actor: Actor[Any], handler: Handler, envelope: Envelope) -> None:
+        cell = self.cell
+        reply = envelope.reply
+        scope = trio.CancelScope()
+        if reply is not None:
+            reply.scope = scope
+        result = None
+        try:
+            with self._acting(envelope), scope:
+                if reply is None or not reply.abandoned:
+                    result = await self._call(actor, handler, envelope)
+        except BaseException as error:
+            if not self._refused(envelope, error):
+                raise
+        else:
+            self._answer(envelope, result)
+        # Not in a finally: what a crash interrupts stays in flight, for settle.
+        cell.handled += 1
+        if cell.in_flight is not None:
+            cell.in_flight.pop(envelope, None)
+        if handler.limit is not None:
+            self._line(handler).running.discard(envelope)
+            self._advance(actor, handler)
+        if self.leaving:
+            cell.wake()
+
+    async def _call(self, actor: Actor[Any], handler: Handler, envelope: Envelope) -> Any:
+        if handler.streams:
+            stream = envelope.reply
+            assert isinstance(stream, Stream)
+            return await handler.function(actor, envelope.message, stream.sink)
+        return await handler.function(actor, envelope.message)
+
+    async def _tasks_done(self) -> None:
+        """Let the task handlers under way end, within `shutdown` seconds."""
+        cell = self.cell
+        if cell.in_flight and self.by_itself:
+            # Nobody else would see to it.
+            self.scope.deadline = cell.env.now() + self.spec.shutdown
+        while cell.in_flight:
+            await self._park()
+
+    # What both kinds of handler have.
+
+    def _answer(self, envelope: Envelope, result: Any) -> None:
+        if envelope.reply is not None and result is not FORWARDED:
+            envelope.reply.succeed(result)
+
+    def _refused(self, envelope: Envelope, error: BaseException) -> bool:
+        """Whether what a handler raised fails its request only; else it is a crash."""
+        refusal = refusal_in(error)
+        if refusal is not None:
+            self.cell.lose(envelope, refusal, DeadReason.REFUSED)
+            return True
+        faults = error.split(Exception)[0] if isinstance(error, BaseExceptionGroup) else error
+        if self.fatal is None and isinstance(faults, Exception):
+            self.fatal = envelope
+        return False
+
+    async def _park(self) -> None:
+        self.cell.parked = self.task
+        await wait_task_rescheduled(self._abort_park)
+
+    def _abort_park(self, _raise_cancel: RaiseCancelT) -> Abort:
+        self.cell.parked = None
+        return Abort.SUCCEEDED
