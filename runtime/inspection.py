@@ -105,7 +105,6 @@ def _in_hand(cell: Cell, now: float) -> Iterable[InHand]:
         yield InHand(type(envelope.message).__name__, now - since)
 
 
-def _crash(exit: Exit, now: float) -> Crash | None:
-    if exit.error is None:
-        return None
+def _crash(exit: Exit, now: float) -> Crash:
+    assert exit.error is not None  # a cell keeps crashes only
     return Crash(now - exit.at, said(exit.error)[:_ERROR_LIMIT], exit.message, exit.error)

@@ -140,7 +140,7 @@ def child(
             kind=_name(start),
             is_function=is_function,
             tells_when_ready=is_function and "task_status" in inspect.signature(start).parameters,
-            restart=_member(Restart, restart),
+            restart=_member(Restart, "restart", restart),
             shutdown=shutdown,
             start_timeout=start_timeout,
             backoff=backoff or Backoff(),
@@ -176,9 +176,9 @@ def supervisor(
     """
     subtree = SubtreeSpec(
         children=_distinct(id, children),
-        strategy=_member(Strategy, strategy),
+        strategy=_member(Strategy, "strategy", strategy),
         intensity=_intensity(id, intensity, period),
-        auto_shutdown=_member(AutoShutdown, auto_shutdown),
+        auto_shutdown=_member(AutoShutdown, "auto_shutdown", auto_shutdown),
     )
     if subtree.auto_shutdown is AutoShutdown.NEVER and any(c.significant for c in children):
         raise SpecError(f"supervisor {id!r} has a significant child: say auto_shutdown='any'")
@@ -239,7 +239,7 @@ def _subtree_child(
         start=_never,
         kind=DYNAMIC if subtree.template else "supervisor",
         subtree=subtree,
-        restart=_member(Restart, restart),
+        restart=_member(Restart, "restart", restart),
         # Its children have bounds of their own.
         shutdown=inf,
         start_timeout=inf,
@@ -248,12 +248,12 @@ def _subtree_child(
     )
 
 
-def _member(kind: type[E], name: str) -> E:
+def _member(kind: type[E], what: str, name: str) -> E:
     try:
         return kind(name)
     except ValueError:
         names = ", ".join(repr(member.value) for member in kind)
-        raise SpecError(f"{kind.__name__.lower()} is one of {names}, not {name!r}") from None
+        raise SpecError(f"{what} is one of {names}, not {name!r}") from None
 
 
 def _intensity(id: str, restarts: int, period: float) -> Intensity:

@@ -4,6 +4,7 @@ import functools
 
 import pytest
 import trio
+
 from tests.fakes.players import (
     Crash,
     Finish,
@@ -14,9 +15,7 @@ from tests.fakes.players import (
     Play,
     Player,
     eventually,
-    until,
 )
-
 from trouper.runtime import (
     Actor,
     ActorDown,
@@ -28,14 +27,13 @@ from trouper.runtime import (
     SpecError,
     StartFailed,
     StartTimeout,
-    SupervisorGaveUp,
     System,
     TooManyChildren,
+    child,
     dynamic,
     on,
     supervisor,
 )
-from trouper.runtime.events import ActorStopped, ChildCrashed, RuntimeEvent, Unkillable
 
 AT_ONCE = Backoff(initial=0, maximum=0, jitter=0)
 
@@ -196,132 +194,6 @@ async def test_the_restart_type_says_which_ends_bring_a_child_back(
             assert await ref.ask(Life()) == 2
 
 
-async def test_a_child_that_is_stopped_right_after_its_crash_does_not_come_back(
-    play: Play, autojump_clock: trio.testing.MockClock
-) -> None:
-    crashed = trio.Event()
-
-    def observe(event: RuntimeEvent) -> None:
-        if isinstance(event, ChildCrashed):
-            crashed.set()
-
-    spec = players(play, restart="permanent", backoff=AT_ONCE, intensity=99)
-    async with System(spec, observer=observe) as system:
-        children = of(system)
-        # Whether the supervisor or this test hears first is chance: both, in twenty times.
-        for number in range(20):
-            crashed = trio.Event()
-            ref = await children.start("1", str(number))
-            ref.tell(Crash())
-            await crashed.wait()
-            await children.stop("1")
-            assert "1" not in children
-        await trio.sleep(1)
-
-        assert play.alive == set()
-
-
-async def test_a_child_is_stopped_out_of_its_backoff_at_once(
-    play: Play, autojump_clock: trio.testing.MockClock
-) -> None:
-    backoff = Backoff(first=60, jitter=0)
-    async with System(players(play, restart="permanent", backoff=backoff)) as system:
-        ref = await of(system).start("1", "a")
-        ref.tell(Crash())
-        await until(system, "players/1", "backoff")
-        await of(system).stop("1")
-
-        assert trio.current_time() < 0.1
-        assert len(of(system)) == 0
-
-
-async def test_a_stop_goes_on_without_a_caller_that_was_cancelled(
-    play: Play, autojump_clock: trio.testing.MockClock
-) -> None:
-    async with System(players(play, shutdown=5)) as system:
-        children = of(system)
-        ref = await children.start("1", "a")
-        ref.tell(Hang())
-        await trio.testing.wait_all_tasks_blocked()
-        with trio.move_on_after(1):
-            await children.stop("1")
-        assert "1" in children
-        await eventually(lambda: "1" not in children)
-
-        assert play.read()[-1] == "a ends: killed"
-        assert trio.current_time() <= 6.01
-
-
-async def test_a_child_that_cannot_be_killed_keeps_its_id_until_it_ends(
-    play: Play, autojump_clock: trio.testing.MockClock
-) -> None:
-    seen: list[RuntimeEvent] = []
-    async with System(players(play, shutdown=1), observer=seen.append) as system:
-        children = of(system)
-        ref = await children.start("1", "a")
-        ref.tell(Hang(30, shielded=True))
-        await trio.testing.wait_all_tasks_blocked()
-        ref.tell(Note("never read"))
-        await children.stop("1")
-
-        assert [event.path for event in seen if isinstance(event, Unkillable)] == ["players/1"]
-        assert children.get("1") is None
-        with pytest.raises(ActorDown):
-            await ref.ask(Life())
-        with pytest.raises(ChildExists):
-            await children.start("1", "b")
-        await trio.sleep(30)
-        await children.start("1", "b")
-
-    assert [e.path for e in seen if isinstance(e, ActorStopped)].count("players/1") == 2
-
-
-async def test_crashes_beyond_the_intensity_end_all_children_at_once(
-    play: Play, autojump_clock: trio.testing.MockClock
-) -> None:
-    options = {"restart": "permanent", "intensity": 1, "backoff": AT_ONCE}
-    async with System(players(play, **options)) as system:
-        children = of(system)
-        ref, other = await children.start("1", "a"), await children.start("2", "b")
-        refused: list[type[BaseException]] = []
-
-        async def start_another() -> None:
-            await other.ask(Hang(1))
-            with pytest.raises((ActorDown, ActorUnavailable)) as caught:
-                await children.start("3", "c")
-            refused.append(caught.type)
-
-        async with trio.open_nursery() as nursery:
-            other.tell(Hang(2))
-            ref.tell(Crash())
-            await ref.ask(Life())
-            ref.tell(Crash())
-            await trio.testing.wait_all_tasks_blocked()
-            with pytest.raises(ActorDown):
-                await children.start("3", "c")
-            nursery.start_soon(trio.sleep, 2.5)
-
-        # It waited for the message in hand of the other, and for nothing else.
-        assert play.read()[-1] == "b ends: shutdown"
-        assert (len(children), system.snapshot("players")[0].life) == (0, 2)
-        with pytest.raises(ActorDown, match="its supervisor gave up"):
-            await ref.ask(Life())
-        assert await (await children.start("1", "a")).ask(Life()) == 3
-
-
-async def test_a_crashed_child_does_not_hold_up_the_stop_of_the_others(
-    play: Play, autojump_clock: trio.testing.MockClock
-) -> None:
-    with pytest.raises(SupervisorGaveUp):
-        async with System(
-            players(play, restart="permanent", intensity=0, shutdown=60), intensity=0
-        ) as system:
-            (await of(system).start("1", "a")).tell(Crash())
-            await trio.sleep_forever()
-
-    assert trio.current_time() == 0
-
-
 async def test_a_kind_that_is_not_what_was_started_is_refused(play: Play) -> None:
     class Other(Actor[Note]):
         @on(Note)
@@ -345,9 +217,7 @@ async def test_actors_start_children_of_a_dynamic_supervisor_by_its_path(play: P
             await guest.ask(Life())
 
     from_the_door = supervisor("front", play.part("porter"))
-    async with System(
-        players(play), from_the_door, dynamic("doors", Door)
-    ) as system:
+    async with System(players(play), from_the_door, dynamic("doors", Door)) as system:
         door = await system.children("doors", Door).start("1")
         door.tell(Note("anna"))
         await eventually(lambda: list(of(system)) == ["anna"])
@@ -361,3 +231,19 @@ async def test_a_stopped_system_starts_no_children(play: Play) -> None:
 
     with pytest.raises(ActorDown):
         await children.start("1", "a")
+
+
+async def test_a_dynamic_supervisor_that_has_not_begun_starts_nobody_yet(play: Play) -> None:
+    class Early(Actor[Note]):
+        async def init(self) -> None:
+            children = self.children("players", Player)
+            assert (len(children), children.get("1")) == (0, None)
+            await children.stop("1")
+            with pytest.raises(ActorUnavailable):
+                await children.start("1", "a")
+
+        @on(Note)
+        async def note(self, message: Note) -> None: ...
+
+    async with System(child("early", Early), players(play)) as system:
+        await of(system).start("1", "a")

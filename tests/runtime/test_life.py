@@ -4,8 +4,8 @@ import functools
 
 import pytest
 import trio
-from tests.fakes.players import Crash, Note, Play, Player, eventually, until
 
+from tests.fakes.players import Crash, Note, Play, Player, eventually, until
 from trouper.runtime import (
     Actor,
     Backoff,
@@ -173,7 +173,7 @@ async def test_a_start_that_makes_no_actor_is_told_what_it_made() -> None:
     async def pump() -> None: ...
 
     with pytest.raises(StartFailed, match=r"returned a coroutine; give the async function itself"):
-        async with System(child("pump", lambda: pump())):
+        async with System(child("pump", lambda: pump())):  # noqa: PLW0108
             pytest.fail("entered")
     with pytest.raises(StartFailed, match="its start returned 5, which is no Actor"):
         async with System(child("five", lambda: 5)):  # type: ignore[arg-type, return-value]

@@ -2,8 +2,8 @@
 
 import pytest
 import trio
-from tests.fakes.players import Crash, Finish, Life, Play, Player, eventually
 
+from tests.fakes.players import Crash, Finish, Life, Play, Player, eventually
 from trouper.runtime import Backoff, SpecError, System, dynamic
 
 AT_ONCE = Backoff(initial=0, maximum=0, jitter=0)

@@ -61,9 +61,7 @@ def test_no_delay_is_shorter_than_the_one_before_by_the_same_chance(
 
 
 @given(backoffs, st.integers(0, 100), chances, chances)
-def test_jitter_only_takes_off(
-    backoff: Backoff, attempt: int, chance: float, other: float
-) -> None:
+def test_jitter_only_takes_off(backoff: Backoff, attempt: int, chance: float, other: float) -> None:
     full = backoff.delay(attempt, 0.0)
 
     assert full * (1 - backoff.jitter) * (1 - 1e-9) <= backoff.delay(attempt, chance) <= full

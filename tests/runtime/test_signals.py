@@ -177,3 +177,18 @@ def test_a_system_may_leave_signals_alone(run: Run) -> None:
     process.send_signal(signal.SIGINT)
 
     assert rest(process) == ["a ends", "interrupted"]
+
+
+def test_a_signal_that_is_under_way_when_the_last_system_leaves_is_the_programs(run: Run) -> None:
+    process = run("""
+        from trouper.runtime.signals import heard
+        async def main():
+            with heard(print):
+                signal.raise_signal(signal.SIGTERM)
+            print("ready", flush=True)
+            await trio.sleep_forever()
+        trio.run(main)
+    """)
+
+    assert rest(process) == []
+    assert process.returncode == -signal.SIGTERM

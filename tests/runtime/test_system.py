@@ -4,8 +4,8 @@ import threading
 
 import pytest
 import trio
-from tests.fakes.players import Crash, Hang, Life, Note, Play, Player
 
+from tests.fakes.players import Crash, Hang, Life, Note, Play, Player
 from trouper.runtime import (
     ActorCrashed,
     ActorDown,
@@ -43,7 +43,7 @@ async def test_an_exception_in_the_block_stops_the_tree_in_order_and_is_raised_a
 async def test_an_actors_error_that_the_block_lets_out_is_raised_as_itself(play: Play) -> None:
     with pytest.raises(ActorCrashed) as caught:
         async with System(play.part("a")) as system:
-            await system.ref("a", Player).ask(Crash())  # type: ignore[call-overload, arg-type]
+            await system.ref("a", Player).ask(Crash())  # type: ignore[arg-type]
 
     assert isinstance(caught.value.__cause__, ValueError)
 
@@ -51,8 +51,10 @@ async def test_an_actors_error_that_the_block_lets_out_is_raised_as_itself(play:
 async def test_a_cancel_from_outside_cancels_the_tree_and_passes(
     play: Play, autojump_clock: trio.testing.MockClock
 ) -> None:
+    system = System(play.part("a"), play.part("b"))
+
     with trio.move_on_after(3) as scope:
-        async with System(play.part("a"), play.part("b")) as system:
+        async with system:
             system.ref("b", Player).tell(Hang())
             await trio.sleep_forever()
 

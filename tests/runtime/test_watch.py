@@ -3,8 +3,8 @@
 import attrs
 import pytest
 import trio
-from tests.fakes.players import Crash, Finish, Hang, Life, Note, Play, Player, eventually
 
+from tests.fakes.players import Crash, Finish, Life, Note, Play, Player, eventually
 from trouper.runtime import (
     Actor,
     Backoff,
@@ -109,20 +109,20 @@ async def test_a_watch_outlives_the_watchers_restarts_and_is_told_once(
 async def test_a_full_mailbox_keeps_nobody_from_hearing_of_an_end(
     play: Play, heard: list[str], autojump_clock: trio.testing.MockClock
 ) -> None:
-    class Busy(Watcher, Actor[Watch | Down | Crash | Hang]):
-        @on(Hang)
-        async def hang(self, message: Hang) -> None:
-            await trio.sleep(message.seconds)
+    class Busy(Watcher):
+        @on(Watch)
+        async def begin(self, message: Watch) -> None:
+            await trio.sleep(5)
 
     part = play.part("a", restart="temporary")
     watcher = child("w", lambda: Busy(heard, ("a",)), mailbox=Mailbox(1))
     async with System(part, watcher) as system:
         ref = system.ref("w", Busy)
-        ref.tell(Hang(5))
+        ref.tell(Watch("slowly"))
         await trio.testing.wait_all_tasks_blocked()
-        ref.tell(Hang(0))
+        ref.tell(Watch("slowly"))
         system.ref("a", Player).tell(Finish())
-        await trio.sleep(6)
+        await trio.sleep(11)
 
         assert heard == ["a: it ended (normal)"]
 
@@ -198,9 +198,7 @@ async def test_a_subtree_that_gives_up_ends_its_actors_even_if_it_comes_back(
         ref = system.ref("sub/a", Player)
         ref.tell(Crash())
         await trio.sleep(1)
-        assert heard == [
-            "sub/a: it ended (crashed: ValueError: boom), and its supervisor gave up"
-        ]
+        assert heard == ["sub/a: it ended (crashed: ValueError: boom), and its supervisor gave up"]
 
         # It is another one behind the same ref, to be watched anew.
         assert await ref.ask(Life()) == 2
