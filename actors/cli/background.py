@@ -38,6 +38,7 @@ class Background(Generic[T]):
     def __init__(self, context: AbstractAsyncContextManager[T]) -> None:
         self._context = context
         self._scope = trio.CancelScope()
+        self._leaving = trio.Event()
         self._token: Future[trio.lowlevel.TrioToken] = Future()
         self._entered: Future[T] = Future()
         self._ended: Future[None] = Future()
@@ -83,7 +84,7 @@ class Background(Generic[T]):
         try:
             trio.from_thread.run(cancellable, trio_token=self._token.result())
         except (KeyboardInterrupt, SystemExit):
-            self._cancel(scope)
+            self._soon(scope.cancel)
             raise
         except (trio.RunFinishedError, trio.Cancelled) as error:
             self._ended.result()
@@ -111,12 +112,15 @@ class Background(Generic[T]):
         with self._scope:
             async with self._context as value:
                 self._entered.set_result(value)
-                await trio.sleep_forever()
+                # Not cancelled: a goodbye needs what would be cancelled with it.
+                await self._leaving.wait()
 
     def _leave(self) -> None:
-        self._cancel(self._scope)
+        self._soon(self._leaving.set)
+        if not self._entered.done():
+            self._soon(self._scope.cancel)
         self._thread.join()
 
-    def _cancel(self, scope: trio.CancelScope) -> None:
+    def _soon(self, function: Callable[[], object]) -> None:
         with suppress(trio.RunFinishedError):
-            self._token.result().run_sync_soon(scope.cancel)
+            self._token.result().run_sync_soon(function)

@@ -92,7 +92,7 @@ def lost(url: str, code: int = _ABNORMAL, reason: str = "") -> ConnectionLost:
 
 
 def _server_words(body: bytes | None) -> str:
-    """The message in a problem of gateway/http.py; empty for anything else."""
+    """The message of a problem as gateway/http.py words it; empty for anything else."""
     try:
         loaded: Any = json.loads(body or b"")
         return str(loaded["error"]["message"])[:500]
