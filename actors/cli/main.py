@@ -43,8 +43,9 @@ class Command:
 
 
 COMMANDS: Final = {
-    # In a conversation on a terminal, only what is wrong may come between the lines.
-    "demo": Command("demo", "talk to a small model on this machine; needs no key", "warning"),
+    # In its own conversation no log line may come between the words: what a person must
+    # know of, such as a model that died, the turn says.
+    "demo": Command("demo", "talk to a small model on this machine; needs no key", "critical"),
     "serve": Command("serve", "serve the sessions of a configuration", "info"),
     "chat": Command("chat", "talk to a server that runs", "warning"),
     "sim": Command("sim", "serve a simulated provider, with faults", "info"),
