@@ -16,16 +16,16 @@ TICKS = (0.0, 0.05, 0.1, 0.2)
 SAMPLE = 0.05
 """Seconds between two looks at the loop's lag."""
 
-LATE = 0.02
-"""Seconds of lag from which the loop counts as late: a full batch of work."""
+LATE = 0.1
+"""Seconds of lag from which the loop counts as late: what a person begins to feel."""
 
-CALM = 0.005
-"""Seconds of lag up to which it counts as calm: what an idle loop has at worst."""
+CALM = 0.02
+"""Seconds of lag up to which it counts as calm: a full batch of work."""
 
 # Looks between two rises: a new level shows after some ticks of it.
 _RISE_AFTER = 6
 # Calm looks before a fall: longer, since a level is calm because of its waiting.
-_FALL_AFTER = 100
+_FALL_AFTER = 40
 
 
 @attrs.frozen

@@ -125,7 +125,7 @@ def rows() -> Iterator[Row]:
 
 
 def _rows(url: str) -> Iterator[Row]:
-    paced, paced_load = "n=100,d=50000", Load(200, interval=0.05, spread=1.0)
+    paced, paced_load = "n=200,d=50000", Load(200, interval=0.05, spread=1.0)
     yield compare(
         "a streamed chunk, 200 x 20/s, against no actor",
         lambda: per_chunk("trouper", url, paced, paced_load),

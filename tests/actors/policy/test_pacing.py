@@ -2,10 +2,13 @@
 
 from hypothesis import given, strategies as st
 
+from trouper.actors.policy import pacing as constants
 from trouper.actors.policy.pacing import CALM, LATE, SAMPLE, TICKS, Pacing
 
 LAGS = st.floats(0, 10)
 MIDDLING = (CALM + LATE) / 2
+RISE, FALL = constants._RISE_AFTER, constants._FALL_AFTER
+TOP = len(TICKS) - 1
 
 
 def after(pacing: Pacing, *lags: float) -> Pacing:
@@ -19,33 +22,30 @@ def test_a_fresh_pacing_waits_for_nothing() -> None:
 
 
 def test_some_late_looks_in_a_row_raise_the_tick() -> None:
-    assert after(Pacing(), *[LATE] * 5).tick == 0
-    assert after(Pacing(), *[LATE] * 6).tick == 0.05
+    assert after(Pacing(), *[LATE] * (RISE - 1)).tick == 0
+    assert after(Pacing(), *[LATE] * RISE).tick == TICKS[1]
 
 
 def test_a_loop_that_stays_late_gets_to_the_longest_tick_and_no_further() -> None:
-    assert [after(Pacing(), *[1.0] * looks).tick for looks in (6, 12, 18, 1000)] == [
-        0.05,
-        0.1,
-        0.2,
-        0.2,
-    ]
+    for level in range(len(TICKS)):
+        assert after(Pacing(), *[1.0] * RISE * level).tick == TICKS[level]
+    assert after(Pacing(), *[1.0] * 1000).tick == TICKS[-1]
 
 
 def test_one_late_look_is_no_reason_to_slow_down() -> None:
-    assert after(Pacing(), *([LATE] * 5 + [0.0]) * 100).tick == 0
+    assert after(Pacing(), *([LATE] * (RISE - 1) + [0.0]) * 40).tick == 0
 
 
 def test_a_calm_loop_falls_back_level_by_level_to_no_tick() -> None:
-    busy = after(Pacing(), *[1.0] * 18)
-    assert after(busy, *[0.0] * 99).level == 3
-    assert after(busy, *[0.0] * 100).level == 2
-    assert after(busy, *[0.0] * 300) == Pacing()
+    busy = after(Pacing(), *[1.0] * RISE * TOP)
+    assert after(busy, *[0.0] * (FALL - 1)).level == TOP
+    assert after(busy, *[0.0] * FALL).level == TOP - 1
+    assert after(busy, *[0.0] * FALL * TOP) == Pacing()
 
 
 def test_a_late_look_puts_off_the_fall() -> None:
-    busy = after(Pacing(), *[1.0] * 6)
-    assert after(busy, *[0.0] * 99, LATE, *[0.0] * 99).level == 1
+    busy = after(Pacing(), *[1.0] * RISE)
+    assert after(busy, *[0.0] * (FALL - 1), LATE, *[0.0] * (FALL - 1)).level == 1
 
 
 def test_a_loop_that_is_neither_late_nor_calm_keeps_its_level() -> None:
@@ -54,8 +54,8 @@ def test_a_loop_that_is_neither_late_nor_calm_keeps_its_level() -> None:
 
 
 def test_a_look_between_late_and_calm_counts_for_neither() -> None:
-    assert after(Pacing(1), *[0.0] * 99, MIDDLING, 0.0).level == 0
-    assert after(Pacing(), *[LATE] * 5, MIDDLING, LATE).level == 0
+    assert after(Pacing(1), *[0.0] * (FALL - 1), MIDDLING, 0.0).level == 0
+    assert after(Pacing(), *[LATE] * (RISE - 1), MIDDLING, LATE).level == 0
 
 
 @given(st.lists(LAGS, max_size=400))
@@ -72,4 +72,4 @@ def test_whatever_the_lags_the_tick_moves_one_level_at_a_time_within_its_bounds(
 
 
 def test_it_takes_less_than_half_a_second_to_react() -> None:
-    assert 6 * SAMPLE < 0.5
+    assert RISE * SAMPLE < 0.5
