@@ -72,9 +72,10 @@ class ActorSnapshot:
 def snapshot(env: Environment, under: str = "") -> tuple[ActorSnapshot, ...]:
     """All children at and below the path `under`, parents before children."""
     now = env.now()
-    prefix = f"{under}/" if under else ""
-    chosen = (cell for path, cell in env.cells.items() if path == under or path.startswith(prefix))
-    return tuple(_one(cell, now) for cell in chosen)
+    if not under:
+        return tuple([_one(cell, now) for cell in env.cells.values()])
+    cells, below = env.cells.items(), f"{under}/"
+    return tuple([_one(c, now) for path, c in cells if path == under or path.startswith(below)])
 
 
 def _one(cell: Cell, now: float) -> ActorSnapshot:
@@ -89,7 +90,7 @@ def _one(cell: Cell, now: float) -> ActorSnapshot:
         depth=waiting.depth,
         capacity=cell.mailbox.capacity,
         oldest=now - waiting.since if waiting.depth else 0.0,
-        in_hand=tuple(_in_hand(cell, now)),
+        in_hand=tuple(_in_hand(cell, now)) if cell.current or cell.in_flight else (),
         retry_in=max(0.0, cell.retry_at - now) if cell.state is State.BACKOFF else None,
         stopped_because=cell.down_reason if cell.state is State.STOPPED else None,
         last_crash=_crash(cell.exits[-1], now) if cell.exits else None,

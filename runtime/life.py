@@ -298,8 +298,9 @@ class FunctionLife(Life):
             self.become_ready()
 
     def started(self, value: object = None) -> None:
-        """trio's task status: the function calls it when it is ready."""
-        self.become_ready()
+        """trio's task status: the function calls it when it is ready; again, it means nothing."""
+        if self.began == inf:
+            self.become_ready()
 
     def wake(self) -> None:
         # A function reads no mailbox: to be cancelled is its orderly end.

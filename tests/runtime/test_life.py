@@ -18,6 +18,7 @@ from trouper.runtime import (
     dynamic,
     on,
 )
+from trouper.runtime.events import ActorStarted, RuntimeEvent
 
 AT_ONCE = Backoff(initial=0, maximum=0, jitter=0)
 
@@ -223,3 +224,17 @@ async def test_no_life_begins_before_the_one_before_has_cleaned_up(
         await trio.sleep(3)
 
         assert play.read()[2:] == ["a ends: crashed", "a starts", "a is ready"]
+
+
+async def test_a_function_that_says_twice_that_it_is_ready_has_started_once() -> None:
+    seen: list[RuntimeEvent] = []
+
+    async def connect(*, task_status: trio.TaskStatus[None]) -> None:
+        task_status.started()
+        task_status.started()
+        await trio.sleep_forever()
+
+    async with System(child("connect", connect), observer=seen.append):
+        pass
+
+    assert seen.count(ActorStarted("connect", 1)) == 1
