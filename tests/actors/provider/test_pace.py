@@ -1,12 +1,12 @@
 """Busy streams read in step while the loop is late. The lag is made, the clock is virtual."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from trouper.actors.policy.pacing import Pacing
+from trouper.actors.policy.pacing import LATE, SAMPLE, TICKS, Pacing
 from trouper.actors.provider.pace import Pace
 
 
@@ -19,11 +19,17 @@ def streaming(pace: Pace) -> Generator[None]:
         pace.end()
 
 
-async def hog(clock: MockClock, seconds: float, looks: int) -> None:
-    """Be a loop that is `seconds` late at each of some looks."""
-    for _ in range(looks):
+LAG = 2 * LATE
+
+
+async def hog(clock: MockClock, seconds: float, until: Callable[[], bool]) -> None:
+    """Be a loop that is `seconds` late at each look, until something is so."""
+    for _ in range(1000):
         await wait_all_tasks_blocked()
-        clock.jump(0.05 + seconds)
+        if until():
+            return
+        clock.jump(SAMPLE + seconds)
+    raise AssertionError("it never came to that")
 
 
 async def test_the_tick_rises_under_lag_and_falls_when_calm(mock_clock: MockClock) -> None:
@@ -32,11 +38,9 @@ async def test_the_tick_rises_under_lag_and_falls_when_calm(mock_clock: MockCloc
         nursery.start_soon(pace.run)
         with streaming(pace):
             assert not pace.paced
-            await hog(mock_clock, 0.1, 7)
-            assert pace.paced
-            assert pace.pacing.tick == 0.05
-            await hog(mock_clock, 0.0, 105)
-            assert not pace.paced
+            await hog(mock_clock, LAG, lambda: pace.paced)
+            assert pace.pacing.tick == TICKS[1]
+            await hog(mock_clock, 0.0, lambda: not pace.paced)
         nursery.cancel_scope.cancel()
 
 
@@ -51,15 +55,14 @@ async def test_readers_are_let_go_together_at_the_tick(mock_clock: MockClock) ->
     async with trio.open_nursery() as nursery:
         nursery.start_soon(pace.run)
         with streaming(pace):
-            await hog(mock_clock, 0.1, 20)
-            assert pace.pacing.tick == 0.2
+            await hog(mock_clock, LAG, lambda: pace.pacing.tick == TICKS[-1])
             async with trio.open_nursery() as readers:
                 readers.start_soon(reader)
                 readers.start_soon(reader)
                 began = trio.current_time()
                 mock_clock.autojump_threshold = 0
             assert went[0] == went[1]
-            assert went[0] - began <= 0.3
+            assert went[0] - began <= TICKS[-1] + 2 * SAMPLE
         nursery.cancel_scope.cancel()
 
 
@@ -68,9 +71,8 @@ async def test_while_nothing_streams_it_sleeps_without_a_timer(mock_clock: MockC
     async with trio.open_nursery() as nursery:
         nursery.start_soon(pace.run)
         with streaming(pace):
-            await hog(mock_clock, 0.1, 10)
-            assert pace.paced
-        await hog(mock_clock, 0.0, 1)
+            await hog(mock_clock, LAG, lambda: pace.paced)
+        mock_clock.jump(SAMPLE)
         await wait_all_tasks_blocked()
 
         assert not pace.paced

@@ -270,7 +270,7 @@ async def test_a_connection_whose_mailbox_is_full_is_an_overloaded_provider(
 ) -> None:
     async with open_target(Answers(sse("hello"))) as (target, _):
         with pytest.raises(ProviderError) as caught:
-            await collect(attrs.evolve(target, connection=Full())  # type: ignore[arg-type])
+            await collect(attrs.evolve(target, connection=Full()))  # type: ignore[arg-type]
 
     assert caught.value.kind is ErrorKind.OVERLOADED
     assert isinstance(caught.value.__cause__, MailboxFull)
