@@ -6,6 +6,7 @@ STAMP := .venv/.installed
 .PHONY: install demo test check format bench clean
 
 install: $(STAMP)
+	@$(BIN)/trouper local install
 
 $(STAMP): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -102,7 +102,7 @@ async def _start_tls(
     stream: trio.abc.Stream, host: str, verify: ssl.SSLContext | None
 ) -> trio.abc.Stream:
     # In a thread: the first time it takes 30 ms, which no stream should feel.
-    context = verify or await trio.to_thread.run_sync(system_trust)
+    context = verify if verify is not None else await trio.to_thread.run_sync(system_trust)
     # https_compatible: servers close without TLS's own goodbye, and so do we.
     secured = trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
     await secured.do_handshake()

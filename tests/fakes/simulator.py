@@ -74,8 +74,8 @@ class SimulatorProcess:
 
 @contextmanager
 def simulator_process(*arguments: str) -> Generator[SimulatorProcess]:
-    """Run `python -m trouper.actors.simulator` with `arguments` on a free loopback port."""
-    command = [sys.executable, "-m", "trouper.actors.simulator", *arguments]
+    """Run `trouper sim` with `arguments` on a free loopback port."""
+    command = [sys.executable, "-m", "trouper.actors.cli", "sim", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

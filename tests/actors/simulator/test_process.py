@@ -95,7 +95,7 @@ async def test_it_listens_on_ipv6() -> None:
 
 
 def test_the_ready_line_is_all_that_it_prints() -> None:
-    command = [sys.executable, "-m", "trouper.actors.simulator"]
+    command = [sys.executable, "-m", "trouper.actors.cli", "sim"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
