@@ -118,6 +118,9 @@ class Connection(Actor[ConnectionMessage], background=True):
     async def chat(self, message: Chat, out: Sink[Batch]) -> None:
         """Stream an answer into `out`."""
         with self._exchange(message) as exchange:
+            # Tells that the request is taken: until then its asker waits for a
+            # connection that may be down.
+            await out.send([])
             async with self._places:
                 response = await self._send(message, exchange)
                 async with _reading(response) as body:

@@ -29,6 +29,7 @@ class GetEndpoint(Request[Endpoint]):
 class Chat(Streams[Batch]):
     """Stream the answer to `request`. Ends with Finished, or raises ProviderError.
 
+    The first batch is empty and says that the request has been taken.
     `deadline` is the time on trio's clock, in seconds, at which the answer is
     whole or has failed; the connection's own `total` may come sooner.
     """

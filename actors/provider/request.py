@@ -34,8 +34,9 @@ _HELD = 64
 class Target:
     """A model of a provider, and how patiently it is asked.
 
-    `model` is the provider's own name for it, and "" leaves the request's;
-    `total` is in seconds and bounds all tries together.
+    `model` is the provider's own name for it, and "" leaves the request's.
+    Times are in seconds: `total` bounds all tries together, and `patience` how
+    long a connection that is down is waited for.
     """
 
     provider: str
@@ -43,6 +44,7 @@ class Target:
     connection: Ref[ConnectionMessage] = attrs.field(repr=False)
     retry: RetryPolicy
     total: float
+    patience: float
     chance: Callable[[], float] = attrs.field(default=random.random, repr=False)
 
 
@@ -60,6 +62,7 @@ def make_target(
             max_delay=config.retry.max_delay,
         ),
         total=config.timeouts.total,
+        patience=config.timeouts.first_event,
     )
 
 
@@ -144,19 +147,17 @@ class Answer:
             target.connection.stream(Chat(request, deadline))
         )
         held: Batch = []
-        # Until it has begun, the request may stand in line behind a provider
-        # that restarts; from then on the connection keeps its deadlines.
-        with trio.move_on_at(deadline) as scope:
+        # Until it is taken, it may wait for a provider that restarts; from its
+        # first batch, an empty one, the connection keeps its deadlines.
+        patience = trio.current_time() + target.patience
+        with trio.move_on_at(min(patience, deadline)) as scope:
             async for batch in batches:
+                scope.deadline = deadline
                 held += batch
                 if len(held) > _HELD or not is_silent(batch):
                     break
         if scope.cancelled_caught:
-            raise ProviderError(
-                kind=ErrorKind.TIMEOUT,
-                message=f"no answer within {target.total:g} s (total)",
-                billed="maybe",
-            )
+            raise _too_late(target, taken=scope.deadline == deadline)
         if not held:
             raise StopAsyncIteration
         self._batches = batches
@@ -180,6 +181,21 @@ async def complete(target: Target, request: ChatRequest) -> Completion:
         except ActorError as error:
             failure = _as_provider_error(error, target, request)
             await _wait_or_raise(target, failure, error, attempt, deadline)
+
+
+def _too_late(target: Target, *, taken: bool) -> ProviderError:
+    if taken:
+        return ProviderError(
+            kind=ErrorKind.TIMEOUT,
+            message=f"no answer within {target.total:g} s (total)",
+            billed="maybe",
+        )
+    return ProviderError(
+        kind=ErrorKind.CONNECTION_FAILED,
+        message=f"its connection is down and did not come back within {target.patience:g} s",
+        # It has been waited for long enough: who has another provider asks that one.
+        should_retry=False,
+    )
 
 
 def _as_provider_error(error: ActorError, target: Target, request: ChatRequest) -> ProviderError:

@@ -104,14 +104,13 @@ class Turn:
         # Before the session has told the number, any turn may be this one.
         if self._over or self._overrun or self._number not in (0, event.turn):
             return
-        match event:
-            case TurnStarted():
-                return
-            case TextAdded() | ThoughtAdded():
-                self._take(event)
-            case UsageChanged() | TurnEnded():
-                self._waiting.append(event)
-                self._over = isinstance(event, TurnEnded) and event.turn == self._number
+        if isinstance(event, TurnStarted):
+            return
+        if isinstance(event, TextAdded | ThoughtAdded):
+            self._take(event)
+        else:
+            self._waiting.append(event)
+            self._over = isinstance(event, TurnEnded) and event.turn == self._number
         if len(self._waiting) > _MOST_EVENTS or self._characters > _MOST_CHARACTERS:
             self._overrun = True
             self._waiting.clear()

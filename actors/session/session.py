@@ -12,7 +12,7 @@ import attrs
 import structlog
 import trio
 
-from ...runtime import Actor, ActorError, on
+from ...runtime import Actor, on
 from ..chat import (
     ChatRequest,
     Chunk,
@@ -151,9 +151,8 @@ class Session(Actor[SessionMessage], background=True):
         try:
             with scope:
                 stop = await self._answer(turn, user, assembly)
-        except ActorError as failure:
-            stop, error = StopReason.ERROR, _in_words(failure)
-            retryable = isinstance(failure, ProviderError) and failure.retryable
+        except ProviderError as failure:
+            stop, error, retryable = StopReason.ERROR, _in_words(failure), failure.retryable
             _log.warning("turn failed", session=self._id, turn=turn, error=str(failure))
         except Exception:
             stop, error = StopReason.ERROR, "a fault in the session; the server's log has it"
@@ -251,12 +250,10 @@ def _part_size(part: Part) -> int:
     return sum(len(value) for value in attrs.astuple(part, recurse=False) if isinstance(value, str))
 
 
-def _in_words(failure: ActorError) -> str:
+def _in_words(failure: ProviderError) -> str:
     """For a person who chats: what happened and what to do, without the provider's details."""
-    if isinstance(failure, ProviderError):
-        lost = "; what you have seen of the answer is kept" if failure.committed else ""
-        return f"{failure.hint}{lost} ({failure.provider}: {failure.kind.value})"
-    return str(failure)
+    lost = "; what you have seen of the answer is kept" if failure.committed else ""
+    return f"{failure.hint}{lost} ({failure.provider}: {failure.kind.value})"
 
 
 def _log_answer(id: str, turn: int, completion: Completion) -> None:

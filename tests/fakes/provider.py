@@ -151,6 +151,7 @@ async def open_target(
                 connection=system.ref("connection", Connection),
                 retry=retry or RetryPolicy(),
                 total=provider.timeouts.total,
+                patience=provider.timeouts.first_event,
                 chance=lambda: chance,
             ),
             system,

@@ -205,6 +205,43 @@ async def test_a_total_that_ends_before_the_first_word_is_a_timeout(
     assert trio.current_time() <= 11
 
 
+async def test_a_provider_that_is_down_is_waited_for_a_while_and_then_the_next_one_is_asked(
+    autojump_clock: MockClock,
+) -> None:
+    starts = 0
+
+    def once() -> httpx.AsyncBaseTransport:
+        nonlocal starts
+        starts += 1
+        if starts > 1:
+            raise OSError("no memory for it any more")
+        return Answers(Body(ROLE, KeyError("a bug")))
+
+    one, two = open_target(once), open_target(Answers(sse("from two"), sse("from two")))
+    async with one as (first, _), two as (second, _):
+        assert text_of(await collect(first, second)) == "from two"
+        assert 120 <= trio.current_time() <= 122
+        with pytest.raises(ProviderError, match="did not come back within 120 s") as caught:
+            await collect(first)
+
+    assert caught.value.kind is ErrorKind.CONNECTION_FAILED
+    assert starts > 10
+
+
+async def test_a_provider_that_comes_back_in_time_answers(autojump_clock: MockClock) -> None:
+    answers, starts = Answers(Body(ROLE, KeyError("a bug")), sse("hello")), 0
+
+    def slow() -> httpx.AsyncBaseTransport:
+        nonlocal starts
+        starts += 1
+        if 1 < starts < 8:
+            raise OSError("not yet")
+        return answers
+
+    async with open_target(slow) as (target, _):
+        assert text_of(await collect(target)) == "hello"
+
+
 async def test_the_next_target_is_asked_with_its_own_model(autojump_clock: MockClock) -> None:
     one, two = Answers(busy("100")), Answers(sse("from two"))
     async with open_target(one) as (first, _), open_target(two) as (second, _):

@@ -291,6 +291,23 @@ async def test_a_reader_that_has_left_keeps_nothing() -> None:
     assert nobody.told[0] == CancelTurn(1)
 
 
+async def test_the_end_of_anothers_turn_does_not_end_one_that_is_just_accepted() -> None:
+    class Shared(Nobody):
+        async def ask(self, message: object) -> object:
+            if not isinstance(message, Prompt):
+                return None
+            turn.deliver(TextAdded(first=1, seq=1, turn=7, text="not mine"))
+            turn.deliver(TurnEnded(first=2, seq=2, turn=7, stop=StopReason.END_TURN))
+            turn.deliver(TextAdded(first=4, seq=4, turn=8, text="mine"))
+            turn.deliver(TurnEnded(first=5, seq=5, turn=8, stop=StopReason.MAX_TOKENS))
+            return 8
+
+    turn = Turn(Shared(), ())  # type: ignore[arg-type]
+    async with turn:
+        assert [event.text async for event in turn if isinstance(event, TextAdded)] == ["mine"]
+    assert turn.stop is StopReason.MAX_TOKENS
+
+
 async def test_a_session_that_refuses_is_left_in_order() -> None:
     class Refuses(Nobody):
         async def ask(self, message: object) -> object:
