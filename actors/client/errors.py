@@ -8,12 +8,21 @@ TrouperError
 
 import json
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import Any
 
 from ...runtime.errors import TrouperError
 
-__all__ = ["CannotConnect", "ClientError", "ConnectionLost", "lost", "rejected", "unreachable"]
+__all__ = [
+    "CannotConnect",
+    "ClientError",
+    "ConnectionLost",
+    "lost",
+    "not_ours",
+    "rejected",
+    "unreachable",
+]
 
 # Close codes, RFC 6455 7.1.5 and IANA's registry: nobody said goodbye; the server
 # restarts, which is what ours says when it is stopped.
@@ -41,13 +50,8 @@ class ConnectionLost(ClientError):
         self.code = code
 
 
-def unreachable(url: str, error: BaseException | None, seconds: float) -> CannotConnect:
-    """No HTTP answer from `url`, within `seconds` if `error` is None."""
-    if error is None:
-        return CannotConnect(
-            f"{url} did not answer within {seconds:g} s as a trouper server does; "
-            "check the address, and its certificate if it begins with wss:"
-        )
+def unreachable(url: str, error: BaseException) -> CannotConnect:
+    """No connection to `url`, for the reason in `error`."""
     causes = list(_causes(error))
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
         return CannotConnect(
@@ -55,10 +59,16 @@ def unreachable(url: str, error: BaseException | None, seconds: float) -> Cannot
         )
     if any(isinstance(cause, socket.gaierror) for cause in causes):
         return CannotConnect(f"nobody knows the host of {url}; check its spelling")
-    said = next(
-        (cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror), error
-    )
-    return CannotConnect(f"{url} cannot be reached: {said}")
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return CannotConnect(f"the certificate of {url} is not good: {cause.verify_message}")
+    said = [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror]
+    return CannotConnect(f"{url} cannot be reached: {said[-1] if said else error}")
+
+
+def not_ours(url: str, what: str) -> CannotConnect:
+    """Whoever is at `url` does `what`."""
+    return CannotConnect(f"what answers at {url} is no trouper server: {what}; check the address")
 
 
 def rejected(url: str, status: int, body: bytes | None) -> CannotConnect:
@@ -72,10 +82,7 @@ def rejected(url: str, status: int, body: bytes | None) -> CannotConnect:
         case 404 if said:
             message = f"the server at {url} has no sessions there ({status}): {said}"
         case _:
-            message = (
-                f"what answers at {url} is no trouper server (HTTP status {status}); "
-                "check the address"
-            )
+            message = str(not_ours(url, f"it answers with HTTP status {status}"))
     return CannotConnect(message, status)
 
 

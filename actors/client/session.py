@@ -12,19 +12,13 @@ comes as TextAdded, and leaving the block cancels it.
 import os
 from collections import deque
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
 from types import TracebackType
 from typing import Self
 
 import trio
-from trio_websocket import (
-    ConnectionRejected,
-    HandshakeError,
-    WebSocketConnection,
-    open_websocket_url,
-)
 
 from ..errors import SessionError
 from ..session.events import StopReason, TextAdded, ThoughtAdded
@@ -38,19 +32,13 @@ from ..wire.session_client import (
     prompt_call,
 )
 from .calls import Calls, Reply, result_of
-from .errors import ClientError, rejected, unreachable
+from .connect import open_websocket
+from .errors import ClientError
 
 __all__ = ["Client", "RemoteSession", "RemoteTurn", "open_client"]
 
-# Seconds for TCP, TLS and the handshake: around the world they take one.
-_CONNECT = 5.0
 # Seconds for what waits for no model: initialize and session/new.
 _ANSWER = 30.0
-# Seconds for the closing handshake.
-_GOODBYE = 2.0
-# Characters of a frame: the server merges up to 256 KiB of text, and JSON may
-# write each character as six.
-_MOST_FRAME = 2 * 1024 * 1024
 # Characters that wait for who reads a turn: as many as a conversation may have.
 _MOST_WAITING = 4_000_000
 
@@ -62,42 +50,20 @@ async def open_client(url: str, *, token: str | None = None) -> AsyncGenerator["
     `token` is sent as the bearer's. Raises CannotConnect. Where the server goes
     away later, whatever waits for it raises ConnectionLost.
     """
-    headers = [] if token is None else [(b"Authorization", f"Bearer {token}".encode())]
-    async with AsyncExitStack() as stack:
-        opening = open_websocket_url(
-            url, extra_headers=headers, max_message_size=_MOST_FRAME, connect_timeout=_CONNECT
-        )
-        try:
-            websocket = await stack.enter_async_context(opening)
-        except ConnectionRejected as error:
-            raise rejected(url, error.status_code, error.body) from None
-        except HandshakeError as error:
-            raise unreachable(url, error.__cause__, _CONNECT) from error
-        async with _calls(websocket, url) as calls:
-            first = partial(initialize_call, version=version("trouper"))
-            await calls.call(first, _ANSWER)
-            yield Client(calls)
-
-
-@asynccontextmanager
-async def _calls(websocket: WebSocketConnection, url: str) -> AsyncGenerator[Calls]:
-    calls = Calls(websocket, url)
-    failure: BaseException | None = None
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(calls.read)
-        nursery.start_soon(calls.write)
-        try:
-            yield calls
-        except BaseException as error:  # noqa: BLE001 - raised below, where no nursery groups it
-            failure = error
-        # trio-websocket waits for the server's goodbye without an end, and in
-        # vain where a cancellation has ended its reader.
-        if not isinstance(failure, trio.Cancelled):
-            with trio.move_on_after(_GOODBYE):
-                await websocket.aclose()
-        nursery.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
+    async with open_websocket(url, token) as websocket:
+        calls = Calls(websocket, url)
+        failure: BaseException | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(calls.read)
+            nursery.start_soon(calls.write)
+            try:
+                await calls.call(partial(initialize_call, version=version("trouper")), _ANSWER)
+                yield Client(calls)
+            except BaseException as error:  # noqa: BLE001 - raised below, ungrouped
+                failure = error
+            nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
 
 
 class Client:

@@ -136,7 +136,16 @@ class TestWhereThereIsNoServer:
             done = trouper("chat", "--url", url, "hello")
 
         assert done.code == 1
-        assert "is no trouper server (HTTP status 200); check the address" in done.err
+        assert (
+            "is no trouper server: it answers with HTTP status 200; check the address" in done.err
+        )
+
+    def test_something_that_is_no_web_server(self) -> None:
+        with answering(b"220 mail.example ESMTP\r\n") as url:
+            done = trouper("chat", "--url", url, "hello")
+
+        assert done.code == 1
+        assert "is no trouper server: it does not speak HTTP; check the address" in done.err
 
     @pytest.mark.parametrize("url", ["ftp://x", "http://", "http://x:99999", "http://me:pw@x"])
     def test_an_address_that_is_none(self, url: str) -> None:
