@@ -149,21 +149,22 @@ class ActorLife(ActorTasks):
     async def _read(self, actor: Actor[Any]) -> None:
         cell = self.cell
         receive_nowait = cell.receiving.receive_nowait
+        # Looked at beforehand, as Cell.waiting does: a WouldBlock costs 0.3 us.
+        queue = cell.receiving._state.data
         handlers = actor._handlers
         budget = _BATCH
         while self.leaving is not Leave.AFTER_THIS:
-            try:
-                envelope = receive_nowait()
-            except trio.WouldBlock:
+            if not queue:
                 # While it drains, its task handlers may still tell and ask it.
                 if self.leaving and not cell.in_flight:
                     return
                 # An idle actor does not hold on to its last message.
-                envelope = reply = body = trap = None  # type: ignore[assignment]
+                envelope = reply = body = trap = None
                 budget = _BATCH
                 cell.parked = self.task
                 await wait_task_rescheduled(self._abort_park)
                 continue
+            envelope = receive_nowait()
             reply = envelope.reply
             if reply is not None and reply.abandoned:
                 continue

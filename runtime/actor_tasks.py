@@ -63,8 +63,8 @@ class ActorTasks(Life):
         # It acts for the actor, and not for the message that was in hand at its start.
         with self._acting(Envelope(self.cell, None, None, NO_CONTEXT, 0.0)), scope:
             await function(*args)
-        if self._background is not None:
-            self._background.discard(scope)
+        assert self._background is not None
+        self._background.discard(scope)
 
     def _end_background(self) -> None:
         """Requests under way may end; background tasks have nothing to end for."""
@@ -153,8 +153,8 @@ class ActorTasks(Life):
             self._answer(envelope, result)
         # Not in a finally: what a crash interrupts stays in flight, for settle.
         cell.handled += 1
-        if cell.in_flight is not None:
-            cell.in_flight.pop(envelope, None)
+        assert cell.in_flight is not None
+        del cell.in_flight[envelope]
         if handler.limit is not None:
             self._line(handler).running.discard(envelope)
             self._advance(actor, handler)

@@ -189,13 +189,8 @@ class Cell:
     receiving: trio.MemoryReceiveChannel[Envelope] = attrs.field(init=False)
 
     def open(self) -> None:
-        """Take messages; again, when a subtree that gave up is restarted.
-
-        What waits in a mailbox that was not closed meanwhile stays there.
-        """
-        if self.door is Door.CLOSED:
-            capacity = self.mailbox.capacity
-            self.sending, self.receiving = trio.open_memory_channel[Envelope](capacity)
+        """Take messages, in a new mailbox; again, when a subtree that gave up is restarted."""
+        self.sending, self.receiving = trio.open_memory_channel[Envelope](self.mailbox.capacity)
         self.door = Door.OPEN
         self.state = State.DOWN
         self.env.cells[self.path] = self
@@ -300,16 +295,15 @@ class Cell:
     def overflow(self, envelope: Envelope) -> None:
         """Do with one message too many as the mailbox's policy says."""
         full = MailboxFull(self.path, self.mailbox.capacity)
-        match self.mailbox.overflow:
-            case "reject":
-                raise full
-            case "drop_newest":
-                self.lose(envelope, full, DeadReason.OVERFLOW)
-            case "drop_oldest":
-                # Again, where taking one out has let in who waited in `send`.
-                while len(self.receiving._state.data) >= self.mailbox.capacity:
-                    self.lose(self.receiving.receive_nowait(), full, DeadReason.OVERFLOW)
-                self.sending.send_nowait(envelope)
+        if self.mailbox.overflow == "reject":
+            raise full
+        if self.mailbox.overflow == "drop_newest":
+            self.lose(envelope, full, DeadReason.OVERFLOW)
+            return
+        # Again, where taking one out has let in who waited in `send`.
+        while len(self.receiving._state.data) >= self.mailbox.capacity:
+            self.lose(self.receiving.receive_nowait(), full, DeadReason.OVERFLOW)
+        self.sending.send_nowait(envelope)
 
     def lose(self, envelope: Envelope, error: ActorError, reason: DeadReason) -> None:
         """End a message that will not be handled: fail its asker, or bury it."""

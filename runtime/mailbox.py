@@ -142,7 +142,8 @@ def wait_no_more(hand: Envelope, awaited: Envelope) -> None:
     waits = hand.waiting
     if waits is awaited:
         hand.waiting = None
-    elif isinstance(waits, dict):
+    else:
+        assert isinstance(waits, dict)
         del waits[awaited]
         if not waits:
             hand.waiting = None

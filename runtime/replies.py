@@ -135,7 +135,8 @@ class Sink(Generic[T_contra]):
         try:
             self._channel.send_nowait(item)
         except trio.WouldBlock:
-            pass
+            # Without a buffer the reader has to look before an item is there.
+            self._reader.wake()
         except trio.BrokenResourceError:
             await self._nobody_reads()
         else:
@@ -222,6 +223,8 @@ class Stream(Generic[T]):
 
     async def _wait(self) -> None:
         """Wait for the next item, or the end."""
+        if self._parked is not None:
+            raise trio.BusyResourceError("another task reads this stream")
         self._parked = current_task()
         await wait_task_rescheduled(self._abort)
 

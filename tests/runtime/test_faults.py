@@ -10,6 +10,7 @@ from trio.testing import MockClock
 from tests.fakes.player import (
     Do,
     InTask,
+    Items,
     Note,
     Player,
     after,
@@ -19,7 +20,7 @@ from tests.fakes.player import (
     player,
     playing,
 )
-from trouper.runtime import Actor, ActorCrashed, ActorDown, ActorError, System, child, on
+from trouper.runtime import Actor, ActorCrashed, ActorDown, ActorError, Sink, System, child, on
 from trouper.runtime.cell import Exit
 from trouper.runtime.events import ChildCrashed, Unkillable
 from trouper.runtime.life import Leave
@@ -86,6 +87,55 @@ async def test_a_shielded_handler_is_reported_with_where_it_stands_and_holds_up_
     assert event.path == "a"
     if kind is Do:
         assert any("deaf" in line for line in event.stack)
+
+
+async def test_the_reader_of_a_shielded_stream_is_told_likewise(
+    autojump_clock: MockClock,
+) -> None:
+    async def deaf(_: Player, sink: Sink[Any]) -> None:
+        await sink.send("first")
+        with trio.CancelScope(shield=True):
+            await trio.sleep(60)
+
+    seen: list[Any] = []
+
+    async def read(stage: Any) -> None:
+        async with stage["a"].stream(Items(deaf)) as items:
+            seen.append(await anext(items))
+            with pytest.raises(ActorDown):
+                await anext(items)
+            seen.append(watch())
+
+    async with trio.open_nursery() as nursery, playing(player("a", shutdown=1)) as stage:
+        watch = elapsed()
+        nursery.start_soon(read, stage)
+        await trio.testing.wait_all_tasks_blocked()
+        stage.system.stop()
+
+    assert seen == ["first", 2]
+
+
+async def test_a_life_that_has_ended_stands_nowhere(autojump_clock: MockClock) -> None:
+    async with playing("a") as stage:
+        life = stage["a"]._cell.life
+        assert life.stack() != ()
+    assert life.stack() == ()
+
+
+async def test_a_fault_in_terminate_is_told_with_the_crash_before_it(
+    autojump_clock: MockClock,
+) -> None:
+    class Clumsy(Player):
+        async def terminate(self, reason: Exit) -> None:
+            raise KeyError("in terminate")
+
+    async with playing(child("a", Clumsy)) as stage:
+        with pytest.raises(ActorCrashed):
+            await stage["a"].ask(Do(boom(ValueError("first"))))
+        await trio.testing.wait_all_tasks_blocked()
+        error = stage.crash("a").exception
+        assert isinstance(error, ValueError)
+        assert error.__notes__ == ["and terminate raised KeyError: 'in terminate'"]
 
 
 @kinds

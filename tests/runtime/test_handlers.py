@@ -1,7 +1,7 @@
 """What a handler may do, and what it may raise: it is driven by hand, and shall not notice."""
 
 import contextvars
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -180,7 +180,7 @@ async def test_async_generators_work_in_a_handler(autojump_clock: MockClock) -> 
             closed.append("closed")
 
     @asynccontextmanager
-    async def resource() -> AsyncIterator[str]:
+    async def resource() -> AsyncGenerator[str]:
         await trio.sleep(0.1)
         yield "resource"
         closed.append("released")

@@ -1,19 +1,14 @@
 """Bounded mailboxes: what waits, in what order, and what becomes of one message too many."""
 
-from collections.abc import Callable
-from contextlib import suppress
 from math import inf
-from typing import Any
 
 import attrs
 import pytest
 import trio
-from hypothesis import given, settings, strategies as st
 from trio.testing import MockClock
 
 from tests.fakes.player import (
     Do,
-    InTask,
     Note,
     Player,
     after,
@@ -24,17 +19,12 @@ from tests.fakes.player import (
     playing,
 )
 from trouper.runtime import (
-    Actor,
     ActorDown,
-    ActorError,
     Backoff,
     DeadReason,
     Mailbox,
     MailboxFull,
     Reject,
-    System,
-    child,
-    on,
 )
 
 
@@ -150,6 +140,21 @@ async def test_send_waits_for_room(autojump_clock: MockClock) -> None:
         assert watch() == 2
         await stage["a"].ask(Do(answer(1)))
         assert heard == ["there is room", "there is none"]
+
+
+async def test_a_handler_may_wait_for_room_elsewhere(autojump_clock: MockClock) -> None:
+    async def send_to_b(actor: Player) -> float:
+        for number in range(3):
+            await actor.find("b", Player).send(Note(number))
+        return watch()
+
+    heard: list[object] = []
+    async with playing("a", player("b", heard, mailbox=Mailbox(1))) as stage:
+        watch = elapsed()
+        stage["b"].tell(Do(after(2)))
+        assert await stage["a"].ask(Do(send_to_b)) == 2
+        await stage["b"].ask(Do(answer(1)))
+        assert heard == [0, 1, 2]
 
 
 async def test_a_sender_that_is_cancelled_while_it_waits_has_sent_nothing(
@@ -276,178 +281,6 @@ async def test_a_message_of_a_subclass_goes_to_the_handler_of_its_base(
         stage["a"].tell(Shout("loud"))
         await trio.testing.wait_all_tasks_blocked()
         assert heard == ["loud"]
-
-
-# Order, once, and what a crash loses.
-
-
-class Listener(Actor[Note | Do | InTask]):
-    """Writes down who said what; crashes on what says crash."""
-
-    def __init__(self, heard: list[tuple[int, int]]) -> None:
-        self.heard = heard
-
-    @on(Note)
-    async def note(self, message: Note) -> None:
-        self.heard.append(message.text)  # type: ignore[arg-type]
-        if type(message) is Shout:
-            raise RuntimeError("crash")
-
-    @on(Do)
-    async def do(self, message: Do) -> None:
-        await message.act(self)  # type: ignore[arg-type]
-
-    @on(InTask, task=True)
-    async def in_task(self, message: InTask) -> None:
-        await message.act(self)  # type: ignore[arg-type]
-
-
-steps = st.lists(
-    st.tuples(
-        st.sampled_from(["tell", "send", "ask", "ask and leave", "pause", "crash"]),
-        st.sampled_from([0.0, 0.5, 1.0]),
-    ),
-    max_size=25,
-)
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    st.lists(steps, min_size=1, max_size=4),
-    st.integers(1, 6),
-    st.sampled_from(["reject", "drop_oldest", "drop_newest"]),
-)
-def test_messages_of_one_sender_are_handled_in_order_and_once(
-    senders: list[list[tuple[str, float]]], capacity: int, policy: Any
-) -> None:
-    heard: list[tuple[int, int]] = []
-    accepted: set[tuple[int, int]] = set()
-    letters: list[tuple[int, int]] = []
-
-    def write(pair: tuple[int, int]) -> Callable[[Any], Any]:
-        async def act(actor: Any) -> None:
-            actor.heard.append(pair)
-
-        return act
-
-    async def send_all(ref: Any, me: int, plan: list[tuple[str, float]]) -> None:
-        for number, (how, pause) in enumerate(plan):
-            pair = (me, number)
-            with suppress(ActorError):
-                match how:
-                    case "tell":
-                        ref.tell(Note(pair))
-                    case "crash":
-                        ref.tell(Shout(pair))
-                    case "send":
-                        await ref.send(Note(pair))
-                    case "ask":
-                        await ref.ask(Do(write(pair)))
-                    case "ask and leave":
-                        with trio.move_on_after(pause):
-                            await ref.ask(Do(write(pair)))
-                        continue
-                    case _:
-                        await trio.sleep(pause)
-                        continue
-                accepted.add(pair)
-
-    async def main() -> None:
-        spec = child(
-            "ear",
-            lambda: Listener(heard),
-            mailbox=Mailbox(capacity, policy),
-            backoff=Backoff(initial=0.5, maximum=0.5, first=0.5, jitter=0),
-            poison=0,
-        )
-        async with System(spec, intensity=1000, signals=False) as system:
-            ref = system.ref("ear", Listener)
-            async with trio.open_nursery() as nursery:
-                for me, plan in enumerate(senders):
-                    nursery.start_soon(send_all, ref, me, plan)
-            await trio.sleep(60)
-        dead = [letter.message for letter in system.dead_letters]
-        letters.extend(one.text for one in dead if isinstance(one, Note))  # type: ignore[misc]
-
-    trio.run(main, clock=MockClock(autojump_threshold=0))
-
-    assert len(heard) == len(set(heard)), "nothing is handled twice"
-    for me in range(len(senders)):
-        mine = [number for sender, number in heard if sender == me]
-        assert mine == sorted(mine), "in the order sent"
-    lost = accepted - set(heard)
-    assert lost <= set(letters), "what was accepted is handled, or a dead letter"
-
-
-async def test_a_crash_loses_the_message_in_hand_and_nothing_else(
-    autojump_clock: MockClock,
-) -> None:
-    heard: list[object] = []
-    async with playing(player("a", heard)) as stage:
-        for number in range(10):
-            stage["a"].tell(Note(number))
-            if number % 3 == 0:
-                stage["a"].tell(Do(boom(ValueError(number))))
-        await trio.testing.wait_all_tasks_blocked()
-        assert heard == list(range(10))
-        assert [reason for reason, _ in stage.dead()] == ["crashed"] * 4
-        assert stage.system.snapshot("a")[0].restarts == 4
-
-
-# Stopping.
-
-
-async def test_a_graceful_stop_finishes_the_queue_and_lets_only_the_actor_itself_add_to_it(
-    autojump_clock: MockClock,
-) -> None:
-    heard: list[object] = []
-
-    async def tell_itself(actor: Player) -> None:
-        await trio.sleep(1)
-        actor.ref.tell(Note("from itself"))
-
-    async with playing(player("a", heard)) as stage:
-        stage["a"].tell(Do(tell_itself))
-        stage["a"].tell(Note("queued"))
-        await trio.testing.wait_all_tasks_blocked()
-        stage.system.stop()
-        await trio.testing.wait_all_tasks_blocked()
-        stage["a"].tell(Note("from outside"))
-        with pytest.raises(ActorDown, match="it is stopping"):
-            await stage["a"].send(Note("from outside"))
-        await stage.system.stopped()
-
-        assert heard == ["queued", "from itself"]
-        assert stage.dead() == [("down", "from outside")]
-
-
-async def test_a_stop_is_not_held_up_by_a_flood(autojump_clock: MockClock) -> None:
-    heard: list[object] = []
-
-    async def flood(stage: Any) -> None:
-        while True:
-            for _ in range(100):
-                stage["a"].tell(Note("flood"))
-            await trio.sleep(0.01)
-
-    async def flood_itself(actor: Player) -> None:
-        actor.ref.tell(Do(flood_itself))
-        await trio.sleep(0.01)
-
-    async with (
-        playing(
-            player("a", heard, mailbox=Mailbox(100, "drop_newest")), player("b", shutdown=2)
-        ) as stage,
-        trio.open_nursery() as nursery,
-    ):
-        nursery.start_soon(flood, stage)
-        stage["b"].tell(Do(flood_itself))
-        await trio.sleep(1)
-        watch = elapsed()
-        stage.system.stop()
-        await stage.system.stopped()
-        assert watch() == 2  # b's grace; a's queue is finite from the stop on
-        nursery.cancel_scope.cancel()
 
 
 async def test_a_busy_actor_lets_others_run_after_every_32_messages(

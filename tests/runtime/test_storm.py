@@ -126,6 +126,8 @@ class Peer(Actor[Turn | Aside | InLine | Run]):
                         await to.ask(Aside(attrs.evolve(onward, what="answer", onward=None)), inf)
                 elif await to.ask(message, timeout=inf) != onward.number:
                     raise AssertionError("an answer to another question")
+            case _:
+                pass
         return order.number
 
 
@@ -141,6 +143,8 @@ def check(error: ActorError, order: Order, timeout: float) -> None:
         case AskCycle():
             assert order.onward is not None
             assert len(error.cycle) > 1
+        case _:
+            assert error.path.startswith("peers")  # type: ignore[attr-defined]
 
 
 class Storm:
@@ -173,7 +177,8 @@ class Storm:
             try:
                 if self.random.random() < 0.2:
                     outcome = "left"
-                    async with ref.stream(Run(order)) as items:
+                    buffer = self.random.choice((0, 1, 16))
+                    async with ref.stream(Run(order), buffer=buffer) as items:
                         got = [item async for item in items]
                         assert got == [0, 1, 2, 3, 4]
                     outcome = "streamed"

@@ -76,6 +76,40 @@ async def test_a_producer_waits_while_its_reader_is_a_buffer_behind(
         assert len(made) == buffer + 2
 
 
+@pytest.mark.parametrize("buffer", [0, 1, 16])
+@pytest.mark.parametrize("first", ["the reader", "the handler"])
+async def test_a_stream_flows_whoever_waits_first(
+    first: str, buffer: int, autojump_clock: MockClock
+) -> None:
+    async def make(_: Player, sink: Sink[Any]) -> None:
+        for item in range(20):
+            await trio.sleep(0.2 if first == "the reader" else 0)
+            await sink.send(item)
+
+    got: list[int] = []
+    async with playing("a") as stage, stage["a"].stream(Items(make), buffer=buffer) as items:
+        with trio.fail_after(60):
+            async for item in items:
+                await trio.sleep(0 if first == "the reader" else 0.2)
+                got.append(item)
+    assert got == list(range(20))
+
+
+async def test_a_stream_has_one_reader(autojump_clock: MockClock) -> None:
+    async with playing("a") as stage, stage["a"].stream(Items(count(1, pause=5))) as items:
+        await anext(items)
+        async with trio.open_nursery() as nursery:
+
+            async def read() -> None:
+                with pytest.raises(StopAsyncIteration):
+                    await anext(items)
+
+            nursery.start_soon(read)
+            await trio.testing.wait_all_tasks_blocked()
+            with pytest.raises(trio.BusyResourceError):
+                await anext(items)
+
+
 @kinds
 @pytest.mark.parametrize("sends", ["while it sends", "while it waits for more"])
 async def test_a_reader_that_leaves_cancels_the_handler_and_harms_nobody(
