@@ -178,35 +178,3 @@ def test_a_signal_while_it_starts_ends_it_and_its_child(tmp_path: Path) -> None:
 
     assert (one.returncode, out) == (0, b""), err
     assert not children[0].is_running()
-
-
-def alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-@pytest.mark.usefixtures("model")
-class TestWithARealModel:
-    """What is promised of the model's process."""
-
-    def test_kill_9_of_the_server_leaves_no_child(self, tmp_path: Path) -> None:
-        with server(tmp_path, config(LOCAL, model="local/smollm2")) as running:
-            (pid,) = running.model_pids
-            assert alive(pid)
-
-            running.stop(signal.SIGKILL)
-
-            deadline = time.monotonic() + 5
-            while alive(pid):
-                assert time.monotonic() < deadline, "it has outlived its parent"
-                time.sleep(0.02)
-
-    def test_the_end_in_order_ends_the_child_first(self, tmp_path: Path) -> None:
-        with server(tmp_path, config(LOCAL, model="local/smollm2")) as running:
-            (pid,) = running.model_pids
-
-            assert running.stop() == (0, "")
-
-            assert not alive(pid)
