@@ -101,8 +101,7 @@ class Turn:
     # The session's side (events.Attachment).
 
     def deliver(self, event: SessionEvent) -> None:
-        # Before the session has told the number, any turn may be this one.
-        if self._over or self._overrun or self._number not in (0, event.turn):
+        if self._over or self._overrun:
             return
         if isinstance(event, TurnStarted):
             return
@@ -126,17 +125,14 @@ class Turn:
     # The reader's side.
 
     async def __aenter__(self) -> Self:
-        # Shielded, because a prompt may be accepted in the moment in which this
-        # is cancelled, and somebody must end its turn then: `__aexit__` does, for
-        # the block is cancelled at its first step. Sessions answer both at once;
-        # an ask that has expired is not handled any more.
-        with trio.CancelScope(shield=True):
-            await self._ref.ask(Attach(self))
-            try:
-                self._number = await self._ref.ask(Prompt(self._parts))
-            except BaseException:
-                self._leave()
-                raise
+        # Sessions answer both in one step. So an ask that is cancelled or expires
+        # has not been handled and never will be, and leaves nothing to undo.
+        await self._ref.ask(Attach(self))
+        try:
+            self._number = await self._ref.ask(Prompt(self._parts))
+        except BaseException:
+            self._leave()
+            raise
         return self
 
     async def __aexit__(

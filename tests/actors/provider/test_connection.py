@@ -213,6 +213,13 @@ async def test_a_body_that_does_not_end_behind_its_answer_holds_nobody_up(
     assert body.closed
 
 
+async def test_a_whole_answer_is_never_late(autojump_clock: MockClock) -> None:
+    impatient = config(timeouts=TimeoutConfig(first_event=0.1, idle=0.1, total=0.2))
+    body = Body(ROLE, delta("a"), FINISH, DONE, 1e6)
+    async with open_target(Answers(body), impatient) as (target, _):
+        assert text_of(await read(target)) == "a"
+
+
 async def test_what_came_before_an_error_is_handed_on(autojump_clock: MockClock) -> None:
     broken = b'data: {"error": {"message": "boom", "type": "server_error"}}\n\n'
     error = await failure(Answers(Body(ROLE, delta("a") + broken)), answered=["a"])

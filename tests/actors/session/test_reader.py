@@ -19,7 +19,7 @@ from trouper.actors.session.events import (
     UsageChanged,
 )
 from trouper.actors.session.messages import Attach, CancelTurn, Prompt
-from trouper.actors.session.reader import Turn
+from trouper.actors.session.reader import SessionHandle, Turn
 from trouper.runtime import ActorDown, Reject
 
 LONG = (ROLE, delta("once "), delta("upon "), 60.0, delta("a time"), FINISH, DONE)
@@ -142,19 +142,26 @@ async def test_a_failed_turn_raises_in_plain_words(autojump_clock: MockClock) ->
         assert await session.ask("hi") == "fine"
 
 
+async def _enter(session: SessionHandle) -> None:
+    async with session.prompt("hi") as turn:
+        await anext(turn)
+
+
 async def test_a_reader_whose_entering_is_cancelled_leaves_no_turn_running(
     autojump_clock: MockClock,
 ) -> None:
     async def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, stream=sse("next") if b"again" in request.content else Body(60))
 
-    async with open_house(answer, answer) as house:
+    async with open_house(*[answer] * 10) as house:
         session = await house.handle()
-        with trio.CancelScope() as scope:
-            scope.cancel()
-            async with session.prompt("hi") as turn:
-                await anext(turn)
-        await wait_all_tasks_blocked()
+        for steps in range(6):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_enter, session)
+                for _ in range(steps):
+                    await trio.lowlevel.checkpoint()
+                nursery.cancel_scope.cancel()
+            await wait_all_tasks_blocked()
 
         assert await said(house.directory.find("s", owner="me")) == []
         assert await session.ask("again") == "next"
@@ -278,6 +285,13 @@ async def test_a_reader_has_a_bound_in_events_and_keeps_nothing_beyond() -> None
             turn.deliver(UsageChanged(first=seq, seq=seq, turn=1, usage=Usage()))
         assert len(turn._waiting) == 0
         with pytest.raises(SessionError):
+            await anext(turn)
+
+
+async def test_a_reader_that_keeps_up_may_read_any_length() -> None:
+    async with Turn(Nobody(), ()) as turn:  # type: ignore[arg-type]
+        for seq in range(1, 1_000):
+            turn.deliver(delta_event(seq, "x" * 1024))
             await anext(turn)
 
 
