@@ -78,6 +78,7 @@ class ErrorKind(Enum):
     CONNECTION_FAILED = "connection_failed"
     STREAM_TRUNCATED = "stream_truncated"
     PROTOCOL_ERROR = "protocol_error"
+    CIRCUIT_OPEN = "circuit_open"
 
 
 @attrs.frozen
@@ -133,6 +134,9 @@ _FACTS: dict[ErrorKind, _Facts] = {
     ),
     ErrorKind.PROTOCOL_ERROR: _Facts(
         False, "deployment", "what answered does not speak the provider's wire; check base_url"
+    ),
+    ErrorKind.CIRCUIT_OPEN: _Facts(
+        True, "deployment", "it has failed too often and is left alone for a while; try again later"
     ),
 }
 

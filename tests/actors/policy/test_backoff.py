@@ -16,6 +16,7 @@ RETRYABLE = {
     ErrorKind.CONFLICT,
     ErrorKind.CONNECTION_FAILED,
     ErrorKind.STREAM_TRUNCATED,
+    ErrorKind.CIRCUIT_OPEN,
 }
 MANY = RetryPolicy(attempts=1_000_000)
 
