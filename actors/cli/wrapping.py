@@ -40,15 +40,20 @@ class Wrapping:
             return token
         if token.isspace():
             # Shown before the next word, if that is on the same line.
-            self._space += token.expandtabs()
+            self._space += token
             return ""
-        space, self._space = self._space, ""
+        space, self._space = self._space.expandtabs(), ""
         width = _width(token)
         if self._column and space and self._column + len(space) + width > self._columns:
-            self._column = width
+            self._advance(0, width)
             return f"\n{token}"
-        self._column = (self._column + len(space) + width) % self._columns
+        self._advance(self._column, len(space) + width)
         return space + token
+
+    def _advance(self, column: int, width: int) -> None:
+        # A line that is full is no new one yet: terminals wait for what comes.
+        end = column + width
+        self._column = (end - 1) % self._columns + 1 if end else 0
 
 
 def _width(word: str) -> int:

@@ -25,7 +25,8 @@ _GOODBYE = 2.0
 # Characters of a frame: the server merges up to 256 KiB of text, and JSON may
 # write each character as six.
 _MOST_FRAME = 2 * 1024 * 1024
-_HTTP = b"HTTP/"
+# What an answer begins with, and how long its beginning is up to the status.
+_HTTP, _STATUS = b"HTTP/", b"HTTP/1.1 101"
 
 
 @asynccontextmanager
@@ -103,21 +104,28 @@ async def _shake_hands(
 
 
 class _Answer(trio.abc.Stream):
-    """A stream whose first bytes must be those of an HTTP answer."""
+    """A stream whose first bytes must be those of an HTTP answer.
+
+    trio-websocket waits on where they are not, and where an answer that is no
+    websocket ends with its connection.
+    """
 
     def __init__(self, inner: trio.abc.Stream, url: str) -> None:
         self._inner = inner
         self._url = url
-        self._seen = b""
+        self._head = b""
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         data = bytes(await self._inner.receive_some(max_bytes))
-        if len(self._seen) < len(_HTTP):
-            self._seen = (self._seen + data)[: len(_HTTP)]
-            if not data:
-                raise not_ours(self._url, "it hung up")
-            if not self._seen.startswith(_HTTP[: len(self._seen)]):
+        if len(self._head) < len(_STATUS):
+            self._head = (self._head + data)[: len(_STATUS)]
+            if not self._head.startswith(_HTTP[: len(self._head)]):
                 raise not_ours(self._url, "it does not speak HTTP")
+        if not data and not self._head.endswith(b" 101"):
+            status = self._head[len(_STATUS) - 3 :]
+            if status.isdigit():
+                raise rejected(self._url, int(status), None)
+            raise not_ours(self._url, "it hung up")
         return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:

@@ -41,8 +41,8 @@ class Bystander:
 
 @pytest.fixture
 def slow(simulator: SimulatorProcess) -> SimulatorProcess:
-    """A provider that takes 1.5 s for who says "bystander"."""
-    reply = {"text": "tick ", "repeat": 30, "pace": 0.05}
+    """A provider that takes 0.6 s for who says "bystander"."""
+    reply = {"text": "tick ", "repeat": 30, "pace": 0.02}
     simulator.script({"contains": "bystander", "reply": reply})
     return simulator
 
