@@ -129,5 +129,9 @@ def server(
             assert ready, log.read_text()
             yield Server(process, ready.split()[2].removeprefix("url="), ready, log)
         finally:
-            if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
                 process.kill()
+                raise

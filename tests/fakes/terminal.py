@@ -102,6 +102,11 @@ def terminal(
         try:
             yield Terminal(process, ours)
         finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGKILL)
-            os.close(ours)
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+            finally:
+                os.close(ours)

@@ -3,6 +3,7 @@
 import signal
 import socket
 import socketserver
+import subprocess
 import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -101,6 +102,27 @@ class TestWithoutATerminal:
 
         assert (done.code, done.err) == (0, "")
         assert done.out == "You said: h?llo \\u2603\n"
+
+    @pytest.mark.parametrize("words", [["endless"], []])
+    def test_ctrl_c_cancels_and_leaves(
+        self, running: Server, simulator: SimulatorProcess, words: list[str]
+    ) -> None:
+        simulator.script(ENDLESS)
+        command = [*TROUPER, "chat", "--url", running.url, *words]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as script:
+            assert script.stdin is not None
+            assert script.stdout is not None
+            script.stdin.write(b"" if words else b"endless\n")
+            script.stdin.flush()
+            assert script.stdout.read(10) == b"on and on "
+
+            script.send_signal(signal.SIGINT)
+            out, err = script.communicate(timeout=20)
+
+        assert script.returncode == 130
+        assert out.endswith(b"\n")
+        assert err == b""
 
 
 class TestWhereThereIsNoServer:
