@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 from ..client.errors import CannotConnect
 from ..client.session import RemoteSession, open_client
 from ..config import Secret
+from ..errors import ConfigError
 from .background import Background
 from .screen import Screen
 from .talk import Talk, sigterm_leaves
@@ -70,10 +71,20 @@ def _websocket_url(text: str) -> str:
     return urlunsplit((scheme, parts.netloc, path, parts.query, ""))
 
 
+def _token() -> Secret | None:
+    value = os.environ.get("TROUPER_TOKEN", "").strip()
+    if not value:
+        return None
+    try:
+        # A Secret is masked wherever text leaves this process.
+        return Secret(value)
+    except ValueError as error:
+        raise ConfigError("TROUPER_TOKEN", [str(error)]) from error
+
+
 @asynccontextmanager
 async def _session(url: str, assistant: str) -> AsyncGenerator[RemoteSession]:
-    # A Secret is masked wherever text leaves this process.
-    token = Secret(os.environ["TROUPER_TOKEN"]) if os.environ.get("TROUPER_TOKEN") else None
+    token = _token()
     try:
         async with open_client(url, token=None if token is None else token.reveal()) as client:
             yield await client.open_session(assistant)

@@ -85,7 +85,7 @@ async def all_of(stream: trio.SocketStream) -> bytes:
         return b"".join([bytes(data) async for data in stream])
 
 
-MALFORMED = {
+MALFORMED: dict[str | bytes, tuple[int, str]] = {
     "{": (-32700, "this frame is not JSON: "),
     "[]": (-32600, "this frame is an array; send one call a frame"),
     "null": (-32600, "this frame is no object"),

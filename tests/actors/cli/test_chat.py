@@ -240,6 +240,13 @@ class TestTokens:
             "TROUPER_TOKEN holds none that it accepts\n"
         )
 
+    def test_one_that_no_header_can_carry_is_told_and_not_shown(self, guarded: Server) -> None:
+        done = chat(guarded, "hello", environ={"TROUPER_TOKEN": "right\nwrong-token"})
+
+        assert done.code == 1
+        assert done.err.startswith("TROUPER_TOKEN: has a space, a line break or a character")
+        assert "wrong-token" not in done.err
+
     def test_the_right_one_gets_as_far_as_the_provider(self, guarded: Server) -> None:
         done = chat(guarded, "hello", environ={"TROUPER_TOKEN": "right-token"})
 

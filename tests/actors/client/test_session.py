@@ -159,7 +159,7 @@ async def test_a_token_is_shown_and_a_refusal_has_its_status(
 
     if status is None:
         async with open_client(running.acp, token=token) as client:
-            assert await client.open_session()
+            assert (await client.open_session()).id == "session-1"
     else:
         with pytest.raises(CannotConnect, match="wants a valid token") as refused:
             async with open_client(running.acp, token=token):
