@@ -11,7 +11,7 @@ from .http import request_id
 from .openai_errors import error_in_answer, not_the_wire
 from .openai_values import completion_of
 
-__all__ = ["is_error", "load_json", "read_answer"]
+__all__ = ["is_error", "load_answer", "load_json", "read_answer"]
 
 
 def load_json(data: bytes) -> Any:
@@ -34,19 +34,16 @@ def is_error(body: Mapping[str, Any]) -> bool:
     return body.get("object") == "error" or "detail" in body or "message" in body
 
 
-def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Completion:
-    """The completion in a body. Of several choices it is the one with index 0.
+def load_answer(status: int, headers: Mapping[str, str], body: bytes) -> Any:
+    """The JSON of a body that should hold an answer.
 
-    Raises ProviderError for a status or a body that is an error, with kind
-    PROTOCOL_ERROR where the body is something else altogether, and
-    StreamTruncated where it breaks off.
+    Raises ProviderError with kind PROTOCOL_ERROR for what is no JSON, and
+    StreamTruncated for JSON that breaks off.
     """
-    if not 200 <= status < 300:
-        raise error_in_answer(status, headers, body)
     if not body.strip():
         raise not_the_wire("an empty body", b"", headers, in_stream=False)
     try:
-        raw = load_json(body)
+        return load_json(body)
     except orjson.JSONDecodeError as fault:
         if body.lstrip().startswith(b"{") and "unexpected end" in fault.msg:
             raise StreamTruncated(
@@ -57,6 +54,18 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Complet
             ) from None
         what = "HTML" if body.lstrip().startswith(b"<") else "text that is not JSON"
         raise not_the_wire(what, body, headers, in_stream=False) from None
+
+
+def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Completion:
+    """The completion in a body. Of several choices it is the one with index 0.
+
+    Raises ProviderError for a status or a body that is an error, with kind
+    PROTOCOL_ERROR where the body is something else altogether, and
+    StreamTruncated where it breaks off.
+    """
+    if not 200 <= status < 300:
+        raise error_in_answer(status, headers, body)
+    raw = load_answer(status, headers, body)
     if isinstance(raw, list) and raw and isinstance(raw[0], Mapping) and is_error(raw[0]):
         raw = raw[0]
     if isinstance(raw, Mapping):

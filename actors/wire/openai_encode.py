@@ -6,12 +6,8 @@ the next turn of a conversation costs its new message and not its history: see
 servers refuse what they do not know.
 """
 
-import json
-import weakref
 from collections.abc import Mapping
 from typing import Any
-
-import orjson
 
 from ..chat import (
     ChatRequest,
@@ -26,43 +22,10 @@ from ..chat import (
     ToolResultPart,
     ToolSpec,
 )
-from ..errors import ErrorKind, ProviderError
+from .encoded import MAX_KEPT, Encoded, dump_json, misplaced
 from .openai_values import ORIGIN
 
 __all__ = ["EncodedMessages", "encode_body", "encode_message"]
-
-
-def _dump(value: Any) -> bytes:
-    """JSON. Raises ProviderError where the caller has put in what JSON has no word for."""
-    try:
-        return orjson.dumps(value, default=_plain)
-    except orjson.JSONEncodeError:
-        # A lone surrogate, or a number of more than 64 bits.
-        try:
-            text = json.dumps(_whole(value), default=_plain, ensure_ascii=False)
-        except (TypeError, ValueError, RecursionError) as fault:
-            raise ProviderError(
-                kind=ErrorKind.INVALID_REQUEST,
-                message=f"this request cannot be written as JSON: {fault}",
-            ) from fault
-        return text.encode()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"{type(value).__name__} is no JSON value")
-
-
-def _whole(value: Any) -> Any:
-    """`value` with U+FFFD in place of each half of a character, which no UTF-8 can hold."""
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, Mapping):
-        return {_whole(key): _whole(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_whole(item) for item in value]
-    return value
 
 
 def encode_message(message: Message) -> bytes:
@@ -72,7 +35,7 @@ def encode_message(message: Message) -> bytes:
     the wire wants one for each call.
     """
     if message.role == "tool":
-        return b",".join(_dump(_result(part)) for part in message.parts)
+        return b",".join(dump_json(_result(part)) for part in message.parts)
     said: dict[str, Any] = {"role": message.role}
     if message.role == "assistant":
         said |= _assistant(message)
@@ -82,7 +45,7 @@ def encode_message(message: Message) -> bytes:
         said["content"] = [item for part in message.parts for item in _content(part)]
     if message.name:
         said["name"] = message.name
-    return _dump(said)
+    return dump_json(said)
 
 
 def _assistant(message: Message) -> dict[str, Any]:
@@ -106,15 +69,8 @@ def _assistant(message: Message) -> dict[str, Any]:
 
 def _result(part: Part) -> dict[str, Any]:
     if not isinstance(part, ToolResultPart):
-        raise _misplaced(part, "a message of role tool takes tool results only")
+        raise misplaced(part, "a message of role tool takes tool results only")
     return {"role": "tool", "tool_call_id": part.call_id, "content": part.content}
-
-
-def _misplaced(part: Part, why: str) -> ProviderError:
-    return ProviderError(
-        kind=ErrorKind.INVALID_REQUEST,
-        message=f"a {type(part).__name__} stands in the wrong message: {why}",
-    )
 
 
 def _content(part: Part) -> list[dict[str, Any]]:
@@ -135,41 +91,14 @@ def _content(part: Part) -> list[dict[str, Any]]:
             return []
         case ToolCallPart() | ToolResultPart():
             why = "it belongs into a message of role assistant or tool"
-    raise _misplaced(part, why)
+    raise misplaced(part, why)
 
 
-class EncodedMessages:
-    """The bytes of messages that have been encoded before, by their identity.
+class EncodedMessages(Encoded):
+    """What `encode_message` says of messages, kept; see `Encoded`."""
 
-    A message is frozen, so its bytes never change. They are kept while the
-    message lives, and no more than `max_bytes` in all: the oldest go first.
-    """
-
-    def __init__(self, max_bytes: int = 16 * 1024 * 1024) -> None:
-        self.max_bytes = max_bytes
-        self.size = 0
-        self._kept: dict[int, tuple[weakref.ref[Message], bytes]] = {}
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    def get(self, message: Message) -> bytes:
-        """What `encode_message` says of this message."""
-        key = id(message)
-        kept = self._kept.get(key)
-        if kept is not None:
-            return kept[1]
-        encoded = encode_message(message)
-        # The callback runs before the id can be another object's.
-        self._kept[key] = (weakref.ref(message, lambda _: self._drop(key)), encoded)
-        self.size += len(encoded)
-        while self.size > self.max_bytes:
-            self._drop(next(iter(self._kept)))
-        return encoded
-
-    def _drop(self, key: int) -> None:
-        _, encoded = self._kept.pop(key)
-        self.size -= len(encoded)
+    def __init__(self, max_bytes: int = MAX_KEPT) -> None:
+        super().__init__(encode_message, max_bytes)
 
 
 def encode_body(
@@ -185,9 +114,9 @@ def encode_body(
     if stream:
         body["stream"] = True
     if "messages" in request.extra:
-        return _dump(body)
+        return dump_json(body)
     listed = b",".join(map(messages.get, request.messages))
-    return b'%b,"messages":[%b]}' % (_dump(body)[:-1], listed)
+    return b'%b,"messages":[%b]}' % (dump_json(body)[:-1], listed)
 
 
 def _options(request: ChatRequest, max_tokens_field: str) -> dict[str, Any]:
