@@ -14,8 +14,11 @@ import io
 import os
 import re
 import shutil
+import signal
 import sys
-from types import ModuleType
+from collections.abc import Generator
+from contextlib import contextmanager
+from types import FrameType, ModuleType
 from typing import Any
 
 from ..redaction import printable
@@ -68,7 +71,7 @@ class Screen:
         """
         while True:
             try:
-                line = input(self._prompt()) if self.interactive else sys.stdin.readline()
+                line = self._typed() if self.interactive else sys.stdin.readline()
             except EOFError:
                 print(flush=True)
                 return None
@@ -83,6 +86,10 @@ class Screen:
                 return None
             if line.strip():
                 return line.removesuffix("\n")
+
+    def _typed(self) -> str:
+        with _heeding_signals():
+            return input(self._prompt())
 
     def begin(self, name: str) -> None:
         """An answer of `name` is about to come."""
@@ -167,6 +174,27 @@ class Screen:
         elif self._keys is not None:
             termios.tcsetattr(descriptor, termios.TCSADRAIN, self._keys)
             self._keys = None
+
+
+def _hear(_: int, __: FrameType | None) -> None:
+    """It has interrupted the wait; that is all that it is for."""
+
+
+@contextmanager
+def _heeding_signals() -> Generator[None]:
+    """Have `input` hear every signal within a quarter of a second.
+
+    Python's readline looks for signals when one interrupts its wait for a key.
+    One that comes right before the wait would be heard with the next key, so
+    the wait is interrupted again and again.
+    """
+    before = signal.signal(signal.SIGALRM, _hear)
+    signal.setitimer(signal.ITIMER_REAL, 0.25, 0.25)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _line_editing() -> ModuleType | None:

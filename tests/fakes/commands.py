@@ -46,8 +46,11 @@ def trouper(*words: str, environ: Mapping[str, str] | None = None, stdin: str = 
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def config(provider: str, *, server: str = "", model: str = "sim/sim", more: str = "") -> str:
-    """A configuration with one provider, whose table begins with `provider`."""
+def config(
+    provider: str, *, server: str = "", model: str = "sim/sim", options: str = "", more: str = ""
+) -> str:
+    """A configuration with one provider, whose table begins with `provider`; `options` are
+    the model's."""
     name = model.partition("/")[0]
     return f"""
 [server]
@@ -57,6 +60,7 @@ listen = "127.0.0.1:0"
 {provider}
 [models.default]
 targets = ["{model}"]
+{options}
 [assistants.default]
 model = "default"
 {more}

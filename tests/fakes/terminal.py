@@ -45,9 +45,6 @@ class Terminal:
 
     def type(self, keys: str) -> None:
         """Press these keys."""
-        # No person is quicker. A Ctrl-C that meets readline on its way from showing
-        # a key to waiting for the next is heard only with the next one.
-        time.sleep(0.1)
         os.write(self.descriptor, keys.encode())
 
     def wait_for(self, words: str) -> str:

@@ -12,6 +12,9 @@ from tests.fakes.terminal import CTRL_C, CTRL_D, terminal
 
 DEMO = [*TROUPER, "demo"]
 
+# So small a model does not always find an end.
+CUT_OFF = "trouper: cut off: the answer is as long as max_output_tokens allows\n"
+
 
 def test_without_the_model_it_says_how_to_get_it(tmp_path: Path) -> None:
     done = trouper("demo", "--say", "hello", environ={"XDG_CACHE_HOME": str(tmp_path)})
@@ -27,8 +30,8 @@ def test_without_the_model_it_says_how_to_get_it(tmp_path: Path) -> None:
 def test_one_question_is_answered_on_standard_output() -> None:
     done = trouper("demo", "--say", "Name three fruits.")
 
-    assert (done.code, done.err) == (0, "")
-    # What so small a model says is not always about fruits.
+    assert (done.code, done.err.replace(CUT_OFF, "")) == (0, "")
+    # What it says is not always about fruits.
     assert len(done.out.split()) >= 3
     assert done.out.endswith("\n")
 
@@ -37,7 +40,7 @@ def test_one_question_is_answered_on_standard_output() -> None:
 def test_a_line_of_a_script_is_a_question() -> None:
     done = trouper("demo", stdin="Say hello.\n")
 
-    assert (done.code, done.err) == (0, "")
+    assert (done.code, done.err.replace(CUT_OFF, "")) == (0, "")
     assert "hello" in done.out.lower()
 
 

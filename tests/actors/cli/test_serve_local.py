@@ -30,6 +30,8 @@ pytestmark = pytest.mark.usefixtures("model")
 CONFIG = config(
     'kind = "local"\nlocal = { slots = 2, threads = 1 }',
     model="local/smollm2",
+    # So small a model does not always find an end, and says the same each time at 0.
+    options="temperature = 0\nmax_output_tokens = 200",
 )
 
 
@@ -75,7 +77,7 @@ def test_the_official_client_converses(local: Server) -> None:
     said, answer = asyncio.run(asyncio.wait_for(converse(), PATIENCE))
 
     assert said
-    assert answer.stop_reason == "end_turn"
+    assert answer.stop_reason in ("end_turn", "max_tokens")
 
 
 def test_a_plain_websocket_client_converses(local: Server) -> None:
@@ -94,7 +96,7 @@ def test_a_plain_websocket_client_converses(local: Server) -> None:
         answer, said = ask(ws, "session/prompt", prompt=text, **session)
 
     assert said
-    assert answer["stopReason"] == "end_turn"
+    assert answer["stopReason"] in ("end_turn", "max_tokens")
 
 
 async def answer(session: RemoteSession, question: str) -> str:
