@@ -125,10 +125,11 @@ class OllamaDecoder:
     def _take_tail(self, tail: bytes, chunks: list[Chunk]) -> None:
         try:
             frame = load_json(tail)
-        except orjson.JSONDecodeError:
+        except orjson.JSONDecodeError as fault:
             began = tail.lstrip()
-            if self._count or began.startswith(b"{") or _MARK.startswith(began):
-                return  # cut off
+            broken_off = began.startswith(b"{") and "unexpected end" in fault.msg
+            if self._count or broken_off or _MARK.startswith(began):
+                return
             raise not_the_wire("text that is not JSON", tail, {}, in_stream=True) from None
         if isinstance(frame, (dict, list)):
             self._take_frame(frame, tail, chunks)

@@ -268,6 +268,7 @@ def test_a_line_that_is_no_object_is_named() -> None:
         (b"  <html><body>Sign in", "HTML: 'Sign in'"),
         (b"<p>" + b"x" * 8000 + b"\n", "HTML: 'xxx"),
         (b"upstream connect error", "text that is not JSON: 'upstream connect error'"),
+        (b"{malformed: <<<>>>", "text that is not JSON: '{malformed:"),
         (b'"ready"', "JSON that is no chat answer"),
         (b'{"choices": []}\n{"choices": []}\n', "JSON that is no chat answer"),
     ],

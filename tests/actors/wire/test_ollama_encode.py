@@ -217,6 +217,17 @@ def test_arguments_that_are_no_object_do_not_poison_the_conversation(written: st
     assert call["function"]["arguments"] == {"invalid": written}
 
 
+def test_what_was_said_goes_back_as_it_was_said() -> None:
+    system = Message(role="system", parts=(TextPart("be brief"),))
+    answer = Message(role="assistant", parts=(TextPart("hi"),))
+
+    assert sent(system, HELLO, answer)["messages"] == [
+        {"role": "system", "content": "be brief"},
+        {"role": "user", "content": "hello"},
+        {"role": "assistant", "content": "hi"},
+    ]
+
+
 def test_parts_of_other_providers_are_left_out_of_what_the_user_said() -> None:
     parts = (TextPart("a"), OpaquePart("openai", {}), ThinkingPart("b"))
 
