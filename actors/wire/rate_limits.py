@@ -17,7 +17,7 @@ from typing import Literal
 
 import attrs
 
-__all__ = ["Allowance", "RateSnapshot", "go_duration", "limits"]
+__all__ = ["Allowance", "RateSnapshot", "Resource", "go_duration", "limits"]
 
 Resource = Literal["requests", "tokens", "input_tokens", "output_tokens"]
 
