@@ -24,7 +24,8 @@ async def all_of(turn: RemoteTurn) -> str:
 
 
 async def on_and_on(session: FakeSession) -> None:
-    while session.turn is not None:
+    turn = session.turn
+    while session.turn == turn:
         session.say("on and on ")
         await trio.sleep(0.001)
 
