@@ -1,0 +1,153 @@
+"""What is known of one model: its limits, what it takes, when it is shut down.
+
+None means that nobody has said; what is unknown is never refused. The names of
+the fields are also the keys of an override.
+"""
+
+import datetime
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, Literal
+
+import attrs
+from cattrs import Converter
+from cattrs.errors import BaseValidationError
+
+from ..errors import ConfigError
+from ..wire.converter import CHECK, HIDDEN, Check, explain, key_path, make_converter, shown
+
+__all__ = ["ModelFacts", "ModelRef", "SamplingRule", "facts_from"]
+
+
+@attrs.frozen
+class ModelRef:
+    """A model as our configuration names it, and whose table knows it.
+
+    `provider` is the configured name and `model` the provider's own name, so
+    that "provider/model" is the key of overrides; `family` is whose models
+    they are: "openai", "anthropic", "local", or another that prices know.
+    """
+
+    provider: str
+    model: str
+    family: str = ""
+
+    @property
+    def key(self) -> str:
+        """What overrides and corrections are kept under."""
+        return f"{self.provider}/{self.model}"
+
+
+class SamplingRule(Enum):
+    """Whether a model takes temperature, top_p and the penalties."""
+
+    ALWAYS = "always"
+    # A fault even at the defaults: Anthropic from Opus 4.7 on, OpenAI's o-series.
+    NEVER = "never"
+    # OpenAI from GPT-5.1 on: only where reasoning_effort is none.
+    WITHOUT_REASONING = "without_reasoning"
+
+
+def _tokens() -> dict[str, Check]:
+    def check(value: object) -> str | None:
+        if value is None or (type(value) is int and 1 <= value <= 100_000_000):
+            return None
+        return f"must be a whole number of tokens from 1 to 100000000, not {shown(value)}"
+
+    return {CHECK: check}
+
+
+def _field_name() -> dict[str, Check]:
+    def check(value: object) -> str | None:
+        if value in ("max_tokens", "max_completion_tokens"):
+            return None
+        return f"must be max_tokens or max_completion_tokens, not {shown(value)}"
+
+    return {CHECK: check}
+
+
+@attrs.frozen(kw_only=True)
+class ModelFacts:
+    """One model. `known` says whether a table or an override had anything on it.
+
+    `max_input_tokens` is the longest prompt, `max_output_tokens` the longest
+    answer with its reasoning; some models count both into one window of the
+    first size. `apis` are the wires it answers on; `max_tokens_field` is what
+    the limit of the answer is called on the chat wire; `efforts` are the words
+    it takes for reasoning_effort; `prefill` says whether the last message may
+    be the assistant's; `forced_tools` whether tool_choice may demand a tool.
+    """
+
+    name: str = attrs.field(metadata={HIDDEN: True})
+    family: str = attrs.field(default="", metadata={HIDDEN: True})
+    known: bool = attrs.field(default=False, metadata={HIDDEN: True})
+    max_input_tokens: int | None = attrs.field(default=None, metadata=_tokens())
+    max_output_tokens: int | None = attrs.field(default=None, metadata=_tokens())
+    apis: tuple[str, ...] = ()
+    # What every compatible server knows; OpenAI's own table says max_completion_tokens.
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = attrs.field(
+        default="max_tokens", metadata=_field_name()
+    )
+    tools: bool | None = None
+    parallel_tools: bool | None = None
+    forced_tools: bool | None = None
+    images: bool | None = None
+    response_schema: bool | None = None
+    reasoning: bool | None = None
+    prefill: bool | None = None
+    sampling: SamplingRule = SamplingRule.ALWAYS
+    # The widest that any wire takes: OpenAI's; Anthropic's table says 1.
+    max_temperature: float = 2.0
+    penalties: bool = True
+    max_stop_sequences: int | None = None
+    efforts: tuple[str, ...] = ()
+    shutdown: datetime.date | None = None
+
+
+def _date(value: object, _: object) -> datetime.date:
+    # TOML has dates of its own, JSON has them as text.
+    if type(value) is datetime.date:
+        return value
+    try:
+        return datetime.date.fromisoformat(str(value))
+    except ValueError:
+        raise ValueError(f"must be a date such as 2027-01-14, not {shown(value)}") from None
+
+
+def _sampling(value: object, _: object) -> SamplingRule:
+    try:
+        return SamplingRule(value)
+    except ValueError:
+        words = ", ".join(rule.value for rule in SamplingRule)
+        raise ValueError(f"must be one of {words}, not {shown(value)}") from None
+
+
+def _converter() -> Converter:
+    converter = make_converter()
+    converter.register_structure_hook(datetime.date, _date)
+    converter.register_structure_hook(SamplingRule, _sampling)
+    return converter
+
+
+_CONVERTER = _converter()
+
+
+def facts_from(ref: ModelRef, raw: Any, path: str = "") -> ModelFacts:
+    """The facts that a raw table states; ones that it leaves out have their defaults.
+
+    Raises ConfigError that names each wrong key, below `path`.
+    """
+    if not isinstance(raw, Mapping):
+        raise ConfigError("models", [f"{path}: must be a table, not {shown(raw)}"])
+    hidden = {"name": ref.model, "family": ref.family, "known": bool(raw)}
+    faults = [
+        f"{key_path(path, key)}: is said by the name of the table, not by a key"
+        for key in hidden
+        if key in raw
+    ]
+    if faults:
+        raise ConfigError("models", faults)
+    try:
+        return _CONVERTER.structure({**raw, **hidden}, ModelFacts)
+    except BaseValidationError as fault:
+        raise ConfigError("models", explain(fault, path)) from None
