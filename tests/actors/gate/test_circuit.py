@@ -256,10 +256,11 @@ async def test_opened_by_hand_for_a_time_it_probes_after_it(autojump_clock: Mock
 async def test_a_new_life_begins_closed_and_ignores_passes_of_the_last_one(
     autojump_clock: MockClock,
 ) -> None:
-    chances = iter([0.0, "a crash", 0.0])
+    chances = iter((0, 1, 0))
 
     def chance() -> float:
-        return float(next(chances))
+        # The second report finds no number between 0 and 1, and a crash instead.
+        return 1 / (1 - next(chances)) - 1
 
     spec = child("circuit", lambda: Circuit("openai", chance=chance))
     async with System(spec, signals=False) as system:

@@ -1,0 +1,155 @@
+"""Which target of a chain is asked next, whether to wait for one, and when to give up.
+
+A chain is a row of links, and a link holds targets that are as good as each
+other. The first link is asked first; a later one is turned to where all before
+it have failed or are not to be asked now. Nothing here asks or waits: what is
+known of the targets, the time and chance are arguments. Times are seconds on
+one clock.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import inf
+
+import attrs
+
+from ..errors import ErrorKind, ProviderError
+
+__all__ = ["Ask", "Candidate", "Chain", "Decision", "GiveUp", "Link", "Standing", "Wait", "decide"]
+
+
+@attrs.frozen
+class Candidate:
+    """A target by its name, and its share of the calls beside its equals."""
+
+    name: str
+    weight: float = attrs.field(default=1.0, validator=attrs.validators.gt(0))
+
+
+@attrs.frozen
+class Link:
+    """Targets that are as good as each other, and on what failures they are turned to.
+
+    `on` None is every failure that is not the request's own fault. A larger
+    window names CONTEXT_WINDOW_EXCEEDED there, and nothing else if it is dear;
+    CIRCUIT_OPEN stands for all before it being open, too. The first link is
+    asked in any case.
+    """
+
+    candidates: tuple[Candidate, ...] = attrs.field(validator=attrs.validators.min_len(1))
+    on: frozenset[ErrorKind] | None = None
+
+    def accepts(self, error: ProviderError) -> bool:
+        """Whether this link is for requests that have failed so."""
+        if self.on is None:
+            return error.scope != "request"
+        return error.kind in self.on
+
+
+Chain = Sequence[Link]
+
+
+@attrs.frozen
+class Standing:
+    """What is known of a target: its calls under way, and before when it is not to be asked.
+
+    `not_before` is a circuit's or a limiter's word: a moment that has passed
+    for one that may be asked, infinity for one that waits for a person.
+    """
+
+    in_flight: int = 0
+    not_before: float = -inf
+
+
+@attrs.frozen
+class Ask:
+    """Ask the target of that name now."""
+
+    target: str
+
+
+@attrs.frozen
+class Wait:
+    """Decide again at that moment: nobody may be asked before."""
+
+    until: float
+
+
+@attrs.frozen
+class GiveUp:
+    """There is nobody to ask in time.
+
+    `reopens` is when the soonest of those may be asked that are left; infinity
+    where none is left, so that the last failure is the answer.
+    """
+
+    reopens: float = inf
+
+
+Decision = Ask | Wait | GiveUp
+
+_UNKNOWN = Standing()
+
+# What those before a link have in common that are not to be asked now.
+_NOT_NOW = ProviderError(kind=ErrorKind.CIRCUIT_OPEN, message="it is not to be asked now")
+
+
+def decide(
+    chain: Chain,
+    standings: Mapping[str, Standing],
+    *,
+    failures: Sequence[tuple[str, ProviderError]] = (),
+    now: float,
+    deadline: float,
+    chance: float,
+    pinned: str = "",
+) -> Decision:
+    """Who is asked next, after `failures`: targets that were given up, in their order.
+
+    A target that is not in `standings` may be asked. Among equals the one with
+    the fewest calls under way for its weight goes first; among those, `chance`
+    (from 0 to 1) picks by weight. `pinned` goes before all where nothing has
+    failed yet: a provider's cache knows the conversation that it last answered.
+    """
+    if any(error.committed for _, error in failures):
+        return GiveUp()  # an answer is under way, and must not begin again
+    soonest = inf
+    failed = {name for name, _ in failures}
+    links = [
+        [one for one in link.candidates if one.name not in failed]
+        for link in _eligible(chain, [error for _, error in failures])
+    ]
+    if not failures and any(one.name == pinned for link in links for one in link):
+        links.insert(0, [Candidate(pinned)])
+    for link in links:
+        free: list[Candidate] = []
+        for one in link:
+            opens = standings.get(one.name, _UNKNOWN).not_before
+            if opens <= now:
+                free.append(one)
+            soonest = min(soonest, opens)
+        if free:
+            return Ask(_best(free, standings, chance).name)
+    return Wait(soonest) if soonest < deadline else GiveUp(soonest)
+
+
+def _eligible(chain: Chain, errors: Sequence[ProviderError]) -> Iterable[Link]:
+    """The links that may be asked after these errors.
+
+    What is the fault of the request goes with it from link to link: one that
+    was too long for a window still is when the next provider is down.
+    """
+    if not errors:
+        return (link for link in chain if link is chain[0] or link.accepts(_NOT_NOW))
+    own = [error for error in errors if error.scope == "request"]
+    return (link for link in chain if all(link.accepts(error) for error in (*own, errors[-1])))
+
+
+def _best(free: Sequence[Candidate], standings: Mapping[str, Standing], chance: float) -> Candidate:
+    loads = [standings.get(one.name, _UNKNOWN).in_flight / one.weight for one in free]
+    idlest = [one for one, load in zip(free, loads, strict=True) if load == min(loads)]
+    point = chance * sum(one.weight for one in idlest)
+    for one in idlest:
+        point -= one.weight
+        if point < 0:
+            return one
+    return idlest[-1]
