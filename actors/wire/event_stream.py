@@ -15,9 +15,8 @@ from typing import Any
 
 import orjson
 
-from ..chat import Chunk, Completion
+from ..chat import Chunk
 from ..errors import ErrorKind, ProviderError
-from .assembly import chunks_of
 from .http import excerpt
 from .openai_answer import load_json
 from .openai_errors import not_the_wire
@@ -77,8 +76,8 @@ class EventStream(ABC):
         """
 
     @abstractmethod
-    def _read_answer(self, body: bytes) -> Completion:
-        """The answer in a body of JSON under status 200. Raises the error that it is."""
+    def _take_body(self, body: bytes) -> list[Chunk]:
+        """The chunks of a body of JSON under status 200. Raises the error that it is."""
 
     @property
     def done(self) -> bool:
@@ -164,7 +163,7 @@ class EventStream(ABC):
         if self._wire == "html":
             raise not_the_wire("HTML", body, {}, in_stream=True)
         self._whole = True
-        return chunks_of(self._read_answer(body))
+        return self._take_body(body)
 
     def _mended(self, data: bytes, kind: str) -> Any:
         """The JSON of an event that orjson did not take as it came.

@@ -13,7 +13,6 @@ import orjson
 
 from ..chat import (
     Chunk,
-    Completion,
     Finished,
     RefusalDelta,
     Started,
@@ -22,6 +21,7 @@ from ..chat import (
     UsageUpdate,
 )
 from ..errors import ProviderError, StreamTruncated
+from .assembly import chunks_of
 from .event_stream import EventStream
 from .http import excerpt
 from .openai_answer import is_error, read_answer
@@ -69,8 +69,8 @@ class OpenAIDecoder(EventStream):
             raise self._truncated("the stream ended")
         return self._end()
 
-    def _read_answer(self, body: bytes) -> Completion:
-        return read_answer(200, {}, body)
+    def _take_body(self, body: bytes) -> list[Chunk]:
+        return chunks_of(read_answer(200, {}, body))
 
     def _take_event(self, data: bytes, kind: str, chunks: list[Chunk]) -> None:
         self._events += 1
