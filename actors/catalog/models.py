@@ -1,10 +1,10 @@
 """The table of models: facts by family and name, with overrides on top.
 
 The table ships as data/models.json, is read when the first model is looked up
-(half a millisecond) and never from the network. A name that it does not have is
-tried without its date ("gpt-9-2027-01-01") and without what a fine-tuning put
-around it ("ft:gpt-9:acme::id"); what is still not found is a model of which
-nothing is known, and nothing is refused.
+(1.5 ms, then 20 us for each other model) and never from the network. A name
+that it does not have is tried without its date ("gpt-9-2027-01-01") and without
+what a fine-tuning put around it ("ft:gpt-9:acme::id"); what is still not found
+is a model of which nothing is known, and nothing is refused.
 """
 
 import datetime

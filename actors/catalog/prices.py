@@ -4,6 +4,7 @@ genai-prices (MIT) ships the prices of some fifty providers and needs no network
 Its import takes 0.1 to 0.5 s, so `load_price_book` does it in a thread. Only its
 tables are used: costs are our own integer arithmetic (`rates`), which says what
 is unknown where the library says zero (it lists models without any price).
+What `Usage` does not tell (searches, audio, images made) is in no cost.
 """
 
 import datetime
@@ -109,7 +110,7 @@ class PriceBook:
             # Listed without a price, or for something else than text.
             return None
         per_request: Decimal | TieredPrices | None = prices.requests_kcount
-        named = (self._list, f"{provider.id}/{model.id}", tier if context else "", str(at.date()))
+        named = (self._list, f"{provider.id}/{model.id}", tier if context else "")
         return Rates(
             input=whole_input,
             output=whole_output,

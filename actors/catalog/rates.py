@@ -37,7 +37,8 @@ class Rate:
 
 @attrs.frozen(kw_only=True)
 class Rates:
-    """What one model costs at one time. `price_id` names it in a ledger.
+    """What one model costs at one time. `price_id` names it in a ledger: the list, the
+    model in it and the tier; with the time of the call they are found again by it.
 
     `request` is what each request costs beside its tokens, in pico-dollars.
     `assumed` is a sentence where the price is not the one that was asked for

@@ -9,13 +9,13 @@ tiktoken 0.14 raise a PanicException, which is no Exception and would end the
 nursery (openai/tiktoken#587), and one word of that length takes half a second.
 """
 
+import json
 import re
 import weakref
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, assert_never
 
 import attrs
-import orjson
 import trio
 
 from ..chat import (
@@ -190,6 +190,8 @@ class TokenCounter:
                 return self.allowances.file
             case OpaquePart(_, raw):
                 return count_text(_json(raw), encoder)
+            case _:
+                assert_never(part)
 
     def _tool(self, tool: ToolSpec, name: EncodingName, encoder: Encoder) -> int:
         known = self._tools[name]
@@ -213,13 +215,19 @@ def _length(parts: Iterable[Part]) -> int:
             case OpaquePart(_, raw):
                 total += len(_json(raw))
             case ImagePart() | FilePart():
-                pass
+                continue
+            case _:
+                assert_never(part)
     return total
 
 
 def _json(value: Mapping[str, Any]) -> str:
-    # A default that takes all: it is counted, not sent.
-    return orjson.dumps(value, default=str).decode()
+    try:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    except (TypeError, ValueError):
+        # What holds itself or what JSON has no word for is refused when it is
+        # written for the wire; here it is only counted.
+        return repr(value)
 
 
 def _schema(schema: Any, encoder: Encoder, depth: int) -> int:

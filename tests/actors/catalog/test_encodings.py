@@ -189,10 +189,3 @@ def test_the_command_packs_files_and_says_their_hash(
     packed = lzma.decompress((tmp_path / "small.xz").read_bytes())
     assert pack.unpack(packed) == {b"a": 0, b"bc": 1}
     assert hashlib.sha256(packed).hexdigest() in capsys.readouterr().err
-
-
-def test_the_command_without_files_says_how_it_is_used(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert pack.main([]) == 2
-    assert capsys.readouterr().err.startswith("usage: ")

@@ -96,10 +96,10 @@ def test_a_price_can_be_found_again_by_its_id() -> None:
     listed = f"genai-prices-{genai_prices.__version__}"
 
     assert priced("openai", "gpt-4o-mini-2024-07-18", Usage(1)).price_id == (
-        f"{listed} openai/gpt-4o-mini 2026-11-21"
+        f"{listed} openai/gpt-4o-mini"
     )
     assert priced("openai", "gpt-6.1-sol", Usage(1), "flex").price_id == (
-        f"{listed} openai/gpt-6.1-sol flex 2026-11-21"
+        f"{listed} openai/gpt-6.1-sol flex"
     )
 
 
@@ -165,6 +165,17 @@ def test_a_tier_has_its_price_from_its_first_day_on() -> None:
     assert isinstance(rates, Rates)
     assert rates.input.base == 2_000_000
     assert "flex" in rates.assumed
+
+
+@pytest.mark.parametrize(("hour", "pico"), [(0, 135_000), (12, 270_000), (20, 135_000)])
+def test_a_price_may_hang_on_the_time_of_day(hour: int, pico: int) -> None:
+    # 12:00 in Greenwich is 20:00 in Beijing; it is the instant that counts.
+    zone = datetime.timezone(datetime.timedelta(hours=8))
+    at = datetime.datetime(2026, 11, 21, hour, tzinfo=datetime.UTC).astimezone(zone)
+    rates = BOOK.rates(ref("deepseek", "deepseek-chat"), at=at)
+
+    assert isinstance(rates, Rates)
+    assert rates.input == Rate(pico)
 
 
 def test_a_price_by_the_request_counts() -> None:

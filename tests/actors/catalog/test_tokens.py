@@ -146,7 +146,8 @@ def test_the_model_decides_the_encoding() -> None:
         (ImagePart("data:image/png;base64," + "A" * 100_000), Allowances().image),
         (FilePart(file_id="file-1"), Allowances().file),
         (OpaquePart("openai", {"type": "text"}), whole('{"type":"text"}')),
-        (OpaquePart("openai", {"odd": object}), whole('{"odd":"<class \'object\'>"}')),
+        (OpaquePart("openai", {"odd": object}), whole("{'odd': <class 'object'>}")),
+        (OpaquePart("openai", {"half": "\ud800"}), whole('{"half":"\ud800"}')),
     ],
 )
 def test_every_part_counts(part: Part, tokens: int) -> None:
