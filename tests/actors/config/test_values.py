@@ -130,7 +130,7 @@ def test_all_fields_that_are_wrong_are_named_at_once() -> None:
         (
             AssistantConfig,
             {"model": "m", "prompt": "x" * 1_000_001},
-            f"prompt: must be text of up to 102400 characters, not '{'x' * 57}...'",
+            f"prompt: must be text of up to 1000000 characters, not '{'x' * 57}...'",
         ),
         (ServerConfig, {"tokens": ["short"]}, "tokens[0]: has fewer than 8 characters"),
         (
