@@ -21,9 +21,10 @@ def answer_chunks(status: int, headers: Mapping[str, str], body: bytes) -> list[
         raise error_in_answer(status, headers, body)
     raw = load_answer(status, headers, body)
     content = raw.get("content") if isinstance(raw, Mapping) else None
-    if isinstance(raw, Mapping) and not isinstance(content, list) and is_error(raw):
-        raise error_in_answer(status, headers, body)
-    if not isinstance(raw, Mapping) or not isinstance(content, list):
+    if not isinstance(content, list):
+        listed = raw[0] if isinstance(raw, list) and raw else raw
+        if isinstance(listed, Mapping) and is_error(listed):
+            raise error_in_answer(status, headers, body)
         raise not_the_wire("JSON that is no message", body, headers, in_stream=False)
     message = MessageEvents()
     chunks: list[Chunk] = []

@@ -7,7 +7,7 @@ message_stop is not read.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
@@ -31,6 +31,9 @@ class AnthropicDecoder(EventStream):
     """
 
     __slots__ = ("_message",)
+
+    _usual: ClassVar[str] = "content_block_delta"
+    _usual_line: ClassVar[bytes] = b"event: content_block_delta\n"
 
     def __init__(self, *, max_event: int = MAX_EVENT) -> None:
         super().__init__(max_event)

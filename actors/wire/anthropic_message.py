@@ -107,10 +107,12 @@ class MessageEvents:
         """content_block_delta. Raises ProviderError for one that belongs to no block."""
         kind = delta.get("type")
         block = self._blocks.get(index) or self._implied(index, kind, chunks)
+        # Nearly every delta of an answer is this one.
+        if kind == "text_delta" and block.kind == "text":
+            if delta.get("text"):
+                chunks.append(TextDelta(block.part, str(delta["text"])))
+            return
         match block.kind, kind:
-            case "text", "text_delta":
-                if delta.get("text"):
-                    chunks.append(TextDelta(block.part, str(delta["text"])))
             case "thinking", "thinking_delta":
                 if delta.get("thinking"):
                     chunks.append(ThinkingDelta(block.part, str(delta["thinking"])))

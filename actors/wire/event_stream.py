@@ -11,7 +11,7 @@ sign of life.
 
 import re
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
@@ -52,6 +52,11 @@ class EventStream(ABC):
         "_whole",
         "_wire",
     )
+
+    # The type of nearly every event, where a line of its own names it: a read of one
+    # such event is spared the whole of SSE.
+    _usual: ClassVar[str] = "message"
+    _usual_line: ClassVar[bytes] = b""
 
     def __init__(self, max_event: int) -> None:
         self._max_body = max_event
@@ -97,9 +102,11 @@ class EventStream(ABC):
             if not self._events and len(self._head) < _HEAD:
                 self._head += data[: _HEAD - len(self._head)]
             try:
-                only = self._sse.only_data(data)
+                line = data.removeprefix(self._usual_line)
+                only = self._sse.only_data(line) if len(data) < self._max_body else None
                 if only is not None:
-                    self._take_event(only, "message", chunks)
+                    kind = "message" if len(line) == len(data) else self._usual
+                    self._take_event(only, kind, chunks)
                     return chunks
                 for event in self._sse.feed(data):
                     self._take_event(event.data, event.type, chunks)
