@@ -147,8 +147,8 @@ async def test_a_cancelled_start_leaves_no_child(stand_in: StandIn, any_file: Pa
             await trio.sleep(0.01)
         nursery.cancel_scope.cancel()
 
-    assert started[0].pid == process.pid
-    assert not psutil.pid_exists(process.pid)
+    # By the child's own word: the cancel may come before `start` has its pid.
+    assert not psutil.pid_exists(started[0].pid)
 
 
 async def test_a_child_that_ignores_the_request_to_end_is_killed(
