@@ -79,6 +79,7 @@ class ErrorKind(Enum):
     STREAM_TRUNCATED = "stream_truncated"
     PROTOCOL_ERROR = "protocol_error"
     CIRCUIT_OPEN = "circuit_open"
+    LIMITER_TIMEOUT = "limiter_timeout"
 
 
 @attrs.frozen
@@ -137,6 +138,9 @@ _FACTS: dict[ErrorKind, _Facts] = {
     ),
     ErrorKind.CIRCUIT_OPEN: _Facts(
         True, "deployment", "it has failed too often and is left alone for a while; try again later"
+    ),
+    ErrorKind.LIMITER_TIMEOUT: _Facts(
+        True, "key", "more is asked for than the provider's limits allow in time; try again later"
     ),
 }
 

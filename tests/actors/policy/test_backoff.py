@@ -17,6 +17,7 @@ RETRYABLE = {
     ErrorKind.CONNECTION_FAILED,
     ErrorKind.STREAM_TRUNCATED,
     ErrorKind.CIRCUIT_OPEN,
+    ErrorKind.LIMITER_TIMEOUT,
 }
 MANY = RetryPolicy(attempts=1_000_000)
 

@@ -1,0 +1,109 @@
+"""One call through a limiter, from its place in the line to what it took.
+
+async with Admission(limiter, Cost(input_tokens=900, output_tokens=400)) as admission:
+    admission.sent()                        # from here on it may have cost something
+    ...                                     # the call
+    admission.answered(limits(headers, time.time()))
+    admission.settle(spent(usage))
+# Leaving the block settles what has not been, also when it is cancelled.
+"""
+
+from contextlib import suppress
+from math import inf
+from types import TracebackType
+from typing import Self
+
+from ...runtime import MailboxFull, Ref
+from ..errors import ErrorKind, ProviderError
+from ..policy.bucket import NOTHING, Cost
+from ..wire.rate_limits import RateSnapshot
+from .limiter_messages import Acquire, Holder, Observe, Pause, Priority, Settle
+
+__all__ = ["Admission"]
+
+# The call was refused by the server: it counts, and no token was read.
+_REFUSED = Cost()
+
+# Seconds of pause where a server says that we are too fast, and not for how
+# long: others would only hear the same.
+_PAUSE_UNSAID = 1.0
+
+
+class Admission:
+    """One call through a limiter, as a block. Good for one use.
+
+    Entering waits for its turn and raises ProviderError of kind LIMITER_TIMEOUT
+    where that does not come by `deadline`, a time on trio's clock; and what
+    `ask` raises. Leaving it gives back what was taken: all of it before `sent`;
+    after that the tokens, where the server refused the call unbilled, and else
+    nothing but what `settle` has said. A ProviderError of kind RATE_LIMITED that
+    leaves it pauses the limiter. It belongs to the task that makes it.
+    """
+
+    __slots__ = ("_acquire", "_limiter", "_sent", "_settled", "waited")
+
+    def __init__(
+        self,
+        limiter: Ref[Acquire | Settle | Observe | Pause],
+        estimate: Cost,
+        *,
+        priority: Priority = Priority.NORMAL,
+        deadline: float = inf,
+    ) -> None:
+        self._limiter = limiter
+        self._acquire = Acquire(estimate, priority, deadline, Holder())
+        self._sent = False
+        self._settled = False
+        self.waited = 0.0
+
+    def sent(self) -> None:
+        """The call is being sent. Say it before the first byte leaves."""
+        self._sent = True
+
+    def answered(self, snapshot: RateSnapshot) -> None:
+        """The server has answered, and told its limits in the headers; never blocks."""
+        if not self._settled:
+            # Where the mailbox is full, the next answer will tell.
+            with suppress(MailboxFull):
+                self._limiter.tell(Observe(self._acquire, snapshot))
+
+    def settle(self, actual: Cost) -> None:
+        """Say what the call took; never blocks. Only the first word counts."""
+        self._settle(actual)
+
+    def _settle(self, actual: Cost | None) -> None:
+        if self._settled:
+            return
+        self._settled = True
+        holder = self._acquire.holder
+        holder.settled = self._acquire.cost if actual is None else actual
+        holder.task = None
+        # Where the mailbox is full, the limiter finds it at the holder.
+        with suppress(MailboxFull):
+            self._limiter.tell(Settle(self._acquire, actual))
+
+    async def __aenter__(self) -> Self:
+        try:
+            grant = await self._limiter.ask(self._acquire, timeout=inf)
+        except BaseException:
+            self._settle(NOTHING)  # it may have been granted meanwhile
+            raise
+        self.waited = grant.waited
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, ProviderError) and error.kind is ErrorKind.RATE_LIMITED:
+            after = error.retry_after
+            with suppress(MailboxFull):
+                self._limiter.tell(Pause(_PAUSE_UNSAID if after is None else after))
+        if not self._sent:
+            self._settle(NOTHING)
+        elif isinstance(error, ProviderError) and error.billed == "no":
+            self._settle(NOTHING if error.phase in ("pool", "connect") else _REFUSED)
+        else:
+            self._settle(None)

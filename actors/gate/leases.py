@@ -1,0 +1,67 @@
+"""The grants of a limiter that are out, and who has them."""
+
+import inspect
+
+import attrs
+
+from ..policy.bucket import Cost
+from .limiter_messages import Acquire
+
+__all__ = ["Lease", "Leases"]
+
+# Grants that are out before dead owners are looked for where nobody waits.
+_FEW = 64
+
+
+@attrs.frozen
+class Lease:
+    """When a grant was given, and what all calls had taken by then, with this one."""
+
+    at: float
+    taken: Cost
+
+
+class Leases:
+    """Who may be calling now."""
+
+    def __init__(self) -> None:
+        self._out: dict[Acquire, Lease] = {}
+        self._many = _FEW
+
+    def __len__(self) -> int:
+        return len(self._out)
+
+    def __contains__(self, acquire: Acquire) -> bool:
+        return acquire in self._out
+
+    @property
+    def grown(self) -> bool:
+        """Whether there are so many more than at the last look that it is worth another."""
+        return len(self._out) >= self._many
+
+    def give(self, acquire: Acquire, lease: Lease) -> None:
+        """Note a grant."""
+        self._out[acquire] = lease
+
+    def find(self, acquire: Acquire) -> Lease | None:
+        """The grant of that Acquire, while it is out."""
+        return self._out.get(acquire)
+
+    def end(self, acquire: Acquire) -> bool:
+        """Forget a grant; whether it was out."""
+        return self._out.pop(acquire, None) is not None
+
+    def ended(self) -> list[Acquire]:
+        """Those whose owner has said that they have ended, or is dead."""
+        ended = [acquire for acquire in self._out if _has_ended(acquire)]
+        # So that looking costs each call the same, however many there are.
+        self._many = max(_FEW, 2 * (len(self._out) - len(ended)))
+        return ended
+
+
+def _has_ended(acquire: Acquire) -> bool:
+    holder = acquire.holder
+    if holder.settled is not None:
+        return True
+    task = holder.task
+    return task is not None and inspect.getcoroutinestate(task.coro) == inspect.CORO_CLOSED

@@ -1,0 +1,281 @@
+"""The limiter of a provider's key: one actor that says when a call may be made.
+
+How much is left, and when a call fits, is decided in policy/bucket.py; who goes
+first in line.py; how one call goes through, in admission.py.
+
+Before you edit: the head of the line waits for what it needs and nobody
+overtakes it, so a large call is never starved by small ones. Each Acquire waits
+in a task of its own, so that the limiter hears of what ended meanwhile. An
+Acquire names its grant before it is asked for: it can be settled whatever
+happens to the ask. An owner that ended without a word (its task is dead, or the
+mailbox was full) is noticed when grants are looked through.
+"""
+
+from collections.abc import Sequence
+from math import inf
+
+import trio
+
+from ...runtime import Actor, Reject, on
+from ..errors import ErrorKind, ProviderError
+from ..policy.bucket import NOTHING, Bucket, Buckets, Cost, RateLimits
+from ..wire.rate_limits import RateSnapshot
+from .leases import Lease, Leases
+from .limiter_messages import (
+    Acquire,
+    GetLevel,
+    Grant,
+    Level,
+    LimiterLevel,
+    LimiterMessage,
+    Observe,
+    Pause,
+    Settle,
+)
+from .line import Line, Waiter
+
+__all__ = ["Limiter"]
+
+# Seconds between two looks for dead owners while somebody waits.
+_LOOK_EVERY = 1.0
+# Seconds. A server that names a time of day may be right; asking again each hour finds out.
+_LONGEST_PAUSE = 3600.0
+
+
+class Limiter(Actor[LimiterMessage], background=True):
+    """Hands out calls at the pace that `limits` allow, at most `max_in_flight` at once.
+
+    `max_waiting` calls stand in line; one more is refused at once. A new life
+    begins with full buckets and knows nothing of calls under way: it may let
+    through one burst too much, which the server's own headers put right.
+    """
+
+    def __init__(
+        self,
+        provider: str,
+        limits: RateLimits,
+        *,
+        max_in_flight: int | None = None,
+        # Some MB of memory, and minutes of work at the limits of most keys.
+        max_waiting: int = 1_000,
+    ) -> None:
+        self._provider = provider
+        self._max_in_flight = max_in_flight
+        self._max_waiting = max_waiting
+        self._buckets = Buckets.of(limits, trio.current_time())
+        self._line = Line()
+        self._leases = Leases()
+        self._taken = NOTHING
+        self._looked = -inf
+        self._stirred = trio.Event()
+        self._granted = 0
+        self._refused = 0
+
+    async def on_start(self) -> None:
+        self.start_soon(self._serve_line)
+
+    @on(Acquire, task=True)
+    async def acquire(self, message: Acquire) -> Grant:
+        """Grant it when its turn has come, or raise the refusal."""
+        asked = trio.current_time()
+        if message in self._line:
+            raise Reject("this Acquire stands in line already; each is one call")
+        if message not in self._leases and not self._take_at_once(message):
+            await self._stand_in_line(message)
+        return Grant(waited=trio.current_time() - asked)
+
+    @on(Settle)
+    async def settle(self, message: Settle) -> None:
+        """Take a grant back."""
+        self._settle(message.acquire, message.actual)
+
+    @on(Observe)
+    async def observe(self, message: Observe) -> None:
+        """Fold in what the server says is left."""
+        lease = self._leases.find(message.acquire)
+        if lease is not None:
+            # A server writes down what is left when it takes a call, and some
+            # send it much later, with the first word of the answer.
+            self._buckets = self._buckets.observe(
+                _remaining(message.snapshot),
+                lease.at,
+                self._taken - lease.taken,
+                trio.current_time(),
+            )
+
+    @on(Pause)
+    async def pause(self, message: Pause) -> None:
+        """Make no call for a while, and tell those at once who cannot wait as long."""
+        now = trio.current_time()
+        self._buckets = self._buckets.pause(now + min(message.seconds, _LONGEST_PAUSE), now)
+        ahead = NOTHING
+        for waiter in list(self._line):
+            if not self._refuse_if_late(waiter, ahead, now):
+                ahead += waiter.acquire.cost
+
+    @on(GetLevel)
+    async def get_level(self, message: GetLevel) -> LimiterLevel:
+        """Say how it is."""
+        self._reap()
+        return self._level(trio.current_time())
+
+    # Granting.
+
+    def _take_at_once(self, acquire: Acquire) -> bool:
+        if self._leases.grown:
+            self._reap()
+        return not self._line and self._take(acquire) == 0
+
+    def _take(self, acquire: Acquire) -> float:
+        """Grant it if there is room now: 0, or the seconds until it may be tried again."""
+        if self._max_in_flight is not None and len(self._leases) >= self._max_in_flight:
+            return inf
+        now = trio.current_time()
+        self._buckets, wait = self._buckets.acquire(acquire.cost, now)
+        if not wait:
+            self._taken += acquire.cost
+            self._leases.give(acquire, Lease(now, self._taken))
+            self._granted += 1
+        return wait
+
+    async def _stand_in_line(self, acquire: Acquire) -> None:
+        """Wait until it is granted, refused or late, or nobody waits for it any more."""
+        now = trio.current_time()
+        ahead = self._line.ahead_of(acquire.priority)
+        waiter = Waiter(acquire)
+        if len(self._line) >= self._max_waiting:
+            said = f"{self._max_waiting} calls wait already"
+            raise self._refusal(said, self._buckets.wait_for(acquire.cost, now, ahead))
+        if not self._refuse_if_late(waiter, ahead, now):
+            self._line.add(waiter)
+            self._stir()
+            try:
+                with trio.move_on_at(acquire.deadline):
+                    await waiter.decided.wait()
+            finally:
+                if self._line.remove(waiter):
+                    self._stir()
+        if not waiter.granted:
+            raise waiter.refused or self._late(acquire)
+        try:
+            # It may have been granted in the moment in which its asker left.
+            await trio.lowlevel.checkpoint_if_cancelled()
+        except trio.Cancelled:
+            self._settle(acquire, NOTHING)
+            raise
+
+    def _late(self, acquire: Acquire) -> ProviderError:
+        ahead = self._line.ahead_of(acquire.priority)
+        wait = self._buckets.wait_for(acquire.cost, trio.current_time(), ahead)
+        return self._refusal("its turn did not come by the call's deadline", wait)
+
+    def _refuse_if_late(self, waiter: Waiter, ahead: Cost, now: float) -> bool:
+        """Refuse one who cannot go by its deadline, as things stand."""
+        acquire = waiter.acquire
+        wait = self._buckets.wait_for(acquire.cost, now, ahead)
+        if now + wait <= acquire.deadline:
+            return False
+        left = max(0.0, acquire.deadline - now)
+        said = f"its turn comes in {wait:.1f} s and the call has {left:.1f} s"
+        waiter.refused = self._refusal(said, wait)
+        waiter.decided.set()
+        self._line.remove(waiter)
+        return True
+
+    def _refusal(self, said: str, wait: float) -> ProviderError:
+        self._refused += 1
+        return ProviderError(
+            kind=ErrorKind.LIMITER_TIMEOUT,
+            message=f"not sent, to stay within the provider's limits: {said}",
+            provider=self._provider,
+            retry_after=wait,
+        )
+
+    # The line.
+
+    def _stir(self) -> None:
+        """Have the line looked at."""
+        self._stirred.set()
+
+    async def _serve_line(self) -> None:
+        while True:
+            wait = self._advance()
+            if self._stirred.is_set():
+                self._stirred = trio.Event()
+            with trio.move_on_after(wait):
+                await self._stirred.wait()
+
+    def _advance(self) -> float:
+        """Grant what may go now; the seconds after which to look again."""
+        while (waiter := self._line.head) is not None:
+            wait = self._take(waiter.acquire)
+            if wait and self._look_again():
+                continue
+            if wait:
+                return min(wait, _LOOK_EVERY)
+            self._line.remove(waiter)
+            waiter.granted = True
+            waiter.decided.set()
+        return inf
+
+    def _look_again(self) -> bool:
+        """Look for dead owners now and then; whether there was any."""
+        now = trio.current_time()
+        if now - self._looked < _LOOK_EVERY:
+            return False
+        self._looked = now
+        return self._reap()
+
+    # Grants that are out.
+
+    def _settle(self, acquire: Acquire, actual: Cost | None) -> None:
+        if not self._leases.end(acquire):
+            return
+        if actual is not None:
+            now = trio.current_time()
+            self._taken += actual - acquire.cost
+            self._buckets = self._buckets.true_up(acquire.cost, actual, now)
+        if self._line:
+            self._stir()
+
+    def _reap(self) -> bool:
+        """Settle what has ended without a word that came; whether there was any.
+
+        Where an owner is dead nobody knows what was sent: the estimate is kept.
+        """
+        ended = self._leases.ended()
+        for acquire in ended:
+            self._settle(acquire, acquire.holder.settled)
+        return bool(ended)
+
+    def _level(self, now: float) -> LimiterLevel:
+        requests, tokens, inputs, outputs = (_told(each, now) for each in self._buckets.each)
+        head = self._line.head
+        full = self._max_in_flight is not None and len(self._leases) >= self._max_in_flight
+        next_in = None
+        if head is not None and not full:
+            next_in = self._buckets.wait_for(head.acquire.cost, now)
+        return LimiterLevel(
+            requests=requests,
+            tokens=tokens,
+            input_tokens=inputs,
+            output_tokens=outputs,
+            paused_for=max(0.0, self._buckets.paused_until - now),
+            in_flight=len(self._leases),
+            max_in_flight=self._max_in_flight,
+            waiting=len(self._line),
+            next_in=next_in,
+            granted=self._granted,
+            refused=self._refused,
+        )
+
+
+def _remaining(snapshot: RateSnapshot) -> Sequence[float | None]:
+    each = (snapshot.requests, snapshot.tokens, snapshot.input_tokens, snapshot.output_tokens)
+    return [allowance.remaining if allowance is not None else None for allowance in each]
+
+
+def _told(bucket: Bucket | None, now: float) -> Level | None:
+    if bucket is None:
+        return None
+    return Level(level=bucket.level_at(now), capacity=bucket.capacity, rate=bucket.rate)

@@ -1,0 +1,232 @@
+"""Token buckets: how much may be asked of a provider now, and when a call will fit.
+
+A provider limits requests and tokens, some of them input and output tokens for
+themselves. Each limit is a bucket that fills continuously. A call takes from
+all of them or from none, before it is sent, by an estimate; what it took too
+much is given back when the truth is known (`true_up`). So a level may be below
+zero: that is a debt, and the next call waits until it is paid.
+
+Times are in seconds, on any clock that does not go back; they are arguments.
+
+Before you edit: what a microsecond fills up counts as full. Compared exactly, a
+bucket may lack so little that the clock has no step as small, and whoever
+sleeps for it is woken at the same moment, for ever.
+"""
+
+from collections.abc import Sequence
+from math import inf
+from typing import Literal
+
+import attrs
+from attrs.validators import gt, optional
+
+from ..chat import Usage
+
+__all__ = ["NOTHING", "RESOURCES", "Bucket", "Buckets", "Cost", "RateLimits", "Resource", "spent"]
+
+Resource = Literal["requests", "tokens", "input_tokens", "output_tokens"]
+
+RESOURCES: tuple[Resource, ...] = ("requests", "tokens", "input_tokens", "output_tokens")
+"""What may be limited, in the order in which amounts are written here."""
+
+Amounts = tuple[float, float, float, float]
+
+_NONE: Amounts = (0, 0, 0, 0)
+
+# Seconds. Ten thousand times what trio's clock can tell apart, and far less than a send takes.
+_EPSILON = 1e-6
+
+# Others may spend from the same limits, and the server's count is rounded.
+_TRUST = 0.95
+
+
+@attrs.frozen
+class Cost:
+    """What calls take from the limits: how many they are, and their tokens."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    requests: int = 1
+
+    @property
+    def amounts(self) -> Amounts:
+        """In the order of RESOURCES; `tokens` counts both directions."""
+        return (
+            self.requests,
+            self.input_tokens + self.output_tokens,
+            self.input_tokens,
+            self.output_tokens,
+        )
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.requests + other.requests,
+        )
+
+    def __sub__(self, other: "Cost") -> "Cost":
+        return Cost(
+            self.input_tokens - other.input_tokens,
+            self.output_tokens - other.output_tokens,
+            self.requests - other.requests,
+        )
+
+
+NOTHING = Cost(requests=0)
+
+
+def spent(usage: Usage, *, cache_reads_count: bool = True) -> Cost:
+    """What one call took, by what the provider says of it.
+
+    Anthropic does not count input that it read from its cache against the
+    limits of most models: say so by `cache_reads_count`.
+    """
+    cached = 0 if cache_reads_count else usage.cache_read
+    return Cost(max(0, usage.input - cached), usage.output)
+
+
+@attrs.frozen(kw_only=True)
+class RateLimits:
+    """What a provider allows for one key; None is without limit.
+
+    `burst` is how many seconds' worth may be asked for at once after a pause.
+    """
+
+    requests_per_minute: float | None = attrs.field(default=None, validator=optional(gt(0)))
+    tokens_per_minute: float | None = attrs.field(default=None, validator=optional(gt(0)))
+    input_tokens_per_minute: float | None = attrs.field(default=None, validator=optional(gt(0)))
+    output_tokens_per_minute: float | None = attrs.field(default=None, validator=optional(gt(0)))
+    # Servers enforce a minute's limit over shorter times. Ten seconds are what
+    # the strict ones let through at once; a tenth less makes up for requests
+    # that left one after the other and arrive together.
+    burst: float = attrs.field(default=9.0, validator=gt(0))
+
+
+@attrs.frozen
+class Bucket:
+    """One limit: `rate` units a second fill it up to `capacity`; `level` is that at the time `at`.
+
+    Where `at` is to come, it does not fill before.
+    """
+
+    rate: float
+    capacity: float
+    level: float
+    at: float
+
+    def level_at(self, now: float) -> float:
+        """How much is in it; less than nothing is a debt."""
+        return min(self.capacity, self.level + self.rate * max(0.0, now - self.at))
+
+    def wait_for(self, amount: float, now: float, ahead: float = 0.0) -> float:
+        """Seconds until `amount` may be taken, after `ahead` has been taken by others.
+
+        What is more than it holds waits for a full bucket, and leaves a debt.
+        """
+        if amount <= 0:
+            return 0.0
+        missing = ahead + min(amount, self.capacity) - self.level_at(now)
+        if missing <= self.rate * _EPSILON:
+            return 0.0
+        return missing / self.rate + max(0.0, self.at - now)
+
+    def less(self, amount: float, now: float) -> "Bucket":
+        """With `amount` taken out; given back where it is below zero."""
+        level = min(self.capacity, self.level_at(now) - amount)
+        return Bucket(self.rate, self.capacity, level, max(now, self.at))
+
+    def lowered(self, level: float, since: float, now: float) -> "Bucket":
+        """With what `level` at the time `since` has become, unless there is less already."""
+        filled = level + self.rate * max(0.0, now - since)
+        return Bucket(self.rate, self.capacity, min(filled, self.level_at(now)), max(now, self.at))
+
+    def stopped(self, until: float, now: float) -> "Bucket":
+        """With what is in it now, and no more before `until`."""
+        return Bucket(self.rate, self.capacity, self.level_at(now), max(now, until, self.at))
+
+
+@attrs.frozen
+class Buckets:
+    """All limits of one key, in the order of RESOURCES, and until when it is paused."""
+
+    each: tuple[Bucket | None, ...]
+    paused_until: float = -inf
+
+    @classmethod
+    def of(cls, limits: RateLimits, now: float) -> "Buckets":
+        """Full buckets."""
+        rates = (
+            limits.requests_per_minute,
+            limits.tokens_per_minute,
+            limits.input_tokens_per_minute,
+            limits.output_tokens_per_minute,
+        )
+        return cls(tuple(_full(rate, limits.burst, now) for rate in rates))
+
+    def wait_for(self, cost: Cost, now: float, ahead: Cost = NOTHING) -> float:
+        """Seconds until `cost` may be taken, after `ahead` has been: 0 is now.
+
+        Never too long, but for what is given back meanwhile. It may be too
+        short: a bucket may run over while another is waited for.
+        """
+        wait = max(0.0, self.paused_until - now)
+        before = _NONE if ahead is NOTHING else ahead.amounts
+        for bucket, amount, first in zip(self.each, cost.amounts, before, strict=True):
+            if bucket is not None:
+                wait = max(wait, bucket.wait_for(amount, now, first))
+        return wait
+
+    def acquire(self, cost: Cost, now: float) -> "tuple[Buckets, float]":
+        """Take `cost` from all buckets, or from none.
+
+        Returns the buckets afterwards, and how many seconds to wait before
+        asking again: 0 where it has been taken.
+        """
+        wait = self.wait_for(cost, now)
+        return (self, wait) if wait else (self._less(cost, now), 0.0)
+
+    def true_up(self, estimate: Cost, actual: Cost, now: float) -> "Buckets":
+        """With the truth in place of the estimate that was taken."""
+        return self if actual == estimate else self._less(actual - estimate, now)
+
+    def observe(
+        self, remaining: Sequence[float | None], since: float, taken: Cost, now: float
+    ) -> "Buckets":
+        """With what the server says is left, in the order of RESOURCES, where it is less.
+
+        `since` is when the server may have written that down, at the earliest.
+        From then on it has filled up, and `taken` has been taken here. Where the
+        server wrote later, the one makes up for the other. It never raises a
+        level: others may be about to spend.
+        """
+        each = tuple(
+            bucket
+            if bucket is None or left is None
+            else bucket.lowered(left * _TRUST - amount, since, now)
+            for bucket, left, amount in zip(self.each, remaining, taken.amounts, strict=True)
+        )
+        return Buckets(each, self.paused_until)
+
+    def pause(self, until: float, now: float) -> "Buckets":
+        """With nothing to be had before `until`, and nothing filled. Never made shorter.
+
+        Who is told to wait has counted on more than there was. When it is over,
+        what was refused is sure to fit, and a burst behind it is not.
+        """
+        each = tuple(bucket and bucket.stopped(until, now) for bucket in self.each)
+        return Buckets(each, max(until, self.paused_until))
+
+    def _less(self, cost: Cost, now: float) -> "Buckets":
+        each = tuple(
+            bucket.less(amount, now) if bucket is not None and amount else bucket
+            for bucket, amount in zip(self.each, cost.amounts, strict=True)
+        )
+        return Buckets(each, self.paused_until)
+
+
+def _full(per_minute: float | None, burst: float, now: float) -> Bucket | None:
+    if per_minute is None:
+        return None
+    rate = per_minute / 60
+    return Bucket(rate, rate * burst, rate * burst, now)
