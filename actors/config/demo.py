@@ -19,7 +19,9 @@ def demo_config() -> AppConfig:
         },
         # A small model does not always find an end; this is some 400 words.
         models={
-            "default": ModelConfig(targets=(Target("local", "smollm2"),), temperature=0.2, max_output_tokens=512)
+            "default": ModelConfig(
+                targets=(Target("local", "smollm2"),), temperature=0.2, max_output_tokens=512
+            )
         },
         assistants={
             "default": AssistantConfig(model="default", prompt="You are a helpful assistant.")

@@ -18,7 +18,15 @@ from .secret import Secret, secrets_of
 
 __all__ = ["LocalConfig", "ProviderConfig", "ProviderKind", "RetryConfig", "TimeoutConfig"]
 
-ProviderKind = Literal["local", "openai"]
+ProviderKind = Literal["anthropic", "local", "ollama", "openai"]
+
+ApiVersion = Literal["2023-06-01", "2026-10-21"]
+
+_EXAMPLES = {
+    "anthropic": "https://api.anthropic.com",
+    "ollama": "http://127.0.0.1:11434",
+    "openai": "https://api.openai.com/v1",
+}
 
 
 def _api_keys(values: Iterable[str | Secret]) -> tuple[Secret, ...]:
@@ -107,7 +115,8 @@ class ProviderConfig:
 
     `base_url` is what the API's paths are appended to (a slash at its end does
     not matter); `api_keys` takes plain strings and Secrets. `local` is for the
-    kind of that name only.
+    kind of that name only, `api_version` for anthropic (None: 2023-06-01) and
+    `num_ctx` for ollama: the window in tokens (None: the server's).
     """
 
     name: str = attrs.field(metadata={**checks.name(), HIDDEN: True})
@@ -121,11 +130,20 @@ class ProviderConfig:
     retry: RetryConfig = attrs.field(factory=RetryConfig)
     timeouts: TimeoutConfig = attrs.field(factory=TimeoutConfig)
     local: LocalConfig = attrs.field(factory=LocalConfig)
+    api_version: ApiVersion | None = attrs.field(
+        default=None, metadata=checks.optional(checks.one_of("API version", get_args(ApiVersion)))
+    )
+    num_ctx: int | None = attrs.field(
+        default=None, metadata=checks.optional(checks.whole(128, 10_000_000))
+    )
 
     def __attrs_post_init__(self) -> None:
         checks.refuse_faults(self, self._across)
 
     def _across(self) -> Iterator[str]:
+        for kind, key in (("anthropic", "api_version"), ("ollama", "num_ctx")):
+            if self.kind != kind and getattr(self, key) is not None:
+                yield f'{key}: only a provider with kind = "{kind}" has this key'
         if self.kind == "local":
             if self.base_url:
                 yield "base_url: a local provider listens where it likes; leave this key out"
@@ -135,7 +153,7 @@ class ProviderConfig:
         if not self.base_url:
             yield (
                 f"base_url: a provider of kind {self.kind} needs one, such as "
-                '"https://api.openai.com/v1"'
+                f'"{_EXAMPLES[self.kind]}"'
             )
         if self.local != LocalConfig():
             yield 'local: only a provider with kind = "local" has this table'

@@ -9,7 +9,7 @@ channel, a batch for each read of the socket.
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from math import inf
-from typing import Literal, cast
+from typing import cast
 
 import httpx
 import trio
@@ -20,10 +20,9 @@ from ..config import ProviderConfig
 from ..errors import ErrorKind, ProviderError
 from ..redaction import redact_text
 from ..transport import TrioTransport
-from ..wire.codec import Codec
-from ..wire.openai import OpenAICodec
 from .deadlines import Deadlines, Exchange, Watch
 from .failures import from_httpx
+from .kinds import authorization, codec_for
 from .messages import Batch, Chat, Complete, ConnectionMessage, GetEndpoint, is_silent
 from .pace import Pace
 
@@ -70,7 +69,7 @@ class Connection(Actor[ConnectionMessage], background=True):
         self._make_transport = transport or self._own_transport
         self._transport: httpx.AsyncBaseTransport | None = None
         self._places = trio.Semaphore(config.max_connections)
-        self._codec: Codec = OpenAICodec(max_tokens_field=_max_tokens_field(config.base_url))
+        self._codec = codec_for(config)
         timeouts = config.timeouts
         self._watch = Watch(
             Deadlines(first_event=timeouts.first_event, idle=timeouts.idle, total=timeouts.total)
@@ -96,7 +95,7 @@ class Connection(Actor[ConnectionMessage], background=True):
             base_url = (await self.find(*self._server).ask(GetEndpoint())).base_url
         self._base_url = base_url.rstrip("/")
         self._urls: dict[str, httpx.URL] = {}
-        self._headers = self._authorization()
+        self._headers = [("user-agent", "trouper"), *authorization(self._config)]
         self._transport = self._make_transport()
 
     async def on_start(self) -> None:
@@ -105,12 +104,6 @@ class Connection(Actor[ConnectionMessage], background=True):
     async def terminate(self, reason: object) -> None:
         if self._transport is not None:
             await self._transport.aclose()
-
-    def _authorization(self) -> list[tuple[str, str]]:
-        headers = [("user-agent", "trouper")]
-        if self._config.api_keys:
-            headers.append(("authorization", f"Bearer {self._config.api_keys[0].reveal()}"))
-        return headers
 
     # One request.
 
@@ -237,13 +230,6 @@ class Connection(Actor[ConnectionMessage], background=True):
                 billed="maybe",
             )
         return self._codec.parse(response.status_code, response.headers, b"".join(pieces)[:most])
-
-
-def _max_tokens_field(base_url: str) -> Literal["max_tokens", "max_completion_tokens"]:
-    """OpenAI's reasoning models refuse `max_tokens`; most compatible servers know only that."""
-    host = httpx.URL(base_url).host
-    openai = host.endswith((".openai.com", ".openai.azure.com"))
-    return "max_completion_tokens" if openai else "max_tokens"
 
 
 async def _drain(body: AsyncIterator[bytes]) -> None:

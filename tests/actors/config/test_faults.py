@@ -45,11 +45,19 @@ ONE_FAULT = {
         ),
     ),
     "a kind of a later version": (
-        '[providers.here]\nkind = "anthropic"\n' + MODEL + ASSISTANT,
+        '[providers.here]\nkind = "gemini"\n' + MODEL + ASSISTANT,
         (
-            "providers.here.kind: this version of trouper knows no kind of provider 'anthropic'; "
-            "known: local, openai"
+            "providers.here.kind: this version of trouper knows no kind of provider 'gemini'; "
+            "known: anthropic, local, ollama, openai"
         ),
+    ),
+    "a key of another kind": (
+        PROVIDER + "num_ctx = 4096\n" + MODEL + ASSISTANT,
+        'providers.here.num_ctx: only a provider with kind = "ollama" has this key',
+    ),
+    "a version of another kind": (
+        PROVIDER + 'api_version = "2023-06-01"\n' + MODEL + ASSISTANT,
+        'providers.here.api_version: only a provider with kind = "anthropic" has this key',
     ),
     "a misspelled kind": (
         '[providers.here]\nkind = "opnai"\n' + MODEL + ASSISTANT,
@@ -60,7 +68,7 @@ ONE_FAULT = {
     ),
     "a kind that is no text": (
         "[providers.here]\nkind = 3\n" + MODEL + ASSISTANT,
-        "providers.here.kind: must be one of local, openai, not 3",
+        "providers.here.kind: must be one of anthropic, local, ollama, openai, not 3",
     ),
     "no kind": (
         "[providers.here]\n" + MODEL + ASSISTANT,

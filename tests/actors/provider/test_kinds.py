@@ -1,0 +1,158 @@
+"""Each kind of provider speaks its wire and shows its key as that wire wants it."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
+
+import httpx
+import pytest
+
+from trouper.actors import ChatRequest, Message, ProviderConfig, TextPart, open_provider
+from trouper.actors.chat import Finish, Finished, TextDelta
+from trouper.actors.local.errors import LocalModelError
+from trouper.actors.local.model_file import find_model
+from trouper.actors.local.process import open_model_process
+from trouper.actors.local.settings import ServerSettings
+from trouper.actors.provider.connection import Connection
+from trouper.actors.provider.kinds import authorization, codec_for
+from trouper.actors.provider.pace import Pace
+from trouper.actors.provider.request import complete, make_target
+from trouper.actors.wire.anthropic import AnthropicCodec
+from trouper.actors.wire.openai import OpenAICodec
+from trouper.runtime import System, child
+
+HELLO = ChatRequest(
+    model="m", messages=(Message("user", (TextPart("hello"),)),), max_output_tokens=16
+)
+
+
+def config(kind: str, base_url: str = "http://127.0.0.1:1", **more: object) -> ProviderConfig:
+    return ProviderConfig(name="p", kind=kind, base_url=base_url, api_keys=["sk-key"], **more)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def connected(
+    settings: ProviderConfig, handler: Callable[[httpx.Request], httpx.Response]
+) -> AsyncGenerator[System]:
+    start = partial(Connection, settings, Pace(), transport=lambda: httpx.MockTransport(handler))
+    async with System(child("connection", start), signals=False) as system:
+        yield system
+
+
+async def asked(settings: ProviderConfig, answer: dict[str, object]) -> tuple[httpx.Request, str]:
+    """The request that a provider of these settings gets, and what is read of its answer."""
+    seen: list[httpx.Request] = []
+
+    def answers(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json=answer)
+
+    async with connected(settings, answers) as system:
+        target = make_target(settings, system.ref("connection", Connection))
+        completion = await complete(target, HELLO)
+    return seen[0], completion.text
+
+
+ANTHROPIC_ANSWER: dict[str, object] = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "m",
+    "content": [{"type": "text", "text": "hi"}],
+    "stop_reason": "end_turn",
+    "usage": {"input_tokens": 1, "output_tokens": 1},
+}
+
+
+async def test_anthropic_is_asked_for_messages_and_shown_its_own_header() -> None:
+    request, text = await asked(config("anthropic", "https://a.example"), ANTHROPIC_ANSWER)
+
+    assert str(request.url) == "https://a.example/v1/messages"
+    assert request.headers["x-api-key"] == "sk-key"
+    assert request.headers["anthropic-version"] == "2023-06-01"
+    assert "authorization" not in request.headers
+    assert text == "hi"
+
+
+async def test_anthropics_later_version_is_shown_a_bearer_token() -> None:
+    settings = config("anthropic", "https://a.example/v1/", api_version="2026-10-21")
+
+    request, text = await asked(settings, ANTHROPIC_ANSWER)
+
+    assert str(request.url) == "https://a.example/v1/messages"
+    assert request.headers["authorization"] == "Bearer sk-key"
+    assert request.headers["anthropic-version"] == "2026-10-21"
+    assert text == "hi"
+
+
+async def test_ollama_is_asked_by_its_own_wire_for_the_window_that_is_configured() -> None:
+    answer = {
+        "model": "m",
+        "message": {"role": "assistant", "content": "hi"},
+        "done": True,
+        "done_reason": "stop",
+        "prompt_eval_count": 1,
+        "eval_count": 1,
+    }
+
+    request, text = await asked(config("ollama", num_ctx=4096), dict(answer))
+
+    assert request.url.path == "/api/chat"
+    assert b'"num_ctx":4096' in request.content
+    assert text == "hi"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "field"),
+    [
+        ("https://api.openai.com/v1", "max_completion_tokens"),
+        ("https://mine.openai.azure.com/openai", "max_completion_tokens"),
+        ("http://127.0.0.1:8000/v1", "max_tokens"),
+        ("https://notopenai.com/v1", "max_tokens"),
+    ],
+)
+def test_only_openai_itself_is_told_the_limit_by_its_later_name(base_url: str, field: str) -> None:
+    codec = codec_for(config("openai", base_url))
+
+    assert isinstance(codec, OpenAICodec)
+    assert codec.max_tokens_field == field
+
+
+def test_who_has_no_key_shows_none() -> None:
+    settings = ProviderConfig(name="p", kind="openai", base_url="http://127.0.0.1:1/v1")
+
+    assert authorization(settings) == []
+
+
+def test_anthropic_gets_a_limit_also_where_nobody_names_one() -> None:
+    codec = codec_for(config("anthropic"))
+
+    assert isinstance(codec, AnthropicCodec)
+    assert (
+        b'"max_tokens":'
+        in codec.encode(ChatRequest(model="m", messages=HELLO.messages), stream=False).body
+    )
+
+
+async def test_a_real_model_answers_on_anthropics_wire() -> None:
+    try:
+        model = find_model(None)
+    except LocalModelError:
+        pytest.skip("the small model is not installed: `trouper local install`")
+    settings = ServerSettings(model=model, alias="smollm2", slots=1, max_tokens=16)
+
+    async with (
+        open_model_process(settings, on_log=lambda _line: None) as process,
+        open_provider(config("anthropic", process.base_url)) as provider,
+    ):
+        completion = await provider.complete(HELLO)
+        async with aclosing(provider.stream(HELLO)) as stream:
+            chunks = [chunk async for chunk in stream]
+
+    assert completion.text
+    assert completion.usage is not None
+    assert completion.usage.output > 0
+    assert any(isinstance(chunk, TextDelta) for chunk in chunks)
+    last = chunks[-1]
+    assert isinstance(last, Finished)
+    assert last.finish in (Finish.STOP, Finish.LENGTH)
