@@ -14,6 +14,7 @@ from .errors import UnknownAssistant, UnknownSession
 from .gateway.auth import Access
 from .gateway.front import Gateway, Listening
 from .gateway.limits import Limits
+from .logs import log_by_default
 from .provider.connection import Connection
 from .provider.pace import Pace
 from .provider.request import Target, make_target
@@ -147,8 +148,9 @@ async def open_app(
     Entering returns when every provider is ready (and, with `serve`, the port
     is open), and raises StartFailed, whose cause says why, if one is not.
     Signals are handled as System does; `observer` is called with every event
-    of the runtime.
+    of the runtime. Warnings go to stderr unless the program has set up structlog.
     """
+    log_by_default()
     app = App(config, serve=serve, observer=observer, signals=signals)
     async with app.system:
         yield app

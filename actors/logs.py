@@ -30,6 +30,7 @@ __all__ = [
     "cut_fields",
     "drop_none",
     "exception_fields",
+    "log_by_default",
     "mask_secrets",
     "one_line",
     "render",
@@ -237,6 +238,16 @@ class _FromLogging(logging.Handler):
         structlog.get_logger().log(level, text, logger=record.name, exc_info=record.exc_info)
 
 
+def log_by_default() -> None:
+    """Warnings to stderr for who embeds Trouper and has not set up structlog.
+
+    By itself structlog would print every line to stdout, secrets included.
+    Nothing is changed for who has, nor for the standard library's logging.
+    """
+    if not structlog.is_configured():
+        _configure("warning", sys.stderr)
+
+
 def configure_logging(level: str = "info", stream: TextIO | None = None) -> None:
     """Log lines of `level` and above to `stream` (None: stderr), for the whole process.
 
@@ -246,16 +257,21 @@ def configure_logging(level: str = "info", stream: TextIO | None = None) -> None
     """
     if level not in LEVELS:
         raise ValueError(f"no log level {level!r}; known: {', '.join(LEVELS)}")
+    number = _configure(level, sys.stderr if stream is None else stream)
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if isinstance(handler, _FromLogging)]:
+        root.removeHandler(handler)
+    # Below warnings, libraries tell of every request, with its URL.
+    root.addHandler(_FromLogging(level=max(number, logging.WARNING)))
+
+
+def _configure(level: str, stream: TextIO) -> int:
     number: int = getattr(logging, level.upper())
-    lines = _Lines(sys.stderr if stream is None else stream)
+    lines = _Lines(stream)
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, render],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=False,
     )
-    root = logging.getLogger()
-    for handler in [handler for handler in root.handlers if isinstance(handler, _FromLogging)]:
-        root.removeHandler(handler)
-    # Below warnings, libraries tell of every request, with its URL.
-    root.addHandler(_FromLogging(level=max(number, logging.WARNING)))
+    return number

@@ -7,6 +7,7 @@ from ..runtime import System
 from ..runtime.events import Observer
 from .chat import ChatRequest, Chunk, Completion
 from .config import ProviderConfig
+from .logs import log_by_default
 from .provider import request as provider_request
 from .provider.connection import Connection
 from .provider.pace import Pace
@@ -46,6 +47,7 @@ async def open_provider(
     Entering returns when it is ready; a provider of kind `local` has loaded its
     model by then. Raises StartFailed, whose cause says why, if it cannot start.
     """
+    log_by_default()
     system = System(
         providers_spec([config], Pace()), observer=observer, signals=False, name=config.name
     )

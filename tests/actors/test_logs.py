@@ -268,3 +268,38 @@ def test_a_stream_of_a_narrow_encoding_gets_escapes() -> None:
 def test_an_unknown_level_is_named_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"^no log level 'loud'; known: debug, info, warning, "):
         logs.configure_logging("loud")
+
+
+@pytest.fixture
+def nothing_set_up() -> Iterator[None]:
+    structlog.reset_defaults()
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.mark.usefixtures("nothing_set_up")
+def test_who_embeds_and_has_set_up_nothing_hears_warnings_on_stderr_only(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    handlers = list(logging.getLogger().handlers)
+
+    logs.log_by_default()
+    structlog.get_logger().info("all is well")
+    structlog.get_logger().warning("a key was refused", api_key="sk-0123456789abcdef")
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert 'msg="a key was refused"' in err
+    assert "sk-0123456789abcdef" not in err
+    assert logging.getLogger().handlers == handlers
+
+
+@pytest.mark.usefixtures("nothing_set_up")
+def test_who_has_set_up_structlog_keeps_it() -> None:
+    mine = [structlog.processors.JSONRenderer()]
+    structlog.configure(processors=mine)
+
+    logs.log_by_default()
+
+    assert structlog.get_config()["processors"] == mine
