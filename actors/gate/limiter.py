@@ -149,20 +149,24 @@ class Limiter(Actor[LimiterMessage], background=True):
         if not self._refuse_if_late(waiter, ahead, now):
             self._line.add(waiter)
             self._stir()
-            try:
-                with trio.move_on_at(acquire.deadline):
-                    await waiter.decided.wait()
-            finally:
-                if self._line.remove(waiter):
-                    self._stir()
+            await self._decided(waiter)
         if not waiter.granted:
             raise waiter.refused or self._late(acquire)
+
+    async def _decided(self, waiter: Waiter) -> None:
+        """Wait until the line has decided, or the deadline has come."""
         try:
-            # It may have been granted in the moment in which its asker left.
+            with trio.move_on_at(waiter.acquire.deadline):
+                await waiter.decided.wait()
             await trio.lowlevel.checkpoint_if_cancelled()
         except trio.Cancelled:
-            self._settle(acquire, NOTHING)
+            # It may have been granted in the moment in which its asker left.
+            if waiter.granted:
+                self._settle(waiter.acquire, NOTHING)
             raise
+        finally:
+            if self._line.remove(waiter):
+                self._stir()
 
     def _late(self, acquire: Acquire) -> ProviderError:
         ahead = self._line.ahead_of(acquire.priority)

@@ -25,7 +25,7 @@ from trouper.actors.gate.limiter_messages import (
 )
 from trouper.actors.policy.bucket import NOTHING, Cost, RateLimits
 from trouper.actors.wire.rate_limits import Allowance, RateSnapshot
-from trouper.runtime import AskTimeout, Ref, Reject
+from trouper.runtime import AskTimeout, Ref
 from trouper.runtime.testing import running
 
 # A thousand tokens a second, ten thousand at once.
@@ -339,67 +339,6 @@ async def test_no_server_pauses_it_for_longer_than_an_hour(autojump_clock: MockC
     async with limiter() as ref:
         ref.tell(Pause(1e9))
         assert (await level(ref)).paused_for == pytest.approx(3600)
-
-
-async def test_an_acquire_is_one_call_however_often_it_is_asked_for(
-    autojump_clock: MockClock,
-) -> None:
-    async with limiter() as ref, trio.open_nursery() as nursery:
-        first = await acquire(ref, 8_000)
-        assert (await ref.ask(first)).waited == 0
-        assert await tokens(ref) == 2_000
-        second = Acquire(Cost(4_000))
-        nursery.start_soon(lambda: ref.ask(second, timeout=inf))
-        await wait_all_tasks_blocked()
-        with pytest.raises(Reject, match="stands in line already"):
-            await ref.ask(second)
-
-
-async def test_what_a_dead_owner_held_is_taken_back_and_its_estimate_kept(
-    autojump_clock: MockClock,
-) -> None:
-    async with limiter(max_in_flight=1) as ref:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(acquire, ref, 4_000)  # and it ends without a word
-        assert (await level(ref)).in_flight == 0
-        assert await tokens(ref) == 6_000
-
-
-async def test_a_line_behind_a_dead_owner_moves_on_within_a_second(
-    autojump_clock: MockClock,
-) -> None:
-    async with limiter(RateLimits(), max_in_flight=1) as ref:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(acquire, ref, 1)
-        began = trio.current_time()
-        for _ in range(3):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(acquire, ref, 1)
-        assert trio.current_time() - began <= 3
-
-
-async def test_owners_that_die_do_not_pile_up_where_nobody_waits(
-    autojump_clock: MockClock,
-) -> None:
-    async with running(lambda: Limiter("openai", RateLimits())) as ref:
-        for _ in range(300):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(acquire, ref, 1)
-        mine = [await acquire(ref, 1) for _ in range(100)]
-        state = await level(ref)
-    assert state.in_flight == len(mine)
-    assert state.granted == 400
-
-
-async def test_without_an_owner_a_grant_lasts_until_it_is_settled(
-    autojump_clock: MockClock,
-) -> None:
-    async with limiter() as ref:
-        free = await acquire(ref, 1, holder=Holder(task=None))
-        assert (await level(ref)).in_flight == 1
-        free.holder.settled = Cost(2_000)
-        assert (await level(ref)).in_flight == 0
-        assert await tokens(ref) == 8_000
 
 
 async def test_its_state_can_be_read(autojump_clock: MockClock) -> None:
