@@ -108,9 +108,7 @@ class OpaquePart:
     raw: Mapping[str, Any] = attrs.field(hash=False)
 
 
-Part = (
-    TextPart | ImagePart | FilePart | ThinkingPart | ToolCallPart | ToolResultPart | OpaquePart
-)
+Part = TextPart | ImagePart | FilePart | ThinkingPart | ToolCallPart | ToolResultPart | OpaquePart
 
 
 @attrs.frozen
