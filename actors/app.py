@@ -57,17 +57,23 @@ class App:
         )
 
     async def session(self, id: str, *, assistant: str = "") -> SessionHandle:
-        """The session called `id`; it is opened if there is none.
+        """The session called `id`; it is opened if there is none, and kept until `end_session`.
 
-        An id has no slash. Raises UnknownAssistant, TooManySessions.
+        Raises UnknownAssistant, TooManySessions, and SpecError for an id with a slash.
         """
         # Two tasks that ask for the same one at once get the same one.
         async with self._opening:
             try:
                 ref = self.sessions.find(id, owner=_EMBEDDED)
             except UnknownSession:
-                _, ref = await self.sessions.open(assistant=assistant, owner=_EMBEDDED, id=id)
+                _, ref = await self.sessions.open(
+                    assistant=assistant, owner=_EMBEDDED, id=id, kept=True
+                )
         return SessionHandle(id, ref)
+
+    async def end_session(self, id: str) -> None:
+        """End the session called `id`, and forget its history. Raises UnknownSession."""
+        await self.sessions.end(id, owner=_EMBEDDED)
 
     def snapshot(self) -> tuple[ActorSnapshot, ...]:
         """All actors at this moment."""

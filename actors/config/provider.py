@@ -150,6 +150,8 @@ class ProviderConfig:
             if self.api_keys:
                 yield "api_keys: a local provider needs no key; leave this one out"
             return
+        for index in range(1, len(self.api_keys)):
+            yield f"api_keys[{index}]: this version uses one key; leave the others out"
         if not self.base_url:
             yield (
                 f"base_url: a provider of kind {self.kind} needs one, such as "

@@ -39,10 +39,9 @@ class ServerConfig:
     # Without its client a session waits this long to be taken up again; long
     # enough for a train in a tunnel, and for a person who thinks.
     session_idle_seconds: float = attrs.field(default=900.0, metadata=checks.seconds())
-    # What trio-websocket takes by default; a prompt with a picture needs more.
-    max_message_bytes: int = attrs.field(
-        default=1_048_576, metadata=checks.whole(1_024, 67_108_864)
-    )
+    # What trio-websocket takes by default; a prompt with a picture needs more. It
+    # counts characters, of which each takes up to four bytes of the gateway's 16 MiB.
+    max_message_bytes: int = attrs.field(default=1_048_576, metadata=checks.whole(1_024, 4_000_000))
 
     def __attrs_post_init__(self) -> None:
         checks.refuse_faults(self, self._across)

@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Callable
 from typing import assert_never
 
 from ...runtime.errors import ActorError
+from ..errors import UnknownSession
+from ..session.messages import CancelTurn
 from ..wire.jsonrpc import (
     INVALID_REQUEST,
     RequestId,
@@ -53,6 +55,7 @@ class AcpConversation:
 
     __slots__ = (
         "_initialized",
+        "_left",
         "_limits",
         "_lines",
         "_opening",
@@ -80,6 +83,7 @@ class AcpConversation:
         self._lines: dict[str, Line] = {}
         self._opening = 0
         self._under_way = 0
+        self._left = False
 
     def receive(self, message: str | bytes) -> None:
         """Take one frame of the client."""
@@ -115,17 +119,29 @@ class AcpConversation:
             case PromptParams():
                 self._prompt(id, params)
             case CancelParams():
-                line = self._lines.get(params.session_id)
-                if line is not None:
-                    line.cancel()
-                if inbound.answer:
-                    self._send(encode_result(id, None))
+                self._cancel(params.session_id, id, answer=inbound.answer)
             case CancelRequestParams():
                 for line in self._lines.values():
                     if line.holds(params.request_id):
                         line.cancel()
             case _:
                 assert_never(params)
+
+    def _cancel(self, session_id: str, id: RequestId, *, answer: bool) -> None:
+        """End the session's turn, also one that was begun over another connection."""
+        line = self._lines.get(session_id)
+        try:
+            if line is not None:
+                line.cancel()
+            else:
+                self._sessions.find(session_id, owner=self._owner).tell(CancelTurn())
+        except UnknownSession as error:
+            # A notice has no answer, not even that there is nothing to cancel.
+            if answer:
+                raise refused(id, error) from error
+            return
+        if answer:
+            self._send(encode_result(id, None))
 
     def _room_for_a_session(self, id: RequestId, opening: int) -> None:
         most = self._limits.sessions_per_connection
@@ -157,7 +173,12 @@ class AcpConversation:
                 assistant=params.assistant, owner=self._owner
             )
             line = Line(ref, self._websocket.outbox.lane(session_id))
-            await line.attach()
+            try:
+                await line.attach()
+            finally:
+                # A client that left meanwhile took its leave of the lines it had.
+                if self._left:
+                    line.detach()
         except ActorError as error:
             self._send(encode_fault(refused(id, error)))
         else:
@@ -179,7 +200,11 @@ class AcpConversation:
         line.begin(id)
 
     async def _run_prompt(self, line: Line, params: PromptParams) -> None:
-        await line.prompt(params.prompt)
+        try:
+            await line.prompt(params.prompt)
+        finally:
+            if self._left:
+                line.detach()
         if line.ended:
             self._lines.pop(params.session_id, None)
 
@@ -195,5 +220,6 @@ class AcpConversation:
 
     def gone(self) -> None:
         """Leave the sessions; they go on."""
+        self._left = True
         for line in self._lines.values():
             line.detach()

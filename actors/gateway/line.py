@@ -145,7 +145,7 @@ class Line:
             if early is not None:
                 self._answer(early)
             elif self._cancelled:
-                self._ref.tell(CancelTurn())
+                self._ref.tell(CancelTurn(turn))
         except ActorError as error:
             self.ended = isinstance(error, ActorDown)
             self._finish(encode_fault(refused(self._request, error)))
@@ -156,8 +156,10 @@ class Line:
         A cancel that overtook its prompt would find no turn to cancel.
         """
         self._cancelled = True
-        if not self.busy or self._turn is not None:
+        if not self.busy:
             self._ref.tell(CancelTurn())
+        elif self._turn is not None:
+            self._ref.tell(CancelTurn(self._turn))
 
     def detach(self) -> None:
         """Want no more events. The session and its turn go on."""

@@ -12,11 +12,12 @@ from math import inf
 from typing import cast
 
 import httpx
+import structlog
 import trio
 
 from ...runtime import Actor, Sink, on
 from ..chat import Completion
-from ..config import ProviderConfig
+from ..config import ProviderConfig, is_loopback
 from ..errors import ErrorKind, ProviderError
 from ..redaction import redact_text
 from ..transport import TrioTransport
@@ -28,7 +29,9 @@ from .pace import Pace
 
 __all__ = ["Connection"]
 
-# At once, in one process: more streams than one core can read (docs/design.md).
+_log = structlog.get_logger("trouper.provider")
+
+# At once, in one process: more streams than one core can read one by one.
 _MOST_REQUESTS = 1024
 
 # Bytes of a body that is read whole: an answer of a million tokens.
@@ -97,6 +100,13 @@ class Connection(Actor[ConnectionMessage], background=True):
         self._urls: dict[str, httpx.URL] = {}
         self._headers = [("user-agent", "trouper"), *authorization(self._config)]
         self._transport = self._make_transport()
+        url = httpx.URL(self._base_url)
+        if self._config.api_keys and url.scheme == "http" and not is_loopback(url.host):
+            _log.warning(
+                "the API key goes over the network in clear; use https in base_url",
+                provider=self._config.name,
+                host=url.host,
+            )
 
     async def on_start(self) -> None:
         self.start_soon(self._watch.run)

@@ -45,22 +45,28 @@ class Directory:
         self._idle = idle
 
     async def open(
-        self, *, assistant: str = "", owner: str, id: str = ""
+        self, *, assistant: str = "", owner: str, id: str = "", kept: bool = False
     ) -> tuple[str, Ref[SessionMessage]]:
         """Open a session with `assistant`; "" is the default one.
 
-        Without an `id` it gets one that cannot be guessed. Raises
+        Without an `id` it gets one that cannot be guessed; `kept` until `end`,
+        it is not retired when it is idle. Raises
         UnknownAssistant, TooManySessions, and ChildExists for an id in use.
         """
         who = self._assistant(assistant)
         # 128 bits: who knows the id of a session has it from us.
         id = id or f"sess_{secrets.token_hex(16)}"
         try:
-            ref = await self._children().start(id, id, who)
+            ref = await self._children().start(id, id, who, kept=kept)
         except TooManyChildren as error:
             raise TooManySessions(error.limit) from error
         self._registry.register((Session, owner, id), ref)
         return id, ref
+
+    async def end(self, session_id: str, *, owner: str) -> None:
+        """End a session, and with it its history. Raises UnknownSession as `find` does."""
+        self.find(session_id, owner=owner)
+        await self._children().stop(session_id)
 
     def find(self, session_id: str, *, owner: str) -> Ref[SessionMessage]:
         """The session of that id. Raises UnknownSession where `owner` has none of it."""

@@ -34,7 +34,7 @@ Event = TextAdded | ThoughtAdded | UsageChanged
 
 
 class SessionHandle:
-    """A session, for the program that embeds it; safe to keep."""
+    """A session, for the program that embeds it; safe to keep until the session is ended."""
 
     def __init__(self, id: str, ref: Ref[SessionMessage]) -> None:
         self.id = id

@@ -19,6 +19,7 @@ from ..chat import (
     Completion,
     Finish,
     Message,
+    OpaquePart,
     Part,
     RefusalDelta,
     Sampling,
@@ -80,8 +81,10 @@ class Assistant:
 class Session(Actor[SessionMessage], background=True):
     """One conversation with one assistant."""
 
-    def __init__(self, id: str, assistant: Assistant) -> None:
+    def __init__(self, id: str, assistant: Assistant, *, kept: bool = False) -> None:
         self._id = id
+        # By a program that embeds us, and ends it itself.
+        self._kept = kept
         self._assistant = assistant
         self._history: list[Message] = []
         self._size = 0
@@ -140,7 +143,9 @@ class Session(Actor[SessionMessage], background=True):
     async def retire(self, message: Retire) -> None:
         """End, if nobody needs it."""
         idle = trio.current_time() - self._idle_since
-        if not self._attachments and self._turn is None and idle >= message.idle:
+        if self._kept or self._attachments or self._turn is not None:
+            return
+        if idle >= message.idle:
             self.stop()
 
     # A turn.
@@ -235,7 +240,8 @@ class Session(Actor[SessionMessage], background=True):
         # Nobody here runs tools, and a call without its result would make
         # providers refuse the rest of the conversation.
         parts = tuple(part for part in said if not isinstance(part, ToolCallPart))
-        if not parts:
+        # Thinking alone is no answer, and an empty one is refused by some providers.
+        if not any(isinstance(part, TextPart | OpaquePart) for part in parts):
             return
         answer = Message("assistant", parts)
         self._history += [user, answer]

@@ -15,12 +15,12 @@ from trouper.actors import (
 from trouper.actors.app import App
 from trouper.actors.config import AssistantConfig, LocalConfig, ModelConfig, ServerConfig
 from trouper.actors.config.provider import RetryConfig
-from trouper.actors.errors import TooManySessions, UnknownAssistant
+from trouper.actors.errors import TooManySessions, UnknownAssistant, UnknownSession
 from trouper.actors.gateway.front import Gateway, Listening
 from trouper.actors.local.errors import ModelFileMissing
 from trouper.actors.provider.pace import Pace
 from trouper.actors.session.events import StopReason, TextAdded
-from trouper.runtime import ActorSnapshot, SpecError, StartFailed
+from trouper.runtime import ActorDown, ActorSnapshot, SpecError, StartFailed
 from trouper.runtime.events import ActorStarted, RuntimeEvent
 
 
@@ -101,16 +101,37 @@ async def test_the_number_of_sessions_is_the_configured_one(simulator: Simulator
             await app.session("b")
 
 
-async def test_sessions_that_nobody_needs_are_ended(simulator: SimulatorProcess) -> None:
+async def test_sessions_whose_clients_stay_away_are_ended(simulator: SimulatorProcess) -> None:
+    quick = config(provider(simulator), session_idle_seconds=0.05)
+    async with open_app(quick, signals=False) as app:
+        id, _ = await app.sessions.open(owner="somebody")
+        with trio.fail_after(10):
+            while _running(app, f"sessions/{id}"):  # noqa: ASYNC110 - nobody tells when it ends
+                await trio.sleep(0.05)
+        with pytest.raises(UnknownSession):
+            app.sessions.find(id, owner="somebody")
+
+
+async def test_a_session_of_the_program_itself_is_kept_until_the_program_ends_it(
+    simulator: SimulatorProcess,
+) -> None:
     quick = config(provider(simulator), session_idle_seconds=0.05)
     async with open_app(quick, signals=False) as app:
         session = await app.session("a")
         assert await session.ask("one") == "You said: one"
+        stranger, _ = await app.sessions.open(owner="somebody")
         with trio.fail_after(10):
-            while _running(app, "sessions/a"):  # noqa: ASYNC110 - nobody tells when it ends
+            while _running(app, f"sessions/{stranger}"):  # noqa: ASYNC110 - as above
                 await trio.sleep(0.05)
-        assert await (await app.session("a")).ask("two") == "You said: two"
-    assert len(simulator.requests()[-1]["body"]["messages"]) == 2
+        assert await session.ask("two") == "You said: two"
+        assert len(simulator.requests()[-1]["body"]["messages"]) == 4
+
+        await app.end_session("a")
+
+        with pytest.raises(UnknownSession):
+            await app.end_session("a")
+        with pytest.raises(ActorDown):
+            await session.ask("three")
 
 
 def _running(app: App, path: str) -> bool:

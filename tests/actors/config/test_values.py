@@ -37,10 +37,11 @@ def faults_of(make: Any, **arguments: Any) -> tuple[str, ...]:
     return caught.value.faults
 
 
-def test_a_provider_takes_plain_strings_and_lists() -> None:
-    here = provider(api_keys=["key-one-for-tests", Secret("key-two-for-tests")])
+@pytest.mark.parametrize("key", ["key-for-tests", Secret("key-for-tests")])
+def test_a_provider_takes_plain_strings_and_lists(key: str | Secret) -> None:
+    here = provider(api_keys=[key])
 
-    assert [key.reveal() for key in here.api_keys] == ["key-one-for-tests", "key-two-for-tests"]
+    assert [one.reveal() for one in here.api_keys] == ["key-for-tests"]
 
 
 def test_a_fault_names_the_class_and_the_field() -> None:
@@ -79,6 +80,11 @@ def test_all_fields_that_are_wrong_are_named_at_once() -> None:
         (LocalConfig, {"model_file": 3}, "model_file: must be a path, not 3"),
         (LocalConfig, {"threads": 0}, "threads: must be a whole number from 1 to 1024, not 0"),
         (provider, {"api_keys": "key"}, "api_keys: must be a list, not 'key'"),
+        (
+            provider,
+            {"api_keys": ["key-one-for-tests", "key-two-for-tests"]},
+            "api_keys[1]: this version uses one key; leave the others out",
+        ),
         (provider, {"api_keys": None}, "api_keys: must be a list, not a NoneType"),
         (provider, {"api_keys": [""]}, "api_keys[0]: is empty"),
         (

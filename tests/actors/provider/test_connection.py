@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import httpx
 import pytest
 import trio
+from structlog.testing import capture_logs
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.fakes.provider import (
@@ -61,11 +62,11 @@ async def failure(
 # What it sends.
 
 
-async def test_it_asks_the_path_of_its_base_url_with_its_first_key(
+async def test_it_asks_the_path_of_its_base_url_with_its_key(
     autojump_clock: MockClock,
 ) -> None:
     answers = Answers(sse("a"))
-    provider = config(base_url="http://fake.test/v1/", api_keys=[KEY, "sk-another-key-9876543210"])
+    provider = config(base_url="http://fake.test/v1/", api_keys=[KEY])
     async with open_target(answers, provider) as (target, _):
         await read(target)
 
@@ -75,6 +76,18 @@ async def test_it_asks_the_path_of_its_base_url_with_its_first_key(
     assert sent.headers["user-agent"] == "trouper"
     assert sent.headers["accept"] == "text/event-stream"
     assert sent.extensions["timeout"]["connect"] == 5.0
+
+
+async def test_a_key_that_goes_in_clear_is_warned_of(autojump_clock: MockClock) -> None:
+    with capture_logs() as logs:
+        for base_url in ("http://fake.test/v1", "https://fake.test/v1", "http://127.0.0.1/v1"):
+            provider = config(base_url=base_url, api_keys=[KEY])
+            async with open_target(Answers(sse("a")), provider) as (target, _):
+                await read(target)
+
+    warned = [entry["host"] for entry in logs if entry["log_level"] == "warning"]
+    assert warned == ["fake.test"]
+    assert KEY not in str(logs)
 
 
 async def test_without_a_key_it_authorizes_nobody(autojump_clock: MockClock) -> None:
