@@ -18,6 +18,7 @@ from trio_websocket import ConnectionClosed, WebSocketRequest, serve_websocket
 
 from trouper.actors.app import open_app
 from trouper.actors.chat import ChatRequest, Message, TextDelta, TextPart
+from trouper.actors.cli.serve import collect_rarely
 from trouper.actors.config import AppConfig, AssistantConfig, ModelConfig, ProviderConfig
 from trouper.actors.config.server import ServerConfig
 from trouper.actors.logs import configure_logging
@@ -120,6 +121,7 @@ def main() -> None:
     configure_logging("error", sys.stderr)
     KnobbedTransport.knobs = arguments.knobs
     server = trouper if arguments.server == "trouper" else bare
+    collect_rarely()  # as `trouper serve` does, and the reference with it
     trio.run(server, arguments.stub, arguments.port)
 
 
