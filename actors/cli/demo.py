@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         if args.say is not None:
             return 0 if talk.answer(args.say) else 1
         screen.greet(
-            f"This is {_MODEL}, on your own machine: no key, and nothing leaves it.",
+            f"This is {_MODEL} on your own machine: no key, nothing leaves it.",
             "Ctrl-C cancels an answer, Ctrl-D leaves.",
         )
         return talk.run()

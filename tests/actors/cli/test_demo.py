@@ -60,7 +60,7 @@ def test_a_person_talks_cancels_and_leaves() -> None:
 
         assert person.leave() == ("\n", 0)
     assert greeting == (
-        "This is SmolLM2-135M-Instruct, on your own machine: no key, and nothing leaves it.\n"
+        "This is SmolLM2-135M-Instruct on your own machine: no key, nothing leaves it.\n"
         "Ctrl-C cancels an answer, Ctrl-D leaves.\n\n"
     )
     assert answer.startswith("Say hello.\nsmollm2> ")
