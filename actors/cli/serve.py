@@ -55,8 +55,8 @@ def run(args: argparse.Namespace) -> int:
 def collect_rarely() -> None:
     """Have Python look for garbage in cycles less often, and not in what is there for good.
 
-    A server holds many objects for long and makes few cycles; looking through
-    them every 700 objects costs an eighth of a streamed chunk.
+    A server holds many objects for long and makes few cycles: looking through
+    them every 700 new objects finds next to nothing.
     """
     gc.freeze()
     gc.set_threshold(20_000, 50, 100)
