@@ -23,6 +23,7 @@ It must never outlive its parent, who may be killed without a word:
 import importlib
 import json
 import os
+import select
 import signal
 import sys
 import threading
@@ -93,10 +94,13 @@ def die_with(parent: int) -> None:
         fcntl.fcntl(0, F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
         fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
-    # Also for what happened before: the signal tells of later events only.
-    threading.Thread(target=_exit_at_eof, name="parent-watch", daemon=True).start()
-    if os.getppid() != parent:
+    # The signal tells of later events only, and the thread may come too late to
+    # be heard: where the end has happened already, nothing is begun. (On Windows
+    # `select` knows no pipes.)
+    gone = sys.platform != "win32" and bool(select.select([0], [], [], 0)[0])
+    if gone or os.getppid() != parent:
         os._exit(0)
+    threading.Thread(target=_exit_at_eof, name="parent-watch", daemon=True).start()
 
 
 def _exit_at_eof() -> None:

@@ -174,6 +174,7 @@ async def test_where_others_have_emptied_the_limits_the_servers_headers_say_so(
         refused[heeds] = server.refused
         print(f"headers heeded: {heeds}; {server.refused} refused, {share:.2%} of what was left")
         assert server.served == REQUESTS
-        assert share >= 0.98
+        # It took 97.9 to 99.9 % in two dozen runs: refused calls come again in any order.
+        assert share >= 0.95
 
     assert refused[True] * 1.5 < refused[False]
