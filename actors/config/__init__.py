@@ -1,24 +1,26 @@
 """The configuration: frozen classes that check themselves, and a TOML file that makes them.
 
-Reading order: `provider`, `server` and `app` hold the classes, `secret` what
+Reading order: `provider`, `attempts`, `server` and `app` hold the classes, `secret` what
 must not be shown, `checks` what single values must be like, `load` the file.
 """
 
 from .app import AppConfig, AssistantConfig, ModelConfig, Target
+from .attempts import BreakerConfig, RetryConfig, TimeoutConfig
 from .checks import is_loopback, split_listen
 from .demo import demo_config
 from .load import load_config, parse_config
-from .provider import LocalConfig, ProviderConfig, ProviderKind, RetryConfig, TimeoutConfig
+from .provider import KINDS, LocalConfig, ProviderConfig
 from .secret import Secret
 from .server import ServerConfig
 
 __all__ = [
+    "KINDS",
     "AppConfig",
     "AssistantConfig",
+    "BreakerConfig",
     "LocalConfig",
     "ModelConfig",
     "ProviderConfig",
-    "ProviderKind",
     "RetryConfig",
     "Secret",
     "ServerConfig",

@@ -18,7 +18,10 @@ from ..errors import ConfigError
 from ..wire.converter import CHECK, Check, key_path, shown, suggestion
 
 __all__ = [
+    "ALLOWED",
+    "Metadata",
     "base_url",
+    "duration",
     "fault_of_origin",
     "is_loopback",
     "is_name",
@@ -29,7 +32,9 @@ __all__ = [
     "optional",
     "refuse_faults",
     "seconds",
+    "share",
     "split_listen",
+    "switch",
     "text",
     "whole",
     "within",
@@ -37,10 +42,15 @@ __all__ = [
 
 T = TypeVar("T")
 
-Metadata = dict[str, Check]
+Metadata = dict[str, Any]
+"""What an attrs field takes as metadata."""
+
+ALLOWED = "trouper.allowed"
+"""Metadata: what a value must be, in words, for the reference."""
 
 # Names become actors' paths, metrics' labels and the first half of a target.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_DURATION = re.compile(r"-?([0-9]+(\.[0-9]+)?(ms|s|m|h))+")
 _LISTEN = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.%]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>[0-9]{1,5})")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@*]+")
 
@@ -49,13 +59,13 @@ def _metadata(fits: Callable[[Any], bool], wanted: str) -> Metadata:
     def check(value: object) -> str | None:
         return None if fits(value) else f"must be {wanted}, not {shown(value)}"
 
-    return {CHECK: check}
+    return {CHECK: check, ALLOWED: wanted}
 
 
 def optional(metadata: Metadata) -> Metadata:
     """The same, or None, which stands for a key that is left out."""
-    check = metadata[CHECK]
-    return {CHECK: lambda value: None if value is None else check(value)}
+    check: Check = metadata[CHECK]
+    return {**metadata, CHECK: lambda value: None if value is None else check(value)}
 
 
 def whole(low: int, high: int) -> Metadata:
@@ -74,6 +84,19 @@ def within(low: float, high: float) -> Metadata:
     )
 
 
+def share() -> Metadata:
+    """A share of a whole."""
+    return _metadata(
+        lambda value: type(value) in (int, float) and 0 < value <= 1,
+        "a number above 0 and up to 1",
+    )
+
+
+def switch() -> Metadata:
+    """Yes or no."""
+    return _metadata(lambda value: type(value) is bool, "true or false")
+
+
 def seconds(high: float = 86_400.0) -> Metadata:
     """A time in seconds, up to a day: there is no wait without an end."""
     return _metadata(
@@ -87,6 +110,16 @@ def text(longest: int) -> Metadata:
     return _metadata(
         lambda value: isinstance(value, str) and len(value) <= longest,
         f"text of up to {longest} characters",
+    )
+
+
+def duration() -> Metadata:
+    """A time as Ollama takes it: Go's notation, or seconds."""
+    return _metadata(
+        lambda value: (
+            _DURATION.fullmatch(value) is not None if isinstance(value, str) else type(value) is int
+        ),
+        'a time such as "10m" or "1h30m", or a whole number of seconds; below 0 is for ever',
     )
 
 
@@ -114,24 +147,24 @@ def one_of(what: str, known: Iterable[str]) -> Metadata:
             )
         return f"must be one of {', '.join(words)}, not {shown(value)}"
 
-    return {CHECK: check}
+    return {CHECK: check, ALLOWED: f"one of {', '.join(words)}"}
 
 
 def base_url() -> Metadata:
     """The address of a provider's API, or "" for none. It is not quoted: one with a password
     in it is just what must not be shown."""
+    wanted = (
+        'an http or https URL without user, query and fragment, such as "https://api.openai.com/v1"'
+    )
 
     def check(value: object) -> str | None:
         if value == "":
             return None
         if isinstance(value, str) and _is_base_url(value):
             return None
-        return (
-            "must be an http or https URL without user, query and fragment, such as "
-            '"https://api.openai.com/v1"'
-        )
+        return f"must be {wanted}"
 
-    return {CHECK: check}
+    return {CHECK: check, ALLOWED: wanted}
 
 
 def _is_base_url(value: str) -> bool:

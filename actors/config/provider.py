@@ -1,24 +1,29 @@
-"""A provider: how it is reached, how patiently, and what a local one runs.
+"""A provider: how it is reached, what it allows, and what a local one runs.
 
 Every class of the configuration checks itself when it is made and raises
-ConfigError with all that is wrong, each fault beginning with its key. A default
-carries its reason here, once.
+ConfigError with all that is wrong, each fault beginning with its key. The
+comment above a field is the reason of its default, the text below it is what
+the key is for: docs/reference/configuration.md is made of them.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal, get_args
+from types import MappingProxyType
+from typing import Any, Literal, get_args
 
 import attrs
 
 from ..errors import ConfigError
-from ..wire.converter import HIDDEN, shown
+from ..policy.bucket import RateLimits
+from ..wire.converter import HIDDEN, key_path, shown
 from . import checks
+from .attempts import BreakerConfig, RetryConfig, TimeoutConfig
 from .secret import Secret, secrets_of
 
-__all__ = ["LocalConfig", "ProviderConfig", "ProviderKind", "RetryConfig", "TimeoutConfig"]
+__all__ = ["KINDS", "LocalConfig", "ProviderConfig"]
 
-ProviderKind = Literal["anthropic", "local", "ollama", "openai"]
+KINDS = ("anthropic", "local", "ollama", "openai")
+"""The kinds of provider that come with this package."""
 
 ApiVersion = Literal["2023-06-01", "2026-10-21"]
 
@@ -28,9 +33,24 @@ _EXAMPLES = {
     "openai": "https://api.openai.com/v1",
 }
 
+# Which keys are for one kind only.
+_OF_ONE_KIND = {"api_version": "anthropic", "num_ctx": "ollama", "keep_alive": "ollama"}
+
+# What a provider of kind `local` has no use for: it is reached by nobody else and costs nothing.
+_NOT_LOCAL = {
+    "base_url": "a local provider listens where it likes; leave this key out",
+    "api_keys": "a local provider needs no key; leave this one out",
+}
+
 
 def _api_keys(values: Iterable[str | Secret]) -> tuple[Secret, ...]:
     return secrets_of("ProviderConfig", "api_keys", values)
+
+
+def _options(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not isinstance(values, Mapping):
+        raise ConfigError("ProviderConfig", [f"options: must be a table, not {shown(values)}"])
+    return MappingProxyType(dict(values))
 
 
 def _path(value: str | Path | None) -> Path | None:
@@ -45,65 +65,30 @@ def _path(value: str | Path | None) -> Path | None:
     return path
 
 
-@attrs.frozen(kw_only=True)
-class RetryConfig:
-    """How often a request is tried, and how long is waited between. Times are seconds.
-
-    `attempts` counts the first try. Before try n a random time up to
-    `base_delay` doubled n times is waited, at most `max_delay`.
-    """
-
-    # Two retries get over one restart of a provider's server; more make an outage worse.
-    attempts: int = attrs.field(default=3, metadata=checks.whole(1, 20))
-    # What the official clients of OpenAI and Anthropic do.
-    base_delay: float = attrs.field(default=0.5, metadata=checks.seconds())
-    max_delay: float = attrs.field(default=8.0, metadata=checks.seconds())
-
-    def __attrs_post_init__(self) -> None:
-        checks.refuse_faults(self, self._across)
-
-    def _across(self) -> Iterator[str]:
-        if self.max_delay < self.base_delay:
-            yield (
-                f"max_delay: {self.max_delay:g} s is less than base_delay, {self.base_delay:g} s"
-            )
-
-
-@attrs.frozen(kw_only=True)
-class TimeoutConfig:
-    """How long each phase of a request may take, in seconds."""
-
-    # A TCP and TLS handshake around the world takes less than one second.
-    connect: float = attrs.field(default=5.0, metadata=checks.seconds())
-    # From the request to the first event: a long prompt, or a model that thinks first.
-    first_event: float = attrs.field(default=120.0, metadata=checks.seconds())
-    # Between two events; reasoning models fall silent for minutes.
-    idle: float = attrs.field(default=300.0, metadata=checks.seconds())
-    total: float = attrs.field(default=900.0, metadata=checks.seconds())
-
-    def __attrs_post_init__(self) -> None:
-        checks.refuse_faults(self)
+def _per_minute() -> checks.Metadata:
+    # A thousand times what the largest customers have.
+    return checks.optional(checks.whole(1, 1_000_000_000_000))
 
 
 @attrs.frozen(kw_only=True)
 class LocalConfig:
-    """The model that a provider of kind `local` runs on this machine.
-
-    `model_file` is a GGUF file; None is the model that `trouper local install`
-    fetches. `slots` conversations are answered at once, each with a window of
-    `context_tokens`; `threads` None leaves the number to the provider.
-    """
+    """The model that a provider of kind `local` runs on this machine."""
 
     model_file: Path | None = attrs.field(default=None, converter=_path)
+    """A GGUF file; without it the model that `trouper local install` fetches."""
     # One person's conversation and a few others; each slot has its share of the memory.
     slots: int = attrs.field(default=4, metadata=checks.whole(1, 256))
+    """How many conversations are answered at once."""
     # A short conversation; SmolLM2 takes 45 MiB a slot for it, and was trained for four times more.
     context_tokens: int = attrs.field(default=2_048, metadata=checks.whole(128, 1_048_576))
+    """The window of each conversation, in tokens."""
     threads: int | None = attrs.field(
         default=None, metadata=checks.optional(checks.whole(1, 1_024))
     )
+    """How many threads compute; without it the provider chooses."""
     # A small model is ready in a second; one of many gigabytes is read from a slow disk first.
     start_timeout: float = attrs.field(default=60.0, metadata=checks.seconds())
+    """Seconds until the model must be ready."""
 
     def __attrs_post_init__(self) -> None:
         checks.refuse_faults(self)
@@ -111,48 +96,90 @@ class LocalConfig:
 
 @attrs.frozen(kw_only=True)
 class ProviderConfig:
-    """One provider: how it is reached, with which keys, and how patiently.
+    """One provider: how it is reached, with which keys, how patiently, and what it allows.
 
-    `base_url` is what the API's paths are appended to (a slash at its end does
-    not matter); `api_keys` takes plain strings and Secrets. `local` is for the
-    kind of that name only, `api_version` for anthropic (None: 2023-06-01) and
-    `num_ctx` for ollama: the window in tokens (None: the server's).
+    `api_keys` takes plain strings and Secrets. The limits are those of one key:
+    with two keys twice as much is asked for. `kind` may be one of `KINDS` or
+    the name of a plug-in; whether there is one of that name is seen when the
+    provider is opened.
     """
 
     name: str = attrs.field(metadata={**checks.name(), HIDDEN: True})
-    kind: ProviderKind = attrs.field(
-        metadata=checks.one_of("kind of provider", get_args(ProviderKind))
-    )
+    """What targets call it; in a file, the name of the table."""
+    kind: str = attrs.field(metadata=checks.one_of("kind of provider", KINDS))
+    """Which API it speaks."""
     base_url: str = attrs.field(default="", metadata=checks.base_url())
+    """What the API's paths are appended to; a slash at its end does not matter."""
     api_keys: tuple[Secret, ...] = attrs.field(default=(), converter=_api_keys)
+    """The keys, used by turns; one that is refused or used up is left out."""
+    requests_per_minute: int | None = attrs.field(default=None, metadata=_per_minute())
+    """How many requests a key may make a minute."""
+    tokens_per_minute: int | None = attrs.field(default=None, metadata=_per_minute())
+    """How many tokens, of prompts and answers together, a key may use a minute."""
+    input_tokens_per_minute: int | None = attrs.field(default=None, metadata=_per_minute())
+    """The same for prompts alone, where the provider counts them by themselves."""
+    output_tokens_per_minute: int | None = attrs.field(default=None, metadata=_per_minute())
+    """The same for answers alone."""
     # What the providers' own clients open at most is 100 to 1,000; 64 streams saturate no key.
     max_connections: int = attrs.field(default=64, metadata=checks.whole(1, 1_024))
+    """How many connections are open at once; each answer has one while it comes."""
     retry: RetryConfig = attrs.field(factory=RetryConfig)
+    """How often a request is tried."""
+    breaker: BreakerConfig = attrs.field(factory=BreakerConfig)
+    """When a model that fails is left alone for a while."""
     timeouts: TimeoutConfig = attrs.field(factory=TimeoutConfig)
+    """How long each phase of a request may take."""
     local: LocalConfig = attrs.field(factory=LocalConfig)
+    """What a provider of kind `local` runs."""
+    # Which is the version that all models answer to.
     api_version: ApiVersion | None = attrs.field(
         default=None, metadata=checks.optional(checks.one_of("API version", get_args(ApiVersion)))
     )
+    """The version of Anthropic's API; without it 2023-06-01."""
     num_ctx: int | None = attrs.field(
         default=None, metadata=checks.optional(checks.whole(128, 10_000_000))
     )
+    """The window in tokens that Ollama gives the model; without it the server's own."""
+    keep_alive: str | int | None = attrs.field(
+        default=None, metadata=checks.optional(checks.duration())
+    )
+    """How long Ollama keeps the model loaded after an answer; without it the server's own, 5
+    minutes."""
+    options: Mapping[str, Any] = attrs.field(factory=dict[str, Any], converter=_options, hash=False)
+    """What a plug-in's kind wants to know beyond these keys."""
 
     def __attrs_post_init__(self) -> None:
         checks.refuse_faults(self, self._across)
 
+    @property
+    def limits(self) -> RateLimits:
+        """What the provider allows for one key, as the limiter takes it."""
+        return RateLimits(
+            requests_per_minute=self.requests_per_minute,
+            tokens_per_minute=self.tokens_per_minute,
+            input_tokens_per_minute=self.input_tokens_per_minute,
+            output_tokens_per_minute=self.output_tokens_per_minute,
+        )
+
     def _across(self) -> Iterator[str]:
-        for kind, key in (("anthropic", "api_version"), ("ollama", "num_ctx")):
+        for key, kind in _OF_ONE_KIND.items():
             if self.kind != kind and getattr(self, key) is not None:
                 yield f'{key}: only a provider with kind = "{kind}" has this key'
+        for key in self.options if self.kind in KINDS else ():
+            yield (
+                f"{key_path('options', key)}: a provider of kind {self.kind} has no options of its "
+                "own; they are for plug-ins"
+            )
         if self.kind == "local":
-            if self.base_url:
-                yield "base_url: a local provider listens where it likes; leave this key out"
-            if self.api_keys:
-                yield "api_keys: a local provider needs no key; leave this one out"
+            for key, words in _NOT_LOCAL.items():
+                if getattr(self, key):
+                    yield f"{key}: {words}"
             return
-        for index in range(1, len(self.api_keys)):
-            yield f"api_keys[{index}]: this version uses one key; leave the others out"
-        if not self.base_url:
+        for index, secret in enumerate(self.api_keys):
+            first = self.api_keys.index(secret)
+            if first < index:
+                yield f"api_keys[{index}]: is the same key as api_keys[{first}]; leave it out"
+        if not self.base_url and self.kind in _EXAMPLES:
             yield (
                 f"base_url: a provider of kind {self.kind} needs one, such as "
                 f'"{_EXAMPLES[self.kind]}"'

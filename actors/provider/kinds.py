@@ -3,6 +3,7 @@
 import httpx
 
 from ..config import ProviderConfig
+from ..errors import ConfigError
 from ..wire.anthropic import AnthropicCodec
 from ..wire.codec import Codec
 from ..wire.ollama import OllamaCodec
@@ -33,6 +34,8 @@ def codec_for(config: ProviderConfig) -> Codec:
             return OpenAICodec(
                 max_tokens_field="max_completion_tokens" if of_openai else "max_tokens"
             )
+        case _:
+            raise ConfigError(config.name, [f"kind: no provider of kind {config.kind} is known"])
 
 
 def authorization(config: ProviderConfig) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from trouper.actors import (
 )
 from trouper.actors.app import App
 from trouper.actors.config import AssistantConfig, LocalConfig, ModelConfig, ServerConfig
-from trouper.actors.config.provider import RetryConfig
+from trouper.actors.config.attempts import RetryConfig
 from trouper.actors.errors import TooManySessions, UnknownAssistant, UnknownSession
 from trouper.actors.gateway.front import Gateway, Listening
 from trouper.actors.local.errors import ModelFileMissing

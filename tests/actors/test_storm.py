@@ -19,7 +19,7 @@ import trio
 from trouper.actors import AppConfig, ProviderConfig, TextPart, open_app
 from trouper.actors.app import App
 from trouper.actors.config import AssistantConfig, ModelConfig, ServerConfig
-from trouper.actors.config.provider import RetryConfig, TimeoutConfig
+from trouper.actors.config.attempts import RetryConfig, TimeoutConfig
 from trouper.actors.session.messages import GetHistory
 
 from ..fakes import storm_clients

@@ -9,6 +9,7 @@ import pytest
 from trouper.actors.config import (
     AppConfig,
     AssistantConfig,
+    BreakerConfig,
     LocalConfig,
     ModelConfig,
     ProviderConfig,
@@ -22,6 +23,8 @@ from trouper.actors.config import (
     split_listen,
 )
 from trouper.actors.errors import ConfigError
+from trouper.actors.policy.breaker import BreakerPolicy
+from trouper.actors.policy.bucket import RateLimits
 
 URL = "https://api.example.org/v1"
 
@@ -42,6 +45,19 @@ def test_a_provider_takes_plain_strings_and_lists(key: str | Secret) -> None:
     here = provider(api_keys=[key])
 
     assert [one.reveal() for one in here.api_keys] == ["key-for-tests"]
+
+
+def test_limits_and_breaker_are_what_the_gates_take() -> None:
+    here = provider(requests_per_minute=500, breaker=BreakerConfig(min_calls=3))
+
+    assert here.limits == RateLimits(requests_per_minute=500)
+    assert here.breaker.policy == BreakerPolicy(min_calls=3)
+    assert provider().breaker.policy == BreakerPolicy()
+
+
+@pytest.mark.parametrize("time", ["10m", "1h30m", "-1m", "0.5s", 300, 0, -1])
+def test_ollama_may_be_told_how_long_a_model_stays_loaded(time: str | int) -> None:
+    assert provider(kind="ollama", keep_alive=time).keep_alive == time
 
 
 def test_a_fault_names_the_class_and_the_field() -> None:
@@ -82,9 +98,47 @@ def test_all_fields_that_are_wrong_are_named_at_once() -> None:
         (provider, {"api_keys": "key"}, "api_keys: must be a list, not 'key'"),
         (
             provider,
-            {"api_keys": ["key-one-for-tests", "key-two-for-tests"]},
-            "api_keys[1]: this version uses one key; leave the others out",
+            {"api_keys": ["key-one-for-tests", "key-two-for-tests", "key-one-for-tests"]},
+            "api_keys[2]: is the same key as api_keys[0]; leave it out",
         ),
+        (
+            provider,
+            {"options": {"region": "eu"}},
+            (
+                "options.region: a provider of kind openai has no options of its own; "
+                "they are for plug-ins"
+            ),
+        ),
+        (provider, {"options": 3}, "options: must be a table, not 3"),
+        (
+            provider,
+            {"keep_alive": "10m"},
+            'keep_alive: only a provider with kind = "ollama" has this key',
+        ),
+        (
+            provider,
+            {"kind": "ollama", "keep_alive": "10 minutes"},
+            (
+                'keep_alive: must be a time such as "10m" or "1h30m", or a whole number of '
+                "seconds; below 0 is for ever, not '10 minutes'"
+            ),
+        ),
+        (
+            provider,
+            {"tokens_per_minute": 0},
+            "tokens_per_minute: must be a whole number from 1 to 1000000000000, not 0",
+        ),
+        (
+            BreakerConfig,
+            {"failure_ratio": 0},
+            "failure_ratio: must be a number above 0 and up to 1, not 0",
+        ),
+        (
+            BreakerConfig,
+            {"open_for": 61},
+            "open_for: must be a number of seconds above 0 and up to 60, not 61",
+        ),
+        (RetryConfig, {"ambiguous": 1}, "ambiguous: must be true or false, not 1"),
         (provider, {"api_keys": None}, "api_keys: must be a list, not a NoneType"),
         (provider, {"api_keys": [""]}, "api_keys[0]: is empty"),
         (
