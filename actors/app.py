@@ -17,7 +17,7 @@ from .gateway.limits import Limits
 from .logs import log_by_default
 from .provider.connection import Connection
 from .provider.pace import Pace
-from .provider.request import Target, make_target
+from .provider.target import Target, make_target
 from .redaction import redact_text
 from .session.directory import Directory
 from .session.messages import SessionMessage

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import attrs
 
+from .trail import AttemptRecord
+
 __all__ = [
     "ChatRequest",
     "Chunk",
@@ -199,7 +201,11 @@ class Usage:
 
 @attrs.frozen(kw_only=True)
 class Completion:
-    """A whole answer. `raw_finish` is the provider's own word for `finish`."""
+    """A whole answer. `raw_finish` is the provider's own word for `finish`.
+
+    `trail` has every attempt that it took, the last of which has answered; how
+    an answer came about makes it no other answer.
+    """
 
     message: Message
     finish: Finish
@@ -208,6 +214,7 @@ class Completion:
     model: str = ""
     response_id: str = ""
     service_tier: str | None = None
+    trail: tuple[AttemptRecord, ...] = attrs.field(default=(), eq=False)
 
     @property
     def text(self) -> str:

@@ -24,6 +24,7 @@ from typing import Any, Literal
 import attrs
 
 from ..runtime.errors import ActorError, TrouperError
+from .trail import AttemptRecord
 
 __all__ = [
     "Billed",
@@ -80,6 +81,8 @@ class ErrorKind(Enum):
     PROTOCOL_ERROR = "protocol_error"
     CIRCUIT_OPEN = "circuit_open"
     LIMITER_TIMEOUT = "limiter_timeout"
+    BUDGET_EXCEEDED = "budget_exceeded"
+    PRICE_UNKNOWN = "price_unknown"
 
 
 @attrs.frozen
@@ -142,6 +145,19 @@ _FACTS: dict[ErrorKind, _Facts] = {
     ErrorKind.LIMITER_TIMEOUT: _Facts(
         True, "key", "more is asked for than the provider's limits allow in time; try again later"
     ),
+    # Of the deployment: another target may be cheaper, or free.
+    ErrorKind.BUDGET_EXCEEDED: _Facts(
+        False,
+        "deployment",
+        "the money set aside for this is used up; wait until the budget renews, ask a cheaper "
+        "model, or raise its limit_usd",
+    ),
+    ErrorKind.PRICE_UNKNOWN: _Facts(
+        False,
+        "deployment",
+        "a budget applies and nobody knows what this model costs; put its price under prices in "
+        "the configuration",
+    ),
 }
 
 
@@ -151,8 +167,9 @@ class ProviderError(ActorError):
 
     `message` is the provider's own word (or ours where it said nothing),
     `retry_after` is in seconds, `committed` says that content had been handed
-    on, so that a silent retry would repeat it. Plain attributes only: it can
-    be pickled and holds no request, response or secret.
+    on, so that a silent retry would repeat it. `trail` has every attempt of the
+    request so far, this one as the last. Plain attributes only: it can be
+    pickled and holds no request, response or secret.
     """
 
     kind: ErrorKind
@@ -170,6 +187,7 @@ class ProviderError(ActorError):
     phase: Phase | None = None
     committed: bool = False
     billed: Billed = "no"
+    trail: tuple[AttemptRecord, ...] = ()
 
     @property
     def retryable(self) -> bool:

@@ -11,6 +11,7 @@ from .logs import log_by_default
 from .provider import request as provider_request
 from .provider.connection import Connection
 from .provider.pace import Pace
+from .provider.target import Target, make_target
 from .tree import connection_path, providers_spec
 
 __all__ = ["Provider", "open_provider"]
@@ -19,7 +20,7 @@ __all__ = ["Provider", "open_provider"]
 class Provider:
     """A provider that is open. Every call is retried as its configuration says."""
 
-    def __init__(self, target: provider_request.Target) -> None:
+    def __init__(self, target: Target) -> None:
         self._target = target
 
     async def complete(self, request: ChatRequest) -> Completion:
@@ -53,4 +54,4 @@ async def open_provider(
     )
     async with system:
         connection = system.ref(connection_path(config.name), Connection)
-        yield Provider(provider_request.make_target(config, connection))
+        yield Provider(make_target(config, connection))

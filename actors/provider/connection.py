@@ -169,15 +169,20 @@ class Connection(Actor[ConnectionMessage], background=True):
         exchange.phase = "headers"
         exchange.waiting_since = trio.current_time()
         assert self._transport is not None
-        return await self._transport.handle_async_request(
-            httpx.Request(
-                encoded.method,
-                url,
-                headers=[*self._headers, *encoded.headers],
-                content=encoded.body,
-                extensions=self._extensions,
-            )
+        request = httpx.Request(
+            encoded.method,
+            url,
+            headers=[*self._headers, *encoded.headers],
+            content=encoded.body,
+            extensions=self._extensions,
         )
+        hearer = message.hearer
+        if hearer is not None:
+            hearer.sent()
+        response = await self._transport.handle_async_request(request)
+        if hearer is not None:
+            hearer.answered(response.headers)
+        return response
 
     async def _pass_on(
         self, body: AsyncIterator[bytes], exchange: Exchange, out: Sink[Batch]

@@ -1,13 +1,24 @@
 """What one says to the connection of a provider, and to the server of a local one."""
 
 from math import inf
+from typing import Protocol
 
 import attrs
+import httpx
 
 from ...runtime.messages import Request, Streams
 from ..chat import ChatRequest, Chunk, Completion, Heartbeat, Started, UsageUpdate
 
-__all__ = ["Batch", "Chat", "Complete", "ConnectionMessage", "Endpoint", "GetEndpoint", "is_silent"]
+__all__ = [
+    "Batch",
+    "Chat",
+    "Complete",
+    "ConnectionMessage",
+    "Endpoint",
+    "GetEndpoint",
+    "Hearer",
+    "is_silent",
+]
 
 Batch = list[Chunk]
 """The chunks of one read of the socket: the unit that travels."""
@@ -25,6 +36,22 @@ class GetEndpoint(Request[Endpoint]):
     """Asks a provider's own server, where there is one, for its endpoint."""
 
 
+class Hearer(Protocol):
+    """Who asks, as the connection tells it what happens on the wire. Never blocks or raises.
+
+    Beside the answer and not within it: what is said of limits is nobody's
+    chunk, an error has headers as an answer does, and a batch costs no more.
+    """
+
+    def sent(self) -> None:
+        """The request has a connection and is about to be sent: from now on it may be billed."""
+        ...
+
+    def answered(self, headers: httpx.Headers) -> None:
+        """The provider has answered, well or badly, with these headers."""
+        ...
+
+
 @attrs.frozen
 class Chat(Streams[Batch]):
     """Stream the answer to `request`. Ends with Finished, or raises ProviderError.
@@ -36,6 +63,7 @@ class Chat(Streams[Batch]):
 
     request: ChatRequest
     deadline: float = inf
+    hearer: Hearer | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen
@@ -44,6 +72,7 @@ class Complete(Request[Completion]):
 
     request: ChatRequest
     deadline: float = inf
+    hearer: Hearer | None = attrs.field(default=None, repr=False)
 
 
 ConnectionMessage = Chat | Complete

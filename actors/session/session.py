@@ -31,6 +31,7 @@ from ..chat import (
 )
 from ..errors import HistoryFull, ProviderError, TurnInProgress
 from ..provider import request as provider_request
+from ..provider.target import Target
 from ..wire.assembly import Assembly
 from .events import (
     Attachment,
@@ -73,7 +74,7 @@ class Assistant:
 
     name: str
     prompt: str
-    targets: tuple[provider_request.Target, ...]
+    targets: tuple[Target, ...]
     sampling: Sampling = Sampling()
     max_output_tokens: int | None = None
 

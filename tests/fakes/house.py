@@ -9,7 +9,7 @@ import trio
 
 from trouper.actors.chat import Message
 from trouper.actors.errors import UnknownAssistant
-from trouper.actors.provider.request import Target
+from trouper.actors.provider.target import Target
 from trouper.actors.session.directory import Directory
 from trouper.actors.session.events import SessionEvent, TextAdded, TurnEnded
 from trouper.actors.session.messages import GetHistory, SessionMessage

@@ -14,7 +14,7 @@ from trouper.actors.policy.backoff import RetryPolicy
 from trouper.actors.provider.connection import Connection
 from trouper.actors.provider.messages import Batch
 from trouper.actors.provider.pace import Pace
-from trouper.actors.provider.request import Target
+from trouper.actors.provider.target import Target
 from trouper.runtime import System, child
 
 __all__ = [

@@ -26,7 +26,7 @@ from trouper.actors.errors import ErrorKind, ProviderError
 from trouper.actors.policy.pacing import Pacing
 from trouper.actors.provider.messages import Batch, Chat, Complete
 from trouper.actors.provider.pace import Pace
-from trouper.actors.provider.request import Target
+from trouper.actors.provider.target import Target
 from trouper.actors.redaction import MASK
 from trouper.runtime import StartFailed
 

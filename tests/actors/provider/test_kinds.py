@@ -16,7 +16,8 @@ from trouper.actors.local.settings import ServerSettings
 from trouper.actors.provider.connection import Connection
 from trouper.actors.provider.kinds import authorization, codec_for
 from trouper.actors.provider.pace import Pace
-from trouper.actors.provider.request import complete, make_target
+from trouper.actors.provider.request import complete
+from trouper.actors.provider.target import make_target
 from trouper.actors.wire.anthropic import AnthropicCodec
 from trouper.actors.wire.openai import OpenAICodec
 from trouper.runtime import System, child

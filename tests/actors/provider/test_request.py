@@ -27,7 +27,8 @@ from trouper.actors.config import TimeoutConfig
 from trouper.actors.errors import ErrorKind, ProviderError
 from trouper.actors.policy.backoff import RetryPolicy
 from trouper.actors.provider.messages import Batch
-from trouper.actors.provider.request import Target, complete, stream
+from trouper.actors.provider.request import complete, stream
+from trouper.actors.provider.target import Target
 from trouper.runtime import MailboxFull
 
 REFUSED = httpx.ConnectError("refused")

@@ -13,7 +13,8 @@ from tests.fakes.simulator import SimulatorProcess
 from trouper.actors.errors import ProviderError
 from trouper.actors.policy.backoff import RetryPolicy
 from trouper.actors.provider.messages import Batch
-from trouper.actors.provider.request import Target, stream
+from trouper.actors.provider.request import stream
+from trouper.actors.provider.target import Target
 from trouper.actors.transport import TrioTransport
 from trouper.runtime import System
 
