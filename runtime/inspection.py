@@ -12,7 +12,7 @@ import attrs
 
 from .cell import Cell, Environment, Exit, State, said
 
-__all__ = ["ActorSnapshot", "Crash", "InHand", "snapshot"]
+__all__ = ["ActorSnapshot", "Crash", "InHand", "kind_of", "snapshot"]
 
 # Characters: some forty frames of a traceback, and what fits a line of a log.
 _TRACEBACK_LIMIT = 16_384
@@ -82,7 +82,7 @@ def _one(cell: Cell, now: float) -> ActorSnapshot:
     waiting = cell.waiting()
     return ActorSnapshot(
         path=cell.path,
-        kind=cell.actor_type.__qualname__ if cell.actor_type is not None else cell.kind,
+        kind=kind_of(cell),
         state=cell.state.value,
         life=cell.lives,
         restarts=cell.restarts,
@@ -95,6 +95,11 @@ def _one(cell: Cell, now: float) -> ActorSnapshot:
         stopped_because=cell.down_reason if cell.state is State.STOPPED else None,
         last_crash=_crash(cell.exits[-1], now) if cell.exits else None,
     )
+
+
+def kind_of(cell: Cell) -> str:
+    """The class of an actor, once it has one; of others what they are."""
+    return cell.actor_type.__qualname__ if cell.actor_type is not None else cell.kind
 
 
 def _in_hand(cell: Cell, now: float) -> Iterable[InHand]:

@@ -16,7 +16,7 @@ from .deadlines import Deadlines
 from .dynamic_children import Children
 from .errors import ActorError, SpecError, StartFailed
 from .events import DeadLetter, Observer, Reports
-from .inspection import ActorSnapshot, snapshot
+from .inspection import ActorSnapshot, kind_of, snapshot
 from .life import Leave, Life
 from .mailbox import Mailbox
 from .ref import Ref
@@ -93,6 +93,11 @@ class System:
     def snapshot(self, under: str = "") -> tuple[ActorSnapshot, ...]:
         """All actors at this moment, at and below `under`; parents before children."""
         return snapshot(self._environment, under)
+
+    def kind_of(self, path: str) -> str:
+        """The kind of the child at `path`, as its snapshot says it; "" if nobody is there."""
+        cell = self._environment.cells.get(path)
+        return "" if cell is None else kind_of(cell)
 
     @property
     def dead_letters(self) -> tuple[DeadLetter, ...]:

@@ -32,12 +32,15 @@ from .stream import ClientStream
 from .watchdog import Watchdog
 from .websocket import RESTART, Conversation, Websocket, converse
 
-__all__ = ["Gateway", "Listening", "Route"]
+__all__ = ["Gateway", "Listening", "Metrics", "Route"]
 
 log = structlog.get_logger("trouper.gateway")
 
 Route = Callable[[Request, bytes], Awaitable[Response]]
 """Answers a request; gets its head and its body."""
+
+Metrics = Callable[[str], Awaitable[tuple[str, bytes]]]
+"""Gives the metrics to who sends this Accept header: their content type and their text."""
 
 # Those that are told 503 at once; beyond, connections are just dropped.
 _MOST_TURNED_AWAY = 64
@@ -76,6 +79,8 @@ class Gateway:
     """Serves one port.
 
     `ready` gives the reasons why the program is not ready, none if it is;
+    `metrics` is what GET /metrics shows, to those who may open a session: it
+    tells what is used and what that costs, which the health routes do not.
     `routes` adds plain routes, path to method to handler; `version` is what we
     tell clients of ourselves. Port 0 picks one, which a restart uses again.
     """
@@ -90,6 +95,7 @@ class Gateway:
         access: Access | None = None,
         limits: Limits | None = None,
         ready: Callable[[], Sequence[str]] = _always,
+        metrics: Metrics | None = None,
         routes: Mapping[str, Mapping[str, Route]] | None = None,
     ) -> None:
         self._host = host
@@ -104,6 +110,8 @@ class Gateway:
             "/readyz": {"GET": self._readyz},
             **(routes or {}),
         }
+        if metrics is not None:
+            self._routes["/metrics"] = {"GET": partial(self._metrics, metrics)}
         self._sockets: dict[str, Callable[[Websocket, Principal], Conversation]] = {
             "/acp": self._acp
         }
@@ -244,13 +252,16 @@ class Gateway:
         if begin is None:
             raise self._not_found(request)
         handshake = read_handshake(request, self._limits)
+        principal = self._admit(request, handshake.subprotocols)
+        chosen = handshake.choose(("acp", "trouper.v1"))
+        return _Upgrade(handshake, early, principal, begin, chosen)
+
+    def _admit(self, request: Request, subprotocols: tuple[str, ...] = ()) -> Principal:
         try:
-            principal = self._access.admit(request.headers, handshake.subprotocols)
+            return self._access.admit(request.headers, subprotocols)
         except Refused as refused:
             challenge = (("WWW-Authenticate", "Bearer"),) if refused.status == 401 else ()
             raise HttpFault(refused.status, refused.message, challenge) from None
-        chosen = handshake.choose(("acp", "trouper.v1"))
-        return _Upgrade(handshake, early, principal, begin, chosen)
 
     def _not_found(self, request: Request) -> HttpFault:
         known = ", ".join(sorted((*self._routes, *self._sockets)))
@@ -272,6 +283,8 @@ class Gateway:
         body = await http.body()
         try:
             return await handler(request, body)
+        except HttpFault:
+            raise
         except Exception:
             log.exception("route failed", path=request.path)
             return problem(500, "a fault in the server; it has been logged")
@@ -283,6 +296,11 @@ class Gateway:
         reasons = list(self._ready())
         state = orjson.dumps({"ready": not reasons, "reasons": reasons})
         return Response(503 if reasons else 200, state, "application/json")
+
+    async def _metrics(self, metrics: Metrics, request: Request, body: bytes) -> Response:
+        self._admit(request)
+        content_type, shown = await metrics(request.headers.get("accept", ""))
+        return Response(200, shown, content_type)
 
     def _acp(self, websocket: Websocket, principal: Principal) -> Conversation:
         return AcpConversation(websocket, self._sessions, principal, self._limits, self._version)

@@ -105,6 +105,11 @@ class AttemptEnded:
         """The HTTP status of a refusal."""
         return self.error.status if isinstance(self.error, ProviderError) else None
 
+    @property
+    def may_cost(self) -> bool:
+        """Whether a try that was sent may have been billed."""
+        return not (isinstance(self.error, ProviderError) and self.error.billed == "no")
+
 
 class AttemptSeen(Protocol):
     """One try, as its observer sees it."""

@@ -48,6 +48,16 @@ class Worker(Actor[Slow | Note | Look]):
         return self.system.snapshot(self.path)[0]
 
 
+async def test_the_kind_at_a_path_is_the_one_of_its_snapshot(play: Play) -> None:
+    sub = supervisor("sub", play.part("a"), child("f", trio.sleep_forever))
+    async with System(sub, signals=False) as system:
+        kinds = {actor.path: system.kind_of(actor.path) for actor in system.snapshot()}
+
+        assert kinds == {actor.path: actor.kind for actor in system.snapshot()}
+        assert set(kinds) == {"sub", "sub/a", "sub/f"}
+        assert system.kind_of("sub/nobody") == ""
+
+
 async def test_a_snapshot_shows_the_tree_parents_before_children(play: Play) -> None:
     sub = supervisor("sub", play.part("a"), supervisor("inner", play.part("b")))
     async with System(sub, dynamic("many", Player), child("f", trio.sleep_forever)) as system:

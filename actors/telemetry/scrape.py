@@ -1,0 +1,57 @@
+"""What GET /metrics answers: everything that is counted, and the state at this moment.
+
+Importing prometheus-client takes 40 ms and a dozen modules of the standard
+library, so nothing imports this before a program serves metrics.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+
+from ...runtime.events import RuntimeEvent
+from .collector import Snapshots
+from .metrics import Deployment, Metrics
+from .observer import RequestObserver
+from .reading import Reading
+from .runtime import RuntimeMetrics
+
+__all__ = ["Scrapes"]
+
+
+class Scrapes:
+    """All metrics of one program, in a registry of its own.
+
+    `read` gives the state at this moment, and `kind_of` the class of the actor
+    at a path. `deployments` and `models` are those of the configuration; what
+    is asked of others is counted as "other".
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], Awaitable[Reading]],
+        kind_of: Callable[[str], str],
+        deployments: Iterable[Deployment] = (),
+        models: Iterable[str] = (),
+    ) -> None:
+        self._read = read
+        self._registry = CollectorRegistry()
+        self._snapshots = Snapshots()
+        self._registry.register(self._snapshots)
+        self._runtime = RuntimeMetrics(self._registry, kind_of)
+        # Memory, CPU and open files of the process, where there is /proc.
+        ProcessCollector(registry=self._registry)
+        self.requests: RequestObserver = Metrics(self._registry, deployments, models)
+        """To be told of all requests."""
+
+    def observe(self, event: RuntimeEvent) -> None:
+        """Take an event of the runtime: an Observer of a System."""
+        self._runtime.observe(event)
+
+    async def scrape(self, accept: str = "") -> tuple[str, bytes]:
+        """The type and the text of an answer to who sends this Accept header."""
+        reading = await self._read()
+        encode, content_type = choose_encoder(accept)
+        # Nothing is awaited from here on: two scrapes at once have a reading each.
+        self._snapshots.reading = reading
+        return content_type, encode(self._registry)
