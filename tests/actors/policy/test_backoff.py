@@ -108,3 +108,28 @@ def test_a_server_that_asks_for_more_than_a_minute_is_given_up(
 ) -> None:
     error = failure(ErrorKind.RATE_LIMITED, retry_after=seconds)
     assert retry_delay(RetryPolicy(), error, 1, chance) is None
+
+
+MAYBE = failure(ErrorKind.TIMEOUT, billed="maybe")
+DARING = RetryPolicy(ambiguous=True)
+
+
+def test_a_plain_call_that_may_have_been_billed_is_not_made_again() -> None:
+    """Row 28: "Ambiguous failures: default no retry for non-streaming; charge an
+    'unknown outcome' estimate"."""
+    assert retry_delay(RetryPolicy(), MAYBE, 1, 1.0, streamed=False) is None
+
+
+def test_a_plain_call_that_may_have_been_billed_is_made_once_more_where_that_is_wanted() -> None:
+    assert retry_delay(DARING, MAYBE, 1, 1.0, streamed=False) == 0.5
+    assert retry_delay(DARING, MAYBE, 2, 1.0, streamed=False, ambiguous_before=True) is None
+
+
+def test_a_stream_that_has_not_said_anything_is_made_again_though_it_may_have_been_billed() -> None:
+    assert retry_delay(RetryPolicy(), MAYBE, 1, 1.0) == 0.5
+
+
+@pytest.mark.parametrize("word", [True, False])
+def test_the_servers_word_outranks_the_doubt_about_the_bill(word: bool) -> None:
+    error = failure(ErrorKind.TIMEOUT, billed="maybe", should_retry=word)
+    assert (retry_delay(RetryPolicy(), error, 1, 0.5, streamed=False) is not None) == word

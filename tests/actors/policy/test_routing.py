@@ -16,6 +16,8 @@ from trouper.actors.policy.routing import (
     Standing,
     Wait,
     decide,
+    has_other,
+    slice_until,
 )
 
 NAMES = ("a", "b", "c", "d", "e", "f")
@@ -233,3 +235,42 @@ def test_while_a_target_of_the_first_link_may_be_asked_no_other_link_is(
     if free:
         assert isinstance(decision, Ask)
         assert decision.target in free
+
+
+WINDOWS = [
+    Link((Candidate("a", window=8), Candidate("b", window=8))),
+    Link((Candidate("c", window=32), Candidate("d"))),
+    link("e", on={ErrorKind.SERVER_ERROR}),
+]
+TOO_LONG = ErrorKind.CONTEXT_WINDOW_EXCEEDED
+
+
+def test_a_request_that_was_too_long_goes_to_a_window_that_is_known_to_be_larger() -> None:
+    assert next_of(WINDOWS, {}, ("a", TOO_LONG)) == Ask("c")
+    assert next_of(WINDOWS, {}, ("a", TOO_LONG), ("c", TOO_LONG)) == GiveUp()
+    assert next_of(WINDOWS, {}, ("d", TOO_LONG)) == GiveUp()
+    assert next_of([link("a"), *WINDOWS[1:]], {}, ("a", TOO_LONG)) == GiveUp()
+
+
+def test_a_conversation_that_needed_the_large_window_is_asked_of_it_at_once_next_time() -> None:
+    chain = [link("a"), link("large", on={TOO_LONG})]
+    assert next_of(chain, pinned="large") == Ask("large")
+
+
+def test_each_but_the_last_target_has_half_of_the_time_that_is_left() -> None:
+    assert slice_until(NOW, NOW + 100, last=False) == NOW + 50
+    assert slice_until(NOW + 50, NOW + 100, last=False) == NOW + 75
+    assert slice_until(NOW, NOW + 100, last=True) == NOW + 100
+    assert slice_until(NOW, inf, last=False) == inf
+    assert slice_until(NOW, NOW - 1, last=False) == NOW
+
+
+def test_the_last_is_who_would_have_nobody_to_follow_if_it_took_too_long() -> None:
+    chain = [link("a"), link("b"), link("large", on={TOO_LONG})]
+    failed = ("a", failure())
+
+    assert has_other(chain, [], "a")
+    assert not has_other(chain, [failed], "b")
+    assert not has_other([link("a")], [], "a")
+    assert not has_other([link("a"), link("large", on={TOO_LONG})], [], "a")
+    assert has_other(chain, [], "b")

@@ -1,0 +1,121 @@
+"""What one asks of the router and tells it."""
+
+from collections.abc import Mapping
+from math import inf
+
+import attrs
+import trio
+
+from ...runtime import Request
+from ..errors import ProviderError
+from ..policy.routing import Chain, GiveUp, Wait
+
+__all__ = [
+    "Caller",
+    "Choice",
+    "Choose",
+    "Chosen",
+    "GetRoutes",
+    "Left",
+    "RouterMessage",
+    "Routes",
+    "TargetState",
+]
+
+
+@attrs.frozen
+class Chosen:
+    """Ask `target` now. The call is counted there until `Left` is told.
+
+    `hedge_after` is how many seconds it may take to begin before it is slow for
+    this target; None where nobody is asked beside it.
+    """
+
+    target: str
+    hedge_after: float | None = None
+
+
+Choice = Chosen | Wait | GiveUp
+
+
+@attrs.define(eq=False)
+class Caller:
+    """Whose a choice is: the task that asked for it, and how its call ended.
+
+    The router looks here where it was not told.
+    """
+
+    task: trio.lowlevel.Task | None = attrs.field(factory=trio.lowlevel.current_task, repr=False)
+    left: "Left | None" = None
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class Choose(Request[Choice]):
+    """Who of `chain` is asked next? Answered at once.
+
+    `failures` and `pinned` are those of policy/routing.py; `not_before` are the
+    times, on trio's clock, before which the request was told not to ask a
+    target. With `again`, the target that has failed last may be chosen once
+    more, if its retries are not used up; any other answer says that they are.
+    `hedging` asks for `Chosen.hedge_after`. A `second` attempt is one beside
+    another that is slow and stands as the last of the failures; only Chosen
+    allows it.
+
+    Each Choose is one call, and belongs to the task that makes it: tell `Left`
+    in its `finally`, or use Place, which does.
+    """
+
+    chain: Chain
+    deadline: float = inf
+    failures: tuple[tuple[str, ProviderError], ...] = ()
+    not_before: Mapping[str, float] = attrs.field(factory=dict[str, float])
+    pinned: str = ""
+    again: bool = False
+    hedging: bool = False
+    second: bool = False
+    streamed: bool = True
+    caller: Caller = attrs.field(factory=Caller)
+
+
+@attrs.frozen
+class Left:
+    """The call of that Choose has ended. Of one that was not chosen for, it says nothing.
+
+    `began` is after how many seconds the answer had begun (a plain one: was
+    there), or had not yet begun when it was left for a quicker one; None where
+    it says nothing of the target's pace.
+    """
+
+    choose: Choose
+    began: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class TargetState:
+    """A target at one moment.
+
+    `retries_left` may be made now; `slow_after` and `slow_after_whole` are the
+    seconds after which a streamed and a plain answer are slow to begin, None
+    while too few are known.
+    """
+
+    in_flight: int
+    retries_left: float
+    slow_after: float | None
+    slow_after_whole: float | None
+
+
+@attrs.frozen(kw_only=True)
+class Routes:
+    """All targets that were ever chosen, and how many hedges may be made now."""
+
+    targets: Mapping[str, TargetState]
+    hedges_left: float
+
+
+@attrs.frozen
+class GetRoutes(Request[Routes]):
+    """How are they?"""
+
+
+RouterMessage = Choose | Left | GetRoutes
