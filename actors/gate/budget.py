@@ -1,0 +1,127 @@
+"""One attempt through the budgets, from the most that it can cost to what it has cost.
+
+async with budgets.lease(opening, rates, input_tokens=900, max_output_tokens=1024) as lease:
+    request = attrs.evolve(request, max_output_tokens=lease.max_output_tokens)
+    lease.sent()                            # from here on it may cost something
+    ...                                     # the call
+    lease.settle(completion.usage)
+# Leaving the block settles what has not been, also when it is cancelled.
+
+Every attempt has a row in the ledger, whether a budget applies to it or not.
+Nothing is spent that was not reserved before, so calls that come at once cannot
+spend the same cent twice.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+
+import attrs
+import structlog
+
+from ..catalog.rates import Rates, UnknownPrice
+from ..policy.budget import LEAST_OUTPUT, Alert, AlertKind, Budget, guarded_input, own_limit
+from ..policy.money import dollars
+from ..store.ledger import Ledger, Limit, Opening, Totals
+from .budget_lease import Lease, Purse
+from .budget_sums import Sums
+
+__all__ = ["Budgets", "Lease", "Standing", "log_alert"]
+
+_log = structlog.get_logger("trouper.budget")
+
+
+@attrs.frozen(kw_only=True)
+class Standing:
+    """How a budget stands in the window of now: nano-dollars of `limit.most`."""
+
+    budget: Budget
+    limit: Limit
+    totals: Totals
+
+
+def log_alert(alert: Alert) -> None:
+    """Say it as a log line: a warning, or an error once all of it is spent."""
+    words = {
+        AlertKind.NEAR: "budget is nearly spent",
+        AlertKind.SPENT: "budget is spent",
+        AlertKind.REFUSED: "budget does not cover a call",
+    }
+    note = _log.error if alert.kind is AlertKind.SPENT else _log.warning
+    note(
+        words[alert.kind],
+        budget=alert.budget.name,
+        scope=alert.limit.scope,
+        window=alert.limit.window,
+        spent_usd=dollars(alert.spent),
+        limit_usd=dollars(alert.limit.most),
+    )
+
+
+class Budgets:
+    """All budgets of a program, over its ledger.
+
+    `clock` tells the seconds since 1970, by which days and months are told
+    apart. `on_alert` is told once in a window that a budget is nearly spent,
+    that it is spent, and that a call was refused for it; it must not raise.
+    What was said before a restart is not said again, but for the refusal.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        budgets: Iterable[Budget] = (),
+        *,
+        clock: Callable[[], float] = time.time,
+        on_alert: Callable[[Alert], None] = log_alert,
+    ) -> None:
+        self._purse = Purse(
+            budgets=tuple(budgets),
+            ledger=ledger,
+            sums=Sums(ledger),
+            clock=clock,
+            on_alert=on_alert,
+        )
+
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        """The budgets, in the order of the configuration."""
+        return self._purse.budgets
+
+    def lease(
+        self,
+        opening: Opening,
+        rates: Rates | UnknownPrice,
+        *,
+        input_tokens: int,
+        max_output_tokens: int | None,
+        longest: int | None = None,
+        least: int = LEAST_OUTPUT,
+    ) -> Lease:
+        """What an attempt holds of the budgets: a block to make the call in.
+
+        `opening` names the attempt; its `at`, `reserved` and `price_id` are
+        filled in. `input_tokens` is the estimate of the prompt, to which a
+        margin is added. `max_output_tokens` is what the request asks for, None
+        where it leaves it to the provider, and `longest` the most that the
+        model can answer, where that is known. An answer is not shortened to
+        fewer than `least` tokens.
+        """
+        return Lease(
+            self._purse,
+            opening,
+            rates,
+            input_tokens=guarded_input(input_tokens),
+            max_output_tokens=max_output_tokens,
+            longest=longest,
+            least=least,
+        )
+
+    async def standings(self) -> list[Standing]:
+        """How the budgets stand that have one limit only: those of all, and those with `only`."""
+        found: list[Standing] = []
+        for budget in self.budgets:
+            limit = own_limit(budget, self._purse.clock())
+            if limit is not None:
+                totals = await self._purse.ledger.spent(limit.scope, limit.window)
+                found.append(Standing(budget=budget, limit=limit, totals=totals))
+        return found
