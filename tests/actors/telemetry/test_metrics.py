@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from trouper.actors.chat import ChatRequest, Message, TextPart, Usage
 from trouper.actors.errors import ErrorKind, ProviderError
-from trouper.actors.telemetry.labels import error_type
+from trouper.actors.telemetry.labels import error_type, provider_name
 from trouper.actors.telemetry.metrics import Deployment, Metrics
 from trouper.actors.telemetry.observer import (
     AttemptBegan,
@@ -169,6 +169,20 @@ def test_every_kind_of_error_has_somebody_to_blame() -> None:
 
     assert len(named) == len(ErrorKind)
     assert {name.partition("_")[0] for name in named} == {"caller", "policy", "provider"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "base_url", "name"),
+    [
+        ("openai", "https://api.groq.com/openai/v1", "groq"),
+        ("openai", "https://mine.openai.azure.com/openai/v1", "azure.ai.openai"),
+        ("openai-responses", "https://gateway.example/v1", "openai"),
+        ("ollama", "http://127.0.0.1:11434", "ollama"),
+        ("local", "", "local"),
+    ],
+)
+def test_a_provider_has_the_name_that_dashboards_know(kind: str, base_url: str, name: str) -> None:
+    assert provider_name(kind, base_url) == name
 
 
 def test_a_call_is_in_flight_in_one_phase_at_a_time(house: House) -> None:
