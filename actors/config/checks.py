@@ -8,7 +8,7 @@ whose first half is the path of the key.
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -23,6 +23,7 @@ __all__ = [
     "base_url",
     "duration",
     "fault_of_origin",
+    "fault_of_path",
     "is_loopback",
     "is_name",
     "items",
@@ -35,6 +36,7 @@ __all__ = [
     "share",
     "split_listen",
     "switch",
+    "table",
     "text",
     "whole",
     "within",
@@ -65,7 +67,11 @@ def _metadata(fits: Callable[[Any], bool], wanted: str) -> Metadata:
 def optional(metadata: Metadata) -> Metadata:
     """The same, or None, which stands for a key that is left out."""
     check: Check = metadata[CHECK]
-    return {**metadata, CHECK: lambda value: None if value is None else check(value)}
+
+    def unless_none(value: object) -> str | None:
+        return None if value is None else check(value)
+
+    return {**metadata, CHECK: unless_none}
 
 
 def whole(low: int, high: int) -> Metadata:
@@ -92,16 +98,29 @@ def share() -> Metadata:
     )
 
 
+def table() -> Metadata:
+    """A table whose keys are not ours to know, or are looked at elsewhere."""
+
+    def is_table(value: object) -> bool:
+        return isinstance(value, Mapping)
+
+    return _metadata(is_table, "a table")
+
+
 def switch() -> Metadata:
     """Yes or no."""
-    return _metadata(lambda value: type(value) is bool, "true or false")
+
+    def is_bool(value: object) -> bool:
+        return type(value) is bool
+
+    return _metadata(is_bool, "true or false")
 
 
 def seconds(high: float = 86_400.0) -> Metadata:
     """A time in seconds, up to a day: there is no wait without an end."""
     return _metadata(
         lambda value: type(value) in (int, float) and 0 < value <= high,
-        f"a number of seconds above 0 and up to {high:g}",
+        f"a number of seconds above 0 and up to {high:.12g}",
     )
 
 
@@ -111,6 +130,13 @@ def text(longest: int) -> Metadata:
         lambda value: isinstance(value, str) and len(value) <= longest,
         f"text of up to {longest} characters",
     )
+
+
+def fault_of_path(path: object) -> str | None:
+    """What is wrong with `path` as that of a file, if anything. Nobody looks for the file."""
+    if isinstance(path, str) and 1 <= len(path) <= 4_096 and path.isprintable():
+        return None
+    return f"must be the path of a file, not {shown(path)}"
 
 
 def duration() -> Metadata:
@@ -258,7 +284,7 @@ def refuse_faults(
         check: Check | None = field.metadata.get(CHECK)
         fault = None if check is None else check(getattr(instance, field.name))
         if fault is not None:
-            faults.append(f"{key_path('', field.name)}: {fault}")
+            faults.append(f"{key_path('', field.alias or field.name)}: {fault}")
     faults = faults or list(across())
     if faults:
         raise ConfigError(type(instance).__name__, faults)

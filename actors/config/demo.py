@@ -1,6 +1,7 @@
 """The configuration of `trouper demo`: a small model on this machine, for nobody else."""
 
-from .app import AppConfig, AssistantConfig, ModelConfig, Target
+from .app import AppConfig, AssistantConfig
+from .models import ModelConfig, Target
 from .provider import LocalConfig, ProviderConfig
 from .server import ServerConfig
 

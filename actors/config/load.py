@@ -3,7 +3,7 @@
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,11 @@ from cattrs import BaseValidationError, Converter
 
 from ..errors import ConfigError
 from ..wire.converter import explain, key_path, make_converter, shown
-from .app import AppConfig, Target, dangling
+from .app import AppConfig
+from .models import LinkConfig, Target
+from .names import Names
 from .secret import Secret, resolve_secret
+from .store import MEMORY, StorePath
 
 __all__ = ["load_config", "parse_config"]
 
@@ -74,7 +77,7 @@ def parse_config(
             return config
     # Where a table is faulty, no AppConfig was made that could look across
     # tables; where one was made, it has found the same, said once.
-    faults += _dangling_in(raw)
+    faults += _names_in(raw).faults()
     raise ConfigError(source, dict.fromkeys(faults))
 
 
@@ -109,34 +112,60 @@ def _converter(folder: Path, environ: Mapping[str, str]) -> Converter:
             raise ValueError(f"must be the path of a file, not {shown(value)}")
         return folder / Path(value).expanduser()
 
-    def target(value: object, _: object) -> Target:
-        return Target.parse(value)
+    def store_path(value: object, _: object) -> StorePath:
+        return StorePath(MEMORY if value == MEMORY else str(path(value, Path)))
+
+    def link(value: object, _: object) -> LinkConfig:
+        return LinkConfig.of(value)
 
     converter = make_converter()
     converter.register_structure_hook(Secret, secret)
     converter.register_structure_hook(Path, path)
-    converter.register_structure_hook(Target, target)
+    converter.register_structure_hook(StorePath, store_path)
+    converter.register_structure_hook(LinkConfig, link)
     return converter
 
 
-def _dangling_in(raw: dict[str, Any]) -> list[str]:
-    def target(value: object) -> Target | None:
-        try:
-            return Target.parse(value)
-        except ValueError:
-            return None
-
-    def chain(value: object) -> list[Target | None]:
-        return [target(item) for item in value] if isinstance(value, list) else []
-
-    def word(value: object) -> str | None:
-        return value if isinstance(value, str) else None
-
+def _names_in(raw: dict[str, Any]) -> Names:
     # Of all that stand in the file, also those that are no tables: they are
     # faults of their own, and naming one is not another.
-    targets = {name: chain(_get(table, "targets")) for name, table in _all(raw, "models").items()}
-    models = {name: word(_get(table, "model")) for name, table in _all(raw, "assistants").items()}
-    return list(dangling(_all(raw, "providers"), targets, models))
+    assistants, budgets = _all(raw, "assistants"), _all(raw, "budgets")
+    only: dict[str, tuple[str, str]] = {}
+    for name, table in budgets.items():
+        scope, one = _get(table, "scope"), _get(table, "only")
+        if isinstance(scope, str) and isinstance(one, str):
+            only[name] = (scope, one)
+    return Names(
+        providers=tuple(_all(raw, "providers")),
+        targets={
+            name: tuple(_places(_get(table, "targets")))
+            for name, table in _all(raw, "models").items()
+        },
+        models={name: _word(_get(table, "model")) for name, table in assistants.items()},
+        budgets=budgets,
+        only=only,
+        facts=_all(raw, "facts"),
+        prices=_all(raw, "prices"),
+    )
+
+
+def _places(targets: object) -> Iterator[tuple[str, Target]]:
+    for index, value in enumerate(_items(targets)):
+        equals = _items(value) if isinstance(value, list) else [value]
+        for inner, entry in enumerate(equals):
+            try:
+                target = Target.parse(_get(entry, "target") or entry)
+            except ValueError:
+                continue
+            yield f"[{index}]" if len(equals) == 1 else f"[{index}][{inner}]", target
+
+
+def _items(value: object) -> list[object]:
+    return list(value) if isinstance(value, list) else []
+
+
+def _word(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _all(raw: dict[str, Any], key: str) -> dict[str, Any]:

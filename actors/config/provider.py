@@ -48,9 +48,8 @@ def _api_keys(values: Iterable[str | Secret]) -> tuple[Secret, ...]:
 
 
 def _options(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    if not isinstance(values, Mapping):
-        raise ConfigError("ProviderConfig", [f"options: must be a table, not {shown(values)}"])
-    return MappingProxyType(dict(values))
+    # What is no table is left as it is, for the check to say.
+    return MappingProxyType(dict(values)) if isinstance(values, Mapping) else values  # pyright: ignore[reportUnnecessaryIsInstance]
 
 
 def _path(value: str | Path | None) -> Path | None:
@@ -145,7 +144,9 @@ class ProviderConfig:
     )
     """How long Ollama keeps the model loaded after an answer; without it the server's own, 5
     minutes."""
-    options: Mapping[str, Any] = attrs.field(factory=dict[str, Any], converter=_options, hash=False)
+    options: Mapping[str, Any] = attrs.field(
+        factory=dict[str, Any], converter=_options, hash=False, metadata=checks.table()
+    )
     """What a plug-in's kind wants to know beyond these keys."""
 
     def __attrs_post_init__(self) -> None:

@@ -79,7 +79,8 @@ def _only(shape: type, words: str, inner: _Hook) -> _Hook:
 
 def _class_hook(cls: type[Any], converter: Converter) -> _Hook:
     overrides: dict[str, Any] = {
-        field.name: override(struct_hook=_field_hook(field, converter))
+        # A key is what the class calls it when it is made.
+        field.name: override(rename=field.alias, struct_hook=_field_hook(field, converter))
         for field in attrs.fields(cls)
     }
     structure: _Hook = make_dict_structure_fn(cls, converter, **overrides)
@@ -162,8 +163,8 @@ def _path_of(error: BaseException, parent: str, cls: type[Any]) -> str:
     for note in getattr(error, "__notes__", ()):
         match note:
             case AttributeValidationNote():
-                hidden = HIDDEN in attrs.fields_dict(cls)[note.name].metadata
-                return parent if hidden else key_path(parent, note.name)
+                field = attrs.fields_dict(cls)[note.name]
+                return parent if HIDDEN in field.metadata else key_path(parent, field.alias)
             case IterableValidationNote():
                 return key_path(parent, note.index)
             case _:  # somebody else's note
@@ -172,7 +173,7 @@ def _path_of(error: BaseException, parent: str, cls: type[Any]) -> str:
 
 
 def _unknown(key: str, cls: type[Any]) -> str:
-    known = [field.name for field in attrs.fields(cls) if HIDDEN not in field.metadata]
+    known = [str(field.alias) for field in attrs.fields(cls) if HIDDEN not in field.metadata]
     return f"this version of trouper does not know this key; {suggestion(key, known)}"
 
 

@@ -24,10 +24,10 @@ def faults(text: str, folder: Path = Path(), environ: dict[str, str] | None = No
 # Each case: the text, and the one sentence that is said.
 ONE_FAULT = {
     "a section of a later version": (
-        SERVER + PROVIDER + MODEL + ASSISTANT + '[store]\npath = "trouper.db"\n',
+        SERVER + PROVIDER + MODEL + ASSISTANT + "[console]\n",
         (
-            "store: this version of trouper does not know this key; "
-            "known: assistants, models, providers, server"
+            "console: this version of trouper does not know this key; known: assistants, budgets, "
+            "facts, models, prices, providers, server, store, telemetry"
         ),
     ),
     "a misspelled key": (
@@ -125,7 +125,7 @@ ONE_FAULT = {
     ),
     "a target that is no text": (
         PROVIDER + "[models.default]\ntargets = [{}]\n" + ASSISTANT,
-        'models.default.targets[0]: must be "provider/model", not a table',
+        "models.default.targets[0].target: is missing",
     ),
     "a target of an unknown provider": (
         PROVIDER + '[models.default]\ntargets = ["foo/m"]\n' + ASSISTANT,
@@ -216,8 +216,8 @@ def test_all_faults_are_said_at_once_even_where_tables_cannot_be_made() -> None:
         "models.odd.targets: must be a list, not 3",
         "assistants.default: must be a table, not 3",
         (
-            "listen: this version of trouper does not know this key; "
-            "known: assistants, models, providers, server"
+            "listen: this version of trouper does not know this key; known: assistants, budgets, "
+            "facts, models, prices, providers, server, store, telemetry"
         ),
         'models.default.targets[0]: no provider "there" is configured; did you mean "here"?',
     ]
@@ -267,8 +267,29 @@ json_like = st.recursive(
 
 
 @given(
-    st.sampled_from(["server", "providers", "models", "assistants"]),
-    st.sampled_from(["kind", "listen", "tokens", "retry", "targets", "model", "base_url", "local"]),
+    st.sampled_from(
+        ["server", "providers", "models", "assistants", "budgets", "facts", "prices", "store"]
+    ),
+    st.sampled_from(
+        [
+            "kind",
+            "listen",
+            "tokens",
+            "retry",
+            "targets",
+            "model",
+            "base_url",
+            "local",
+            "options",
+            "only",
+            "scope",
+            "limit_usd",
+            "path",
+            "input",
+            "shutdown",
+            "apis",
+        ]
+    ),
     st.text("abc\n\x1b[]= '\"", max_size=12),
     json_like,
 )

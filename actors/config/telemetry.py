@@ -1,0 +1,29 @@
+"""What is told of the program to those who watch it."""
+
+from collections.abc import Iterator
+
+import attrs
+
+from . import checks
+
+__all__ = ["TelemetryConfig"]
+
+
+@attrs.frozen(kw_only=True)
+class TelemetryConfig:
+    """What is told of the program to those who watch it. Metrics are always there."""
+
+    # Nobody may be there to take them, and each costs time.
+    traces: bool = attrs.field(default=False, metadata=checks.switch())
+    """Whether calls are OpenTelemetry spans; needs the extra `otel`. Where they are sent, the
+    variables OTEL_... of the environment say."""
+    # They are people's own words.
+    content: bool = attrs.field(default=False, metadata=checks.switch())
+    """Whether prompts and answers stand in the spans."""
+
+    def __attrs_post_init__(self) -> None:
+        checks.refuse_faults(self, self._across)
+
+    def _across(self) -> Iterator[str]:
+        if self.content and not self.traces:
+            yield "content: stands in spans, and there are none; set traces = true, too"
