@@ -15,6 +15,7 @@ import orjson
 
 from ..errors import ErrorKind, ProviderError
 from .http import excerpt, request_id, retry_after, should_retry
+from .rate_limits import go_duration
 
 __all__ = ["ErrorBody", "error_in_answer", "error_in_stream", "not_the_wire"]
 
@@ -28,7 +29,25 @@ _QUOTA = (
     "organization_usage_limit_exceeded",
 )
 
+# What a picture can be refused for; only the Responses wire has words for it.
+_IMAGES = (
+    "invalid_image",
+    "invalid_image_format",
+    "invalid_base64_image",
+    "invalid_image_url",
+    "image_too_large",
+    "image_too_small",
+    "image_parse_error",
+    "invalid_image_mode",
+    "image_file_too_large",
+    "unsupported_image_media_type",
+    "empty_image_file",
+    "failed_to_download_image",
+    "image_file_not_found",
+)
+
 _BY_WORD: dict[str, ErrorKind] = {
+    **dict.fromkeys(_IMAGES, ErrorKind.INVALID_REQUEST),
     **dict.fromkeys(_QUOTA, ErrorKind.QUOTA_EXHAUSTED),
     "context_length_exceeded": ErrorKind.CONTEXT_WINDOW_EXCEEDED,
     "exceed_context_size_error": ErrorKind.CONTEXT_WINDOW_EXCEEDED,  # llama.cpp
@@ -36,12 +55,16 @@ _BY_WORD: dict[str, ErrorKind] = {
     "content_policy_violation": ErrorKind.CONTENT_POLICY,
     "content_filter": ErrorKind.CONTENT_POLICY,
     "invalid_prompt": ErrorKind.CONTENT_POLICY,
+    "bio_policy": ErrorKind.CONTENT_POLICY,
+    "misalignment_policy_violation": ErrorKind.CONTENT_POLICY,
+    "image_content_policy_violation": ErrorKind.CONTENT_POLICY,
     "request_too_large": ErrorKind.REQUEST_TOO_LARGE,
     "invalid_api_key": ErrorKind.AUTH,
     "authentication_error": ErrorKind.AUTH,
     "unsupported_country_region_territory": ErrorKind.PERMISSION,
     "permission_error": ErrorKind.PERMISSION,
     "permission_denied": ErrorKind.PERMISSION,
+    "data_residency_mismatch": ErrorKind.PERMISSION,
     "model_not_found": ErrorKind.MODEL_NOT_FOUND,
     "deploymentnotfound": ErrorKind.MODEL_NOT_FOUND,  # Azure
     "rate_limit_exceeded": ErrorKind.RATE_LIMITED,
@@ -51,6 +74,7 @@ _BY_WORD: dict[str, ErrorKind] = {
     "server_is_overloaded": ErrorKind.OVERLOADED,
     "service_unavailable": ErrorKind.OVERLOADED,
     "overloaded_error": ErrorKind.OVERLOADED,
+    "vector_store_timeout": ErrorKind.TIMEOUT,
 }
 
 _BY_STATUS: dict[int, ErrorKind] = {
@@ -81,6 +105,9 @@ _WINDOW_IN_WORDS = re.compile(
     re.IGNORECASE,
 )
 _WINDOW_STATUSES = (None, 400, 413, 422)
+
+# How OpenAI says it within a stream, where no header can: "Please try again in 1.5s."
+_WAIT_IN_WORDS = re.compile(r"try again in (\d[\d.]*[a-z]+(?:\d[\d.]*[a-z]+)*)", re.IGNORECASE)
 
 _LONGEST_MESSAGE = 1000  # characters; some servers quote the whole request
 _DEEPEST = 6  # levels of a body in which a sentence is looked for
@@ -201,12 +228,15 @@ def error_in_answer(status: int, headers: Mapping[str, str], body: bytes) -> Pro
 def error_in_stream(frame: Any) -> ProviderError:
     """The error that a frame of a stream is. The status of the answer was 200."""
     told = ErrorBody.read(frame)
+    kind = told.kind(None)
+    wait = _WAIT_IN_WORDS.search(told.message) if kind is ErrorKind.RATE_LIMITED else None
     return ProviderError(
-        kind=told.kind(None),
+        kind=kind,
         message=told.message or "the provider broke the stream off and did not say why",
         status=told.status,
         code=told.code,
         type=told.type,
+        retry_after=None if wait is None else go_duration(wait[1]),
         in_stream=True,
         phase="stream",
         billed="maybe",

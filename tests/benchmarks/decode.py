@@ -1,11 +1,13 @@
-"""What the OpenAI wire costs: a chunk of a stream into an event, a request into its body."""
+"""What OpenAI's wires cost: a chunk of a stream into an event, a request into its body."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from trouper.actors.chat import ChatRequest, Message, TextPart
 from trouper.actors.wire.assembly import Assembly
+from trouper.actors.wire.codec import Codec
 from trouper.actors.wire.openai import OpenAICodec
+from trouper.actors.wire.responses import ResponsesCodec
 
 from .harness import Row, Side, at_most, compare, cpu, measure
 
@@ -19,21 +21,34 @@ CHUNK = (
 )
 EVENT = b"data: " + CHUNK + b"\n\n"
 
+# The same of Responses: 243 bytes of JSON, and a line that names the type.
+RESPONSES_EVENT = (
+    b"event: response.output_text.delta\n"
+    b'data: {"type":"response.output_text.delta","sequence_number":6,'
+    b'"item_id":"msg_0149c5fe3ad7762400695cb5b7dfd88196bf4e6587d59c4958","output_index":1,'
+    b'"content_index":0,"delta":" much","logprobs":[],"obfuscation":"Fm7p3pIPFiVk7"}\n\n'
+)
+
 READS = 20_000
 HISTORY = 200  # messages, 430 characters each: 86 KB, as the reference conversation
 TURNS = 200
 
 
-def decoding(events_a_read: int) -> float:
+def decoding(events_a_read: int, codec: Codec | None = None, event: bytes = EVENT) -> float:
     """Microseconds a chunk, from bytes to TextDelta."""
-    decoder = OpenAICodec().stream()
-    data = EVENT * events_a_read
+    decoder = (codec or OpenAICodec()).stream()
+    data = event * events_a_read
     decoder.feed(data)
     reads = READS // events_a_read
     with cpu() as spent:
         for _ in range(reads):
             decoder.feed(data)
     return spent.microseconds / (reads * events_a_read)
+
+
+def decoding_responses(events_a_read: int) -> float:
+    """The same on the Responses wire."""
+    return decoding(events_a_read, ResponsesCodec(), RESPONSES_EVENT)
 
 
 def plain_json() -> float:
@@ -64,10 +79,10 @@ def answer_of(chunks: int) -> Side:
     return side
 
 
-def next_turns(*, known: bool) -> float:
+def next_turns(make: Callable[[], Codec], *, known: bool) -> float:
     """Microseconds to encode a request whose history has been sent before, or has not."""
     history = [Message("user", (TextPart("word " * 86),)) for _ in range(HISTORY)]
-    codec = OpenAICodec()
+    codec = make()
     codec.encode(ChatRequest(model="m", messages=tuple(history)), stream=True)
     requests = [
         ChatRequest(model="m", messages=(*history, Message("user", (TextPart(str(turn)),))))
@@ -75,7 +90,7 @@ def next_turns(*, known: bool) -> float:
     ]
     with cpu() as spent:
         for request in requests:
-            (codec if known else OpenAICodec()).encode(request, stream=True)
+            (codec if known else make()).encode(request, stream=True)
     return spent.microseconds / TURNS
 
 
@@ -83,6 +98,12 @@ def rows() -> Iterator[Row]:
     """Goal 13: a chunk into an event in 2 us; a turn costs its new message."""
     yield measure("chunk to event, 1 a read", lambda: decoding(1), goal=at_most(2.0), unit="us")
     yield measure("chunk to event, 16 a read", lambda: decoding(16), goal=at_most(2.0), unit="us")
+    yield measure(
+        "Responses event, 1 a read", lambda: decoding_responses(1), goal=at_most(2.0), unit="us"
+    )
+    yield measure(
+        "Responses event, 16 a read", lambda: decoding_responses(16), goal=at_most(2.0), unit="us"
+    )
     yield compare(
         "chunk to event : json.loads and dicts",
         lambda: decoding(1),
@@ -99,8 +120,15 @@ def rows() -> Iterator[Row]:
     )
     yield compare(
         "request after 200 messages : all new",
-        lambda: next_turns(known=True),
-        lambda: next_turns(known=False),
+        lambda: next_turns(OpenAICodec, known=True),
+        lambda: next_turns(OpenAICodec, known=False),
+        goal=at_most(0.25),
+        unit="us",
+    )
+    yield compare(
+        "the same on the Responses wire",
+        lambda: next_turns(ResponsesCodec, known=True),
+        lambda: next_turns(ResponsesCodec, known=False),
         goal=at_most(0.25),
         unit="us",
     )

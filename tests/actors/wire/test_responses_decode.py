@@ -1,0 +1,394 @@
+"""Streamed responses: every split, every cut, every item, every oddity that servers have."""
+
+import json
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from trouper.actors.chat import (
+    Chunk,
+    Completion,
+    Finish,
+    Finished,
+    OpaquePart,
+    PartDone,
+    RefusalDelta,
+    Started,
+    TextDelta,
+    TextPart,
+    ThinkingDelta,
+    ThinkingPart,
+    ThinkingSignature,
+    ToolArgsDelta,
+    ToolCallPart,
+    ToolCallStarted,
+    Usage,
+    UsageUpdate,
+)
+from trouper.actors.errors import ErrorKind, ProviderError, StreamTruncated
+from trouper.actors.wire.assembly import Assembly
+from trouper.actors.wire.codec import Decoder
+from trouper.actors.wire.responses import ResponsesCodec
+
+COUNTED = {
+    "input_tokens": 90,
+    "input_tokens_details": {"cached_tokens": 64, "cache_write_tokens": 10},
+    "output_tokens": 20,
+    "output_tokens_details": {"reasoning_tokens": 12},
+    "total_tokens": 110,
+}
+
+
+def event(kind: str, **members: Any) -> bytes:
+    frame = json.dumps({"type": kind, **members}, ensure_ascii=False)
+    return f"event: {kind}\ndata: {frame}\n\n".encode()
+
+
+def response(kind: str, /, **members: Any) -> bytes:
+    told = {"id": "resp_1", "model": "m-1", "output": [], **members}
+    return event(f"response.{kind}", response=told)
+
+
+def added(index: int | None, /, **item: Any) -> bytes:
+    return event("response.output_item.added", output_index=index, item=item)
+
+
+def done(index: int | None, /, **item: Any) -> bytes:
+    return event("response.output_item.done", output_index=index, item=item)
+
+
+def text(index: int | None, delta: str, content_index: int = 0) -> bytes:
+    return event(
+        "response.output_text.delta", output_index=index, content_index=content_index, delta=delta
+    )
+
+
+def said(*texts: str, **members: Any) -> dict[str, Any]:
+    """A message item that is done."""
+    content = [{"type": "output_text", "text": text, "annotations": []} for text in texts]
+    return {"type": "message", "id": "msg_1", "role": "assistant", "content": content, **members}
+
+
+def decode(parts: Iterable[bytes]) -> list[Chunk]:
+    decoder: Decoder = ResponsesCodec().stream()
+    chunks = [chunk for part in parts for chunk in decoder.feed(part)]
+    return chunks + decoder.eof()
+
+
+def completion(*parts: bytes) -> Completion:
+    assembly = Assembly()
+    assembly.extend(decode(parts))
+    return assembly.completion()
+
+
+SUMMARY = "response.reasoning_summary_text.delta"
+ARGUMENTS = "response.function_call_arguments.delta"
+
+STREAM = b"".join(
+    [
+        response("created", service_tier="auto", status="in_progress"),
+        response("in_progress"),
+        added(0, type="reasoning", id="rs_1", summary=[], encrypted_content="gAAA"),
+        event("response.reasoning_summary_part.added", output_index=0, summary_index=0),
+        event(SUMMARY, item_id="rs_1", output_index=0, summary_index=0, delta="**Plan**"),
+        b": keep-alive\n\n",
+        event(SUMMARY, item_id="rs_1", output_index=0, summary_index=1, delta="then"),
+        event(SUMMARY, item_id="rs_1", output_index=0, summary_index=1, delta=" on"),
+        done(0, type="reasoning", id="rs_1", summary=[], encrypted_content="gAAABB"),
+        added(1, type="message", id="msg_1", role="assistant", content=[]),
+        event("response.content_part.added", output_index=1, content_index=0),
+        text(1, "Grüße \u2028 "),
+        text(1, "日本"),
+        event(
+            "response.output_text.done", output_index=1, content_index=0, text="Grüße \u2028 日本"
+        ),
+        done(1, **said("Grüße \u2028 日本")),
+        added(2, type="function_call", id="fc_1", call_id="c1", name="f", arguments=""),
+        added(3, type="function_call", id="fc_2", call_id="c2", name="g", arguments=""),
+        event(ARGUMENTS, item_id="fc_2", output_index=3, delta='{"b":'),
+        event(ARGUMENTS, item_id="fc_1", output_index=2, delta='{"a": 1}'),
+        event(ARGUMENTS, item_id="fc_2", output_index=3, delta=" 2}"),
+        done(2, type="function_call", id="fc_1", call_id="c1", name="f", arguments='{"a": 1}'),
+        done(3, type="function_call", id="fc_2", call_id="c2", name="g", arguments='{"b": 2}'),
+        response("completed", status="completed", usage=COUNTED, service_tier="default"),
+    ]
+)
+WHOLE = decode([STREAM])
+
+
+def test_a_stream_is_started_then_its_parts_then_usage_then_finished_last() -> None:
+    assert WHOLE[0] == Started("resp_1", "m-1", None, "openai-responses")
+    assert WHOLE[1:7] == [
+        ThinkingDelta(0, "**Plan**"),
+        ThinkingDelta(0, "\n\nthen"),
+        ThinkingDelta(0, " on"),
+        ThinkingSignature(0, "gAAABB"),
+        TextDelta(2, "Grüße \u2028 "),
+        TextDelta(2, "日本"),
+    ]
+    assert WHOLE[7:14] == [
+        ToolCallStarted(4, "c1", "f"),
+        ToolCallStarted(6, "c2", "g"),
+        ToolArgsDelta(6, '{"b":'),
+        ToolArgsDelta(4, '{"a": 1}'),
+        ToolArgsDelta(6, " 2}"),
+        PartDone(4, ToolCallPart("c1", "f", '{"a": 1}')),
+        PartDone(6, ToolCallPart("c2", "g", '{"b": 2}')),
+    ]
+    assert WHOLE[14] == UsageUpdate(
+        Usage(input=90, output=20, cache_read=64, cache_write=10, reasoning=12)
+    )
+    assert WHOLE[15:] == [Finished(Finish.TOOL_CALLS, "completed")]
+
+
+@given(st.lists(st.integers(0, len(STREAM))))
+def test_the_same_chunks_come_out_wherever_the_bytes_are_cut(cuts: list[int]) -> None:
+    places = [0, *sorted(cuts), len(STREAM)]
+
+    assert decode(STREAM[begin:end] for begin, end in pairwise(places)) == WHOLE
+
+
+@pytest.mark.parametrize("ending", ["\r\n", "\r"])
+def test_other_line_ends_change_nothing(ending: str) -> None:
+    stream = STREAM.replace(b"\n", ending.encode())
+
+    assert decode([stream]) == WHOLE
+    assert decode(stream[i : i + 1] for i in range(len(stream))) == WHOLE
+
+
+def test_a_cut_at_any_byte_is_a_truncation_and_never_silent() -> None:
+    for cut in range(len(STREAM)):
+        with pytest.raises(StreamTruncated, match="the stream ended before the answer did"):
+            decode([STREAM[:cut]])
+
+
+def test_an_answer_needs_no_done_and_what_comes_after_its_end_is_not_read() -> None:
+    decoder = ResponsesCodec().stream()
+    chunks = decoder.feed(STREAM + b"data: [DONE]\n\n" + text(9, "more"))
+
+    assert chunks == WHOLE
+    assert decoder.done
+    assert decoder.feed(text(9, "more")) == decoder.eof() == []
+
+
+def test_another_wires_done_does_not_end_an_answer() -> None:
+    with pytest.raises(StreamTruncated, match=r"\[DONE\] came before the answer did"):
+        decode([response("created"), text(0, "a"), b"data: [DONE]\n\n"])
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"),
+    [
+        ("max_output_tokens", Finish.LENGTH),
+        ("content_filter", Finish.CONTENT_FILTER),
+        ("max_messages", Finish.UNKNOWN),
+        ("steered", Finish.UNKNOWN),
+    ],
+)
+def test_an_incomplete_answer_says_why(reason: str, finish: Finish) -> None:
+    end = response("incomplete", incomplete_details={"reason": reason})
+
+    assert decode([text(0, "a"), end])[-1] == Finished(finish, reason)
+
+
+def test_an_incomplete_answer_without_a_reason_is_no_stop() -> None:
+    assert decode([response("incomplete")])[-1] == Finished(Finish.UNKNOWN, "incomplete")
+
+
+def test_a_refusal_is_no_text_and_changes_why_the_answer_ended() -> None:
+    content = {"type": "refusal", "refusal": "I won't."}
+    chunks = decode(
+        [
+            added(0, type="message", id="msg_1"),
+            event("response.refusal.delta", output_index=0, content_index=0, delta="I "),
+            event("response.refusal.delta", output_index=0, content_index=0, delta="won't."),
+            done(0, type="message", id="msg_1", content=[content]),
+            response("completed"),
+        ]
+    )
+
+    assert chunks[1:] == [
+        RefusalDelta(0, "I "),
+        RefusalDelta(0, "won't."),
+        Finished(Finish.REFUSAL, "completed"),
+    ]
+
+
+def test_items_that_no_delta_told_are_told_when_they_are_done() -> None:
+    refused = {"type": "refusal", "refusal": "no"}
+    whole = completion(
+        response("created"),
+        done(0, type="reasoning", id="r", summary=[{"text": "a"}, {"text": "b"}]),
+        done(1, type="message", id="m", content=[*said("so")["content"], refused]),
+        done(2, type="function_call", id="f", call_id="c", name="f", arguments="{}"),
+        response("completed"),
+    )
+
+    assert whole.message.parts == (
+        ThinkingPart("a\n\nb", origin="openai-responses"),
+        TextPart("so"),
+        OpaquePart("openai-responses", refused),
+        ToolCallPart("c", "f", "{}"),
+    )
+
+
+def test_items_that_no_event_told_are_told_by_the_list_that_ends_the_answer() -> None:
+    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+    whole = completion(response("completed", output=[said("so"), call]))
+
+    assert whole.message.parts == (TextPart("so"), ToolCallPart("c", "f", "{}"))
+    assert whole.finish is Finish.TOOL_CALLS
+
+
+def test_what_the_deltas_have_told_is_not_told_again_by_the_list_that_ends_the_answer() -> None:
+    call = {"type": "function_call", "id": "f", "call_id": "c", "name": "f", "arguments": "{}"}
+    chunks = decode(
+        [
+            text(0, "so"),
+            added(1, **{**call, "arguments": ""}),
+            event(ARGUMENTS, output_index=1, delta="{}"),
+            response("completed", output=[said("so"), call]),
+        ]
+    )
+
+    assert sum(isinstance(chunk, TextDelta) for chunk in chunks) == 1
+    assert sum(isinstance(chunk, ToolArgsDelta) for chunk in chunks) == 1
+    assert chunks.count(PartDone(2, ToolCallPart("c", "f", "{}"))) == 1
+
+
+def test_a_call_that_was_never_done_ends_with_the_answer() -> None:
+    whole = completion(
+        added(0, type="function_call", id="f", call_id="c", name="f"),
+        event("response.function_call_arguments.done", output_index=0, arguments='{"a": 1}'),
+        response("incomplete", incomplete_details={"reason": "max_output_tokens"}),
+    )
+
+    assert whole.message.parts == (ToolCallPart("c", "f", '{"a": 1}'),)
+    assert whole.finish is Finish.LENGTH
+
+
+def test_items_that_are_all_numbered_zero_are_told_apart_by_their_ids() -> None:
+    calls = [
+        {"type": "function_call", "id": id, "call_id": id, "name": id, "arguments": "{}"}
+        for id in ("a", "b")
+    ]
+    whole = completion(
+        added(0, type="message", id="m1"),
+        text(0, "one"),
+        done(0, **said("one", id="m1")),
+        added(0, type="message", id="m2"),
+        text(0, "two"),
+        done(0, **said("two", id="m2")),
+        *(added(0, **{**call, "arguments": ""}) for call in calls),
+        *(event(ARGUMENTS, item_id=id, output_index=0, delta="{}") for id in ("a", "b")),
+        *(done(0, **call) for call in calls),
+        response("completed"),
+    )
+
+    assert whole.message.parts == (
+        TextPart("one"),
+        TextPart("two"),
+        ToolCallPart("a", "a", "{}"),
+        ToolCallPart("b", "b", "{}"),
+    )
+
+
+def test_items_that_get_a_new_id_in_each_event_are_known_by_their_place() -> None:
+    whole = completion(
+        added(0, type="function_call", id="x1", call_id="c", name="f"),
+        event(ARGUMENTS, item_id="x2", output_index=0, delta="{}"),
+        done(0, type="function_call", id="x3", call_id="c", name="f", arguments="{}"),
+        response("completed"),
+    )
+
+    assert whole.message.parts == (ToolCallPart("c", "f", "{}"),)
+
+
+def test_thinking_in_plain_words_goes_along_as_it_came() -> None:
+    raw = {"type": "reasoning", "id": "r", "content": [{"type": "reasoning_text", "text": "hm"}]}
+    whole = completion(
+        event("response.reasoning_text.delta", output_index=0, content_index=0, delta="hm"),
+        done(0, **raw),
+        response("completed"),
+    )
+
+    assert whole.message.parts == (
+        ThinkingPart("hm", origin="openai-responses"),
+        OpaquePart("openai-responses", raw),
+    )
+
+
+@pytest.mark.parametrize("kind", ["web_search_call", "custom_tool_call", "yet_to_be_invented"])
+def test_items_of_other_kinds_are_kept_as_they_came(kind: str) -> None:
+    raw = {"type": kind, "id": "x_1", "status": "completed", "input": "anything"}
+    whole = completion(
+        added(0, type=kind, id="x_1", status="in_progress"),
+        event(f"response.{kind}.searching", item_id="x_1", output_index=0),
+        done(0, **raw),
+        text(1, "so"),
+        response("completed"),
+    )
+
+    assert whole.message.parts == (OpaquePart("openai-responses", raw), TextPart("so"))
+    ours = kind == "custom_tool_call"  # it is the caller's turn
+    assert whole.finish is (Finish.TOOL_CALLS if ours else Finish.STOP)
+
+
+def test_what_our_parts_have_no_room_for_follows_its_part() -> None:
+    cited = {"type": "url_citation", "url": "https://example.com"}
+    message = said("so", phase="commentary")
+    message["content"][0]["annotations"] = [cited]
+    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+    whole = completion(
+        text(0, "so"),
+        done(0, **message),
+        done(1, **call, namespace="n", caller={"type": "direct"}),
+        response("completed"),
+    )
+
+    beside = {"type": "trouper.beside", "annotations": [cited], "phase": "commentary"}
+    assert whole.message.parts == (
+        TextPart("so"),
+        OpaquePart("openai-responses", beside),
+        ToolCallPart("c", "f", "{}"),
+        OpaquePart("openai-responses", {"type": "trouper.beside", "namespace": "n"}),
+    )
+
+
+def test_a_type_may_stand_in_the_event_line_alone() -> None:
+    stream = b'event: response.output_text.delta\ndata: {"output_index": 0, "delta": "a"}\n\n'
+
+    assert TextDelta(0, "a") in decode([stream, response("completed")])
+
+
+def test_events_of_unknown_types_and_nulls_everywhere_are_taken_in_stride() -> None:
+    stream = [
+        event("response.created", response=None),
+        event("keepalive", sequence_number=3),
+        b"data: {}\n\n",
+        added(0),
+        event("response.output_item.added", item=None),
+        event("response.output_item.done", item=None),
+        event("response.output_text.delta", delta=None),
+        event("response.refusal.delta", delta=None),
+        event(SUMMARY, delta=None),
+        done(1, type="message", content=None),
+        done(2, type="reasoning", summary=None, content=None, encrypted_content=None),
+        done(2, type="reasoning", summary=None),
+        event("response.completed", response={"usage": None, "output": [None]}),
+    ]
+
+    assert decode(stream) == [
+        Started("", "", None, "openai-responses"),
+        Finished(Finish.STOP, "completed"),
+    ]
+
+
+def test_arguments_of_a_call_that_had_not_begun_are_an_error_that_says_so() -> None:
+    with pytest.raises(ProviderError, match="the call at 7, which had not begun") as caught:
+        decode([event(ARGUMENTS, item_id="f", output_index=7, delta="{}")])
+
+    assert caught.value.kind is ErrorKind.PROTOCOL_ERROR
