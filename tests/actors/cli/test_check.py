@@ -1,9 +1,12 @@
 """`trouper check` says that a configuration is right, or all that is wrong with it."""
 
+import argparse
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from trouper.actors.cli import check
 from trouper.actors.cli.main import main
 
 GOOD = """
@@ -39,7 +42,11 @@ def test_a_right_configuration_is_summed_up(file: Path, capsys: pytest.CaptureFi
             "Models: default asks large/x, then small/y. "
             "Assistants: default (model default).\n"
         ),
-        "",
+        (
+            "trouper.toml: warning: providers.large.api_keys: there are none, and "
+            "api.example.org is another machine; if it asks for a key, add "
+            'api_keys = ["env:NAME"]\n'
+        ),
     )
 
 
@@ -79,3 +86,79 @@ def test_one_fault_is_counted_as_one(file: Path, capsys: pytest.CaptureFixture[s
         "Expected ']' at the end of a table declaration\n"
         "trouper.toml: 1 fault\n"
     )
+
+
+OPENAI = """
+[providers.openai]
+kind = "openai"
+base_url = "https://api.openai.com/v1"
+[models.default]
+targets = ["openai/gpt-4-turbo", ["openai/a", {target = "openai/b", on = ["overloaded"]}]]
+[assistants.default]
+model = "default"
+"""
+
+
+def test_what_will_do_harm_all_the_same_is_a_warning_and_no_fault(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(
+        OPENAI.replace('"openai/gpt-4-turbo", ', "").replace('"openai/a"', '"openai/gpt-4-turbo"')
+    )
+
+    assert check.run(argparse.Namespace(file="trouper.toml"), today=date(2026, 9, 1)) == 0
+    said, warned = capsys.readouterr()
+    assert "Models: default asks openai/gpt-4-turbo or openai/b (on overloaded)." in said
+    assert [line.partition("; ")[0] for line in warned.splitlines()] == [
+        (
+            "trouper.toml: warning: providers.openai.api_keys: there are none, and "
+            "api.openai.com is another machine"
+        ),
+        (
+            "trouper.toml: warning: models.default.targets[0][0]: gpt-4-turbo will be shut down "
+            "on 2026-10-23, in 52 days"
+        ),
+        ("trouper.toml: warning: models.default.targets[0][1]: this version of trouper knows no b"),
+    ]
+
+
+def test_shutdowns_are_those_by_the_day_of_the_clock(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(OPENAI.replace("openai/gpt-4-turbo", "openai/text") + FACTS)
+
+    assert main(["check", "trouper.toml"]) == 0
+    assert "text was shut down on 2020-01-01" in capsys.readouterr().err
+
+
+FACTS = '[facts."openai/text"]\nshutdown = 2020-01-01\n'
+
+BUDGETS = """
+[budgets.daily]
+limit_usd = "5"
+per = "day"
+[budgets.alice]
+limit_usd = 2.5
+per = "total"
+scope = "user"
+only = "alice"
+[budgets.each]
+limit_usd = 1
+per = "month"
+scope = "session"
+"""
+
+
+def test_budgets_are_summed_up_and_want_prices(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(GOOD + BUDGETS)
+
+    assert main(["check", "trouper.toml"]) == 0
+    said, warned = capsys.readouterr()
+    assert said.endswith(
+        "Budgets: daily ($5.00 a day), alice ($2.50 in all for user alice), "
+        "each ($1.00 a month for each session).\n"
+    )
+    assert "models.default.targets[0]: no prices are known for x" in warned
+    assert "targets[1]" not in warned
