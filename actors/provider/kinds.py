@@ -1,49 +1,130 @@
-"""What a kind of provider is: the wire that it speaks, and how a request shows its key."""
+"""The kinds of provider that come with this package, and what a configuration makes of a kind.
 
-import httpx
+What a kind is stands in wire/kind.py. A kind of our own reads its options from
+keys of the provider's table itself, which have their checks in
+config/provider.py; a plug-in's come from the table `options`.
+"""
 
-from ..config import ProviderConfig
-from ..errors import ConfigError
-from ..wire.anthropic import AnthropicCodec
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+
+from ..config import ProviderConfig, Secret
+from ..wire.anthropic import AnthropicCodec, Version
 from ..wire.codec import Codec
+from ..wire.kind import NoOptions, ProviderKind, ProviderSettings, bearer
 from ..wire.ollama import OllamaCodec
 from ..wire.openai import OpenAICodec
+from ..wire.plugins import find_plugin
 
-__all__ = ["authorization", "codec_for"]
+__all__ = ["BUILT_IN", "authorization", "codec_for", "find_kind"]
+
+Headers = list[tuple[str, str]]
 
 # Anthropic's wire demands a limit. Every model that it has had allows this one.
 _ANTHROPIC_MAX_TOKENS = 4096
 
+# The version that all models answer to, and the last that has a header of its own for the key.
+_ANTHROPIC_VERSION: Version = "2023-06-01"
+
+
+@attrs.frozen(kw_only=True)
+class _AnthropicOptions:
+    api_version: Version | None = None
+
+
+@attrs.frozen(kw_only=True)
+class _OllamaOptions:
+    num_ctx: int | None = None
+    keep_alive: str | int | None = None
+
+
+def _anthropic(settings: ProviderSettings[_AnthropicOptions]) -> Codec:
+    in_url = settings.base_url.rstrip("/").endswith("/v1")
+    return AnthropicCodec(
+        max_tokens_default=_ANTHROPIC_MAX_TOKENS,
+        version=settings.options.api_version or _ANTHROPIC_VERSION,
+        path="/messages" if in_url else "/v1/messages",
+    )
+
+
+def _anthropic_key(settings: ProviderSettings[_AnthropicOptions], key: str) -> Headers:
+    # The later version takes what everybody else takes.
+    if (settings.options.api_version or _ANTHROPIC_VERSION) == _ANTHROPIC_VERSION:
+        return [("x-api-key", key)]
+    return bearer(settings, key)
+
+
+def _ollama(settings: ProviderSettings[_OllamaOptions]) -> Codec:
+    return OllamaCodec(num_ctx=settings.options.num_ctx, keep_alive=settings.options.keep_alive)
+
+
+def _openai(settings: ProviderSettings[NoOptions]) -> Codec:
+    # OpenAI's reasoning models refuse `max_tokens`; most servers know only that.
+    host = urlsplit(settings.base_url).hostname or ""
+    of_openai = host.endswith((".openai.com", ".openai.azure.com"))
+    return OpenAICodec(max_tokens_field="max_completion_tokens" if of_openai else "max_tokens")
+
+
+_KINDS: tuple[ProviderKind[Any], ...] = (
+    ProviderKind(
+        name="anthropic",
+        codec=_anthropic,
+        options=_AnthropicOptions,
+        authorization=_anthropic_key,
+        example_url="https://api.anthropic.com",
+    ),
+    # What runs on this machine says its own address.
+    ProviderKind(name="local", codec=_openai, options=NoOptions),
+    ProviderKind(
+        name="ollama",
+        codec=_ollama,
+        options=_OllamaOptions,
+        example_url="http://127.0.0.1:11434",
+    ),
+    ProviderKind(
+        name="openai",
+        codec=_openai,
+        options=NoOptions,
+        example_url="https://api.openai.com/v1",
+    ),
+)
+
+BUILT_IN: Mapping[str, ProviderKind[Any]] = MappingProxyType({kind.name: kind for kind in _KINDS})
+"""The kinds that come with this package, by name."""
+
+
+def find_kind(name: str) -> ProviderKind[Any]:
+    """The kind of that name, of our own or of a plug-in. Raises ConfigError."""
+    return BUILT_IN.get(name) or find_plugin(name)
+
 
 def codec_for(config: ProviderConfig) -> Codec:
-    """The codec of a provider; one for all its requests, since it remembers what it encoded."""
-    match config.kind:
-        case "anthropic":
-            in_url = config.base_url.rstrip("/").endswith("/v1")
-            return AnthropicCodec(
-                max_tokens_default=_ANTHROPIC_MAX_TOKENS,
-                version=config.api_version or "2023-06-01",
-                path="/messages" if in_url else "/v1/messages",
-            )
-        case "ollama":
-            return OllamaCodec(num_ctx=config.num_ctx)
-        case "openai" | "local":
-            # OpenAI's reasoning models refuse `max_tokens`; most servers know only that.
-            host = httpx.URL(config.base_url).host
-            of_openai = host.endswith((".openai.com", ".openai.azure.com"))
-            return OpenAICodec(
-                max_tokens_field="max_completion_tokens" if of_openai else "max_tokens"
-            )
-        case _:
-            raise ConfigError(config.name, [f"kind: no provider of kind {config.kind} is known"])
+    """The codec of a provider; one for all its requests, since it remembers what it encoded.
+
+    Raises ConfigError where there is no such kind, or it does not know its options.
+    """
+    kind = find_kind(config.kind)
+    return kind.codec(_settings(kind, config))
 
 
-def authorization(config: ProviderConfig) -> list[tuple[str, str]]:
-    """The header that shows the key, where there is one."""
-    if not config.api_keys:
+def authorization(config: ProviderConfig, key: Secret | None = None) -> Headers:
+    """The headers that show `key`; None is the first one. None are needed without a key."""
+    if key is None and config.api_keys:
+        key = config.api_keys[0]
+    if key is None:
         return []
-    key = config.api_keys[0].reveal()
-    # Anthropic's later version takes what everybody else takes.
-    if config.kind == "anthropic" and (config.api_version or "2023-06-01") == "2023-06-01":
-        return [("x-api-key", key)]
-    return [("authorization", f"Bearer {key}")]
+    kind = find_kind(config.kind)
+    return list(kind.authorization(_settings(kind, config), key.reveal()))
+
+
+def _settings(kind: ProviderKind[Any], config: ProviderConfig) -> ProviderSettings[Any]:
+    if kind.name in BUILT_IN:
+        keys = [field.name for field in attrs.fields(kind.options)]
+        options = kind.options(**{key: getattr(config, key) for key in keys})
+    else:
+        options = kind.read_options(config.options)
+    return ProviderSettings(name=config.name, base_url=config.base_url, options=options)

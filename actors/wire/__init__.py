@@ -1,0 +1,66 @@
+"""Wires: requests into bytes and bytes into answers, without I/O.
+
+Reading order: codec (what every wire is), kind (what a provider of some kind
+is), plugins (the kinds of other packages); then a wire from its codec inwards,
+as openai.py says for its own.
+
+The names below are what a package needs that brings a kind of provider of its
+own (docs/how-to/add-a-provider.md): public and stable. They are imported when
+they are first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .anthropic import AnthropicCodec
+    from .codec import Codec, Decoder
+    from .http import HttpRequest
+    from .kind import NoOptions, ProviderKind, ProviderSettings, bearer
+    from .ndjson import NdjsonDecoder
+    from .ollama import OllamaCodec
+    from .openai import OpenAICodec
+    from .openai_errors import error_in_answer, error_in_stream
+    from .sse import SseDecoder
+
+__all__ = [
+    "AnthropicCodec",
+    "Codec",
+    "Decoder",
+    "HttpRequest",
+    "NdjsonDecoder",
+    "NoOptions",
+    "OllamaCodec",
+    "OpenAICodec",
+    "ProviderKind",
+    "ProviderSettings",
+    "SseDecoder",
+    "bearer",
+    "error_in_answer",
+    "error_in_stream",
+]
+
+_HOMES = {
+    "anthropic": ("AnthropicCodec",),
+    "codec": ("Codec", "Decoder"),
+    "http": ("HttpRequest",),
+    "kind": ("NoOptions", "ProviderKind", "ProviderSettings", "bearer"),
+    "ndjson": ("NdjsonDecoder",),
+    "ollama": ("OllamaCodec",),
+    "openai": ("OpenAICodec",),
+    "openai_errors": ("error_in_answer", "error_in_stream"),
+    "sse": ("SseDecoder",),
+}
+_MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f".{module}", __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -9,17 +9,20 @@ import pytest
 
 from trouper.actors import ChatRequest, Message, ProviderConfig, TextPart, open_provider
 from trouper.actors.chat import Finish, Finished, TextDelta
+from trouper.actors.config import Secret
+from trouper.actors.errors import ConfigError
 from trouper.actors.local.errors import LocalModelError
 from trouper.actors.local.model_file import find_model
 from trouper.actors.local.process import open_model_process
 from trouper.actors.local.settings import ServerSettings
 from trouper.actors.provider.connection import Connection
-from trouper.actors.provider.kinds import authorization, codec_for
+from trouper.actors.provider.kinds import BUILT_IN, authorization, codec_for, find_kind
 from trouper.actors.provider.pace import Pace
 from trouper.actors.provider.request import complete
 from trouper.actors.provider.target import make_target
 from trouper.actors.wire.anthropic import AnthropicCodec
 from trouper.actors.wire.openai import OpenAICodec
+from trouper.actors.wire.plugins import BUILT_IN_KINDS
 from trouper.runtime import System, child
 
 HELLO = ChatRequest(
@@ -123,6 +126,29 @@ def test_who_has_no_key_shows_none() -> None:
     settings = ProviderConfig(name="p", kind="openai", base_url="http://127.0.0.1:1/v1")
 
     assert authorization(settings) == []
+
+
+def test_each_of_several_keys_is_shown_as_its_kind_wants_it() -> None:
+    keys = [Secret("sk-first"), Secret("sk-second")]
+    settings = ProviderConfig(
+        name="p", kind="anthropic", base_url="https://a.example", api_keys=keys
+    )
+
+    assert authorization(settings, keys[1]) == [("x-api-key", "sk-second")]
+    assert authorization(settings) == [("x-api-key", "sk-first")]
+
+
+def test_the_kinds_that_are_named_are_the_kinds_that_are_there() -> None:
+    assert tuple(sorted(BUILT_IN)) == BUILT_IN_KINDS
+    assert find_kind("ollama") is BUILT_IN["ollama"]
+    with pytest.raises(ConfigError, match="no kind of provider 'olama'"):
+        find_kind("olama")
+
+
+def test_ollama_is_told_how_long_to_keep_the_model() -> None:
+    codec = codec_for(config("ollama", keep_alive="10m"))
+
+    assert b'"keep_alive":"10m"' in codec.encode(HELLO, stream=False).body
 
 
 def test_anthropic_gets_a_limit_also_where_nobody_names_one() -> None:
