@@ -21,7 +21,7 @@ from .converter import explain, make_converter
 __all__ = ["NoOptions", "ProviderKind", "ProviderSettings", "bearer"]
 
 Options = TypeVar("Options")
-OptionsOut = TypeVar("OptionsOut", covariant=True)
+Options_co = TypeVar("Options_co", covariant=True)
 
 # As the names of providers in a configuration: they stand beside each other in errors and labels.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -33,7 +33,7 @@ class NoOptions:
 
 
 @attrs.frozen(kw_only=True)
-class ProviderSettings(Generic[OptionsOut]):
+class ProviderSettings(Generic[Options_co]):
     """What a kind is told of one provider of it: never a key, and nothing that is not its own.
 
     `name` is the provider's in the configuration; `base_url` is what the paths
@@ -42,7 +42,7 @@ class ProviderSettings(Generic[OptionsOut]):
 
     name: str
     base_url: str
-    options: OptionsOut
+    options: Options_co
 
 
 def bearer(settings: ProviderSettings[Any], key: str) -> list[tuple[str, str]]:
@@ -50,7 +50,7 @@ def bearer(settings: ProviderSettings[Any], key: str) -> list[tuple[str, str]]:
     return [("authorization", f"Bearer {key}")]
 
 
-def _is_name(_kind: object, _attribute: object, name: object) -> None:
+def _is_name(_kind: object, _attribute: object, name: Any) -> None:
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
         raise ValueError(
             "the name of a kind is up to 64 letters, digits, dots, hyphens and underscores, "
@@ -58,7 +58,7 @@ def _is_name(_kind: object, _attribute: object, name: object) -> None:
         )
 
 
-def _is_attrs_class(_kind: object, _attribute: object, options: object) -> None:
+def _is_attrs_class(_kind: object, _attribute: object, options: Any) -> None:
     if not isinstance(options, type) or not attrs.has(options):
         raise TypeError(f"the options of a kind are an attrs class, not {options!r}")
 
