@@ -22,7 +22,7 @@ from ..wire.converter import key_path
 from . import data
 from .facts import ModelFacts, ModelRef, facts_from
 
-__all__ = ["NEAR", "Models", "family_of", "warnings"]
+__all__ = ["NEAR", "Models", "families", "family_of", "undated", "warnings"]
 
 # What OpenAI gives as notice for most shutdowns is longer; two months are time to move.
 NEAR = datetime.timedelta(days=60)
@@ -52,7 +52,17 @@ def _spellings(name: str) -> Iterable[str]:
     if tuned:
         name = tuned[1]
         yield name
-    yield _DATE.sub("", name)
+    yield undated(name)
+
+
+def undated(name: str) -> str:
+    """The name without the date of a snapshot; the same if it has none."""
+    return _DATE.sub("", name)
+
+
+def families() -> tuple[str, ...]:
+    """Whose models the table has."""
+    return tuple(_table())
 
 
 class Models:

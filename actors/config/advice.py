@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..catalog.facts import ModelRef
-from ..catalog.models import Models, family_of, warnings
+from ..catalog.models import Models, families, family_of, warnings
 from ..catalog.rates import UnknownPrice
 from ..catalog.validation import validate
 from ..chat import ChatRequest, Sampling
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ref_of", "warnings_of"]
 
-# Whose models all have an entry in the table of models, under the names that they are asked by.
-_LISTED = ("anthropic", "openai")
+# The wire of each kind of provider, as the table of models calls it.
+_APIS = {"anthropic": "messages", "openai": "chat", "openai-responses": "responses"}
+_KINDS = {api: kind for kind, api in _APIS.items()}
 
 
 def ref_of(provider: ProviderConfig, model: str, book: "PriceBook | None" = None) -> ModelRef:
@@ -55,7 +56,8 @@ def _warnings(config: AppConfig, today: datetime.date, book: "PriceBook | None")
         for place, target in model.places():
             ref = ref_of(config.providers[target.provider], target.model, book)
             key = f"{key_path('models', name)}.targets{place}"
-            for words in _of_target(ref, model, facts, today):
+            kind = config.providers[target.provider].kind
+            for words in _of_target(ref, kind, model, facts, today):
                 yield f"{key}: {words}"
             if book is not None and config.budgets:
                 yield from _of_price(key, ref, today, book)
@@ -79,11 +81,11 @@ def _of_provider(provider: ProviderConfig) -> Iterator[str]:
 
 
 def _of_target(
-    ref: ModelRef, model: ModelConfig, models: Models, today: datetime.date
+    ref: ModelRef, kind: str, model: ModelConfig, models: Models, today: datetime.date
 ) -> Iterator[str]:
     facts = models.find(ref)
     yield from warnings(facts, today)
-    if not facts.known and ref.family in _LISTED:
+    if not facts.known and ref.family in families():
         names = [one.name for one in models.known(ref.family)]
         near = suggestion(ref.model, names)
         # All names would be a page.
@@ -91,6 +93,13 @@ def _of_target(
         yield (
             f"this version of trouper knows no {ref.model}; {near} If it is new, say what is "
             f'known of it under facts."{ref.key}"'
+        )
+    api = _APIS.get(kind)
+    if facts.apis and api is not None and api not in facts.apis:
+        kinds = [_KINDS[other] for other in facts.apis if other in _KINDS]
+        yield (
+            f"{ref.model} does not answer a provider of kind {kind}; "
+            f"ask it through one of kind {' or '.join(kinds) or 'another API'}"
         )
     asked = ChatRequest(
         model=ref.model,

@@ -149,3 +149,12 @@ async def test_prices_of_a_family_that_only_the_price_list_knows_are_found_by_it
     asked = config(groq, "there/llama-3.3-70b-versatile", budgets=budgets)
 
     assert warnings_of(asked, TODAY, book) == ()
+
+
+def test_a_model_that_answers_on_another_wire_is_said_to_want_another_kind() -> None:
+    assert warnings_of(config(OPENAI, "openai/gpt-5.2-pro"), TODAY) == (
+        (
+            "models.default.targets[0]: gpt-5.2-pro does not answer a provider of kind openai; "
+            "ask it through one of kind openai-responses"
+        ),
+    )
