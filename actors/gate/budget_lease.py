@@ -101,7 +101,8 @@ class Lease:
         # When it was sent, and when the first token came, on trio's clock.
         self._sent: float | None = None
         self._first_token: float | None = None
-        self._closed = False
+        # Until a row may have been opened, there is none to close.
+        self._closed = True
 
     async def open(self) -> None:
         """Reserve the most that the attempt can cost; where this raises, it is closed."""
@@ -120,8 +121,8 @@ class Lease:
             # What is free goes on when nothing is left.
             if longest is None:
                 self.max_output_tokens = output
-            self._held = held
             self._sums = await purse.sums.begin([limit for _, limit in held])
+            self._held = held
         await self._reserve_shortened(output, rates)
 
     def sent(self) -> None:
@@ -229,6 +230,7 @@ class Lease:
 
     async def _reserve(self) -> Denied | None:
         limits = [limit for _, limit in self._held]
+        self._closed = False
         try:
             return await self._purse.ledger.reserve(self.opening, limits)
         except BaseException as error:
