@@ -12,15 +12,19 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from ..catalog.facts import ModelRef
+from ..catalog.models import Models, family_of
 from ..config import ProviderConfig, Secret
+from ..policy.key_verdict import key_id
 from ..wire.anthropic import AnthropicCodec, Version
 from ..wire.codec import Codec
 from ..wire.kind import NoOptions, ProviderKind, ProviderSettings, bearer
 from ..wire.ollama import OllamaCodec
 from ..wire.openai import OpenAICodec
 from ..wire.plugins import find_plugin
+from ..wire.responses import ResponsesCodec
 
-__all__ = ["BUILT_IN", "authorization", "codec_for", "find_kind"]
+__all__ = ["BUILT_IN", "authorization", "authorizations", "codec_for", "find_kind"]
 
 Headers = list[tuple[str, str]]
 
@@ -69,6 +73,16 @@ def _openai(settings: ProviderSettings[NoOptions]) -> Codec:
     return OpenAICodec(max_tokens_field="max_completion_tokens" if of_openai else "max_tokens")
 
 
+def _responses(settings: ProviderSettings[NoOptions]) -> Codec:
+    models, family = Models(), family_of("openai-responses", settings.base_url)
+
+    def reasons(model: str) -> bool:
+        # Of a model that no table has: those that are new do.
+        return models.find(ModelRef(settings.name, model, family)).reasoning is not False
+
+    return ResponsesCodec(reasons=reasons)
+
+
 _KINDS: tuple[ProviderKind[Any], ...] = (
     ProviderKind(
         name="anthropic",
@@ -88,6 +102,12 @@ _KINDS: tuple[ProviderKind[Any], ...] = (
     ProviderKind(
         name="openai",
         codec=_openai,
+        options=NoOptions,
+        example_url="https://api.openai.com/v1",
+    ),
+    ProviderKind(
+        name="openai-responses",
+        codec=_responses,
         options=NoOptions,
         example_url="https://api.openai.com/v1",
     ),
@@ -119,6 +139,15 @@ def authorization(config: ProviderConfig, key: Secret | None = None) -> Headers:
         return []
     kind = find_kind(config.kind)
     return list(kind.authorization(_settings(kind, config), key.reveal()))
+
+
+def authorizations(config: ProviderConfig) -> dict[str, Headers]:
+    """The headers that show each key, by the key's id; under "" those of the first one, if any.
+
+    Made once for a provider, so that a call looks up what it shows.
+    """
+    shown = {key_id(key.reveal()): authorization(config, key) for key in config.api_keys}
+    return {"": authorization(config), **shown}
 
 
 def _settings(kind: ProviderKind[Any], config: ProviderConfig) -> ProviderSettings[Any]:

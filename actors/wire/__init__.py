@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .ollama import OllamaCodec
     from .openai import OpenAICodec
     from .openai_errors import error_in_answer, error_in_stream
+    from .responses import ResponsesCodec
     from .sse import SseDecoder
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "OpenAICodec",
     "ProviderKind",
     "ProviderSettings",
+    "ResponsesCodec",
     "SseDecoder",
     "bearer",
     "error_in_answer",
@@ -49,6 +51,7 @@ _HOMES = {
     "ollama": ("OllamaCodec",),
     "openai": ("OpenAICodec",),
     "openai_errors": ("error_in_answer", "error_in_stream"),
+    "responses": ("ResponsesCodec",),
     "sse": ("SseDecoder",),
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}

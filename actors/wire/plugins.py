@@ -23,7 +23,7 @@ __all__ = ["BUILT_IN_KINDS", "GROUP", "faults_of_plugin", "find_plugin", "known_
 GROUP = "trouper.providers"
 """The group of entry points; part of the public interface."""
 
-BUILT_IN_KINDS = ("anthropic", "local", "ollama", "openai")
+BUILT_IN_KINDS = ("anthropic", "local", "ollama", "openai", "openai-responses")
 """The kinds that come with this package. What they are stands in provider/kinds.py."""
 
 

@@ -15,11 +15,19 @@ from trouper.actors.local.errors import LocalModelError
 from trouper.actors.local.model_file import find_model
 from trouper.actors.local.process import open_model_process
 from trouper.actors.local.settings import ServerSettings
+from trouper.actors.policy.key_verdict import key_id
 from trouper.actors.provider.connection import Connection
-from trouper.actors.provider.kinds import BUILT_IN, authorization, codec_for, find_kind
+from trouper.actors.provider.kinds import (
+    BUILT_IN,
+    authorization,
+    authorizations,
+    codec_for,
+    find_kind,
+)
 from trouper.actors.provider.pace import Pace
 from trouper.actors.provider.request import complete
 from trouper.actors.provider.target import make_target
+from trouper.actors.wire import NoOptions, ProviderSettings
 from trouper.actors.wire.anthropic import AnthropicCodec
 from trouper.actors.wire.openai import OpenAICodec
 from trouper.actors.wire.plugins import BUILT_IN_KINDS
@@ -122,10 +130,23 @@ def test_only_openai_itself_is_told_the_limit_by_its_later_name(base_url: str, f
     assert codec.max_tokens_field == field
 
 
+@pytest.mark.parametrize(
+    ("model", "asked"), [("gpt-4o", False), ("gpt-5", True), ("gpt-99-of-tomorrow", True)]
+)
+def test_only_a_model_that_reasons_is_asked_for_its_reasoning(model: str, asked: bool) -> None:
+    settings = ProviderSettings(name="p", base_url="https://api.openai.com/v1", options=NoOptions())
+    codec = BUILT_IN["openai-responses"].codec(settings)
+    request = codec.encode(ChatRequest(model=model, messages=HELLO.messages), stream=True)
+
+    assert request.path == "/responses"
+    assert (b"reasoning.encrypted_content" in request.body) is asked
+
+
 def test_who_has_no_key_shows_none() -> None:
     settings = ProviderConfig(name="p", kind="openai", base_url="http://127.0.0.1:1/v1")
 
     assert authorization(settings) == []
+    assert authorizations(settings) == {"": []}
 
 
 def test_each_of_several_keys_is_shown_as_its_kind_wants_it() -> None:
@@ -136,6 +157,11 @@ def test_each_of_several_keys_is_shown_as_its_kind_wants_it() -> None:
 
     assert authorization(settings, keys[1]) == [("x-api-key", "sk-second")]
     assert authorization(settings) == [("x-api-key", "sk-first")]
+    assert authorizations(settings) == {
+        "": [("x-api-key", "sk-first")],
+        key_id("sk-first"): [("x-api-key", "sk-first")],
+        key_id("sk-second"): [("x-api-key", "sk-second")],
+    }
 
 
 def test_the_kinds_that_are_named_are_the_kinds_that_are_there() -> None:
