@@ -11,14 +11,13 @@ from .checks import is_loopback, split_listen
 from .demo import demo_config
 from .load import load_config, parse_config
 from .models import LinkConfig, ModelConfig, Target, TargetConfig
-from .provider import KINDS, LocalConfig, ProviderConfig
+from .provider import LocalConfig, ProviderConfig
 from .secret import Secret
 from .server import ServerConfig
 from .store import StoreConfig
 from .telemetry import TelemetryConfig
 
 __all__ = [
-    "KINDS",
     "AppConfig",
     "AssistantConfig",
     "BreakerConfig",

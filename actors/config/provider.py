@@ -15,15 +15,13 @@ import attrs
 
 from ..errors import ConfigError
 from ..policy.bucket import RateLimits
-from ..wire.converter import HIDDEN, key_path, shown
+from ..wire.converter import CHECK, HIDDEN, key_path, shown
+from ..wire.plugins import BUILT_IN_KINDS, faults_of_plugin, find_plugin, known_kinds
 from . import checks
 from .attempts import BreakerConfig, RetryConfig, TimeoutConfig
 from .secret import Secret, secrets_of
 
-__all__ = ["KINDS", "LocalConfig", "ProviderConfig"]
-
-KINDS = ("anthropic", "local", "ollama", "openai")
-"""The kinds of provider that come with this package."""
+__all__ = ["LocalConfig", "ProviderConfig"]
 
 ApiVersion = Literal["2023-06-01", "2026-10-21"]
 
@@ -31,6 +29,7 @@ _EXAMPLES = {
     "anthropic": "https://api.anthropic.com",
     "ollama": "http://127.0.0.1:11434",
     "openai": "https://api.openai.com/v1",
+    "openai-responses": "https://api.openai.com/v1",
 }
 
 # Which keys are for one kind only.
@@ -62,6 +61,23 @@ def _path(value: str | Path | None) -> Path | None:
     if path == Path():
         raise ConfigError("LocalConfig", [f"model_file: must be a path, not {shown(value)}"])
     return path
+
+
+def _kind() -> checks.Metadata:
+    names = ", ".join(BUILT_IN_KINDS)
+
+    def check(value: object) -> str | None:
+        if not isinstance(value, str):
+            return f"must be one of {names}, or the name of a plug-in, not {shown(value)}"
+        if value in BUILT_IN_KINDS or value in known_kinds():
+            return None
+        try:
+            find_plugin(value)
+        except ConfigError as error:
+            return error.faults[0].removeprefix("kind: ")
+        return None
+
+    return {CHECK: check, checks.ALLOWED: f"one of {names}, or the name of a plug-in"}
 
 
 def _per_minute() -> checks.Metadata:
@@ -98,14 +114,13 @@ class ProviderConfig:
     """One provider: how it is reached, with which keys, how patiently, and what it allows.
 
     `api_keys` takes plain strings and Secrets. The limits are those of one key:
-    with two keys twice as much is asked for. `kind` may be one of `KINDS` or
-    the name of a plug-in; whether there is one of that name is seen when the
-    provider is opened.
+    with two keys twice as much is asked for. The package of a plug-in is
+    imported to see whether it knows its options.
     """
 
     name: str = attrs.field(metadata={**checks.name(), HIDDEN: True})
     """What targets call it; in a file, the name of the table."""
-    kind: str = attrs.field(metadata=checks.one_of("kind of provider", KINDS))
+    kind: str = attrs.field(metadata=_kind())
     """Which API it speaks."""
     base_url: str = attrs.field(default="", metadata=checks.base_url())
     """What the API's paths are appended to; a slash at its end does not matter."""
@@ -166,7 +181,9 @@ class ProviderConfig:
         for key, kind in _OF_ONE_KIND.items():
             if self.kind != kind and getattr(self, key) is not None:
                 yield f'{key}: only a provider with kind = "{kind}" has this key'
-        for key in self.options if self.kind in KINDS else ():
+        if self.kind not in BUILT_IN_KINDS:
+            yield from faults_of_plugin(self.kind, self.options, self.base_url)
+        for key in self.options if self.kind in BUILT_IN_KINDS else ():
             yield (
                 f"{key_path('options', key)}: a provider of kind {self.kind} has no options of its "
                 "own; they are for plug-ins"

@@ -47,8 +47,9 @@ ONE_FAULT = {
     "a kind of a later version": (
         '[providers.here]\nkind = "gemini"\n' + MODEL + ASSISTANT,
         (
-            "providers.here.kind: this version of trouper knows no kind of provider 'gemini'; "
-            "known: anthropic, local, ollama, openai"
+            "providers.here.kind: this version of trouper knows no kind of provider 'gemini', and "
+            "no installed package brings one; known: anthropic, local, ollama, openai, "
+            "openai-responses"
         ),
     ),
     "a key of another kind": (
@@ -62,13 +63,16 @@ ONE_FAULT = {
     "a misspelled kind": (
         '[providers.here]\nkind = "opnai"\n' + MODEL + ASSISTANT,
         (
-            "providers.here.kind: this version of trouper knows no kind of provider 'opnai'; "
-            'did you mean "openai"?'
+            "providers.here.kind: this version of trouper knows no kind of provider 'opnai', and "
+            'no installed package brings one; did you mean "openai"?'
         ),
     ),
     "a kind that is no text": (
         "[providers.here]\nkind = 3\n" + MODEL + ASSISTANT,
-        "providers.here.kind: must be one of anthropic, local, ollama, openai, not 3",
+        (
+            "providers.here.kind: must be one of anthropic, local, ollama, openai, "
+            "openai-responses, or the name of a plug-in, not 3"
+        ),
     ),
     "no kind": (
         "[providers.here]\n" + MODEL + ASSISTANT,
