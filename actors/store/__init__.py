@@ -1,5 +1,8 @@
 """What outlives the process, behind narrow interfaces: `ledger`, what every call cost.
 
 Each interface has an implementation on SQLite and one in memory, and one suite
-of tests that every implementation must pass.
+of tests that every implementation must pass. Read in this order: ledger (the
+interface), errors, schema, database, operations, outbox, commit, writer (the
+one that writes), columns, ledger_operations, sqlite_ledger, memory_ledger, reading (for
+other processes), store (all of it as one child of a tree).
 """

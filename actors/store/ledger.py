@@ -7,13 +7,18 @@ open is known, and counts in full until somebody knows better.
 """
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import Literal, Protocol
 
 import attrs
+from attrs.validators import and_, ge, le
 
 from ..chat import Usage
 
 __all__ = [
+    "LOST",
+    "MOST_NANO",
     "Closing",
     "Denied",
     "Ledger",
@@ -23,7 +28,14 @@ __all__ = [
     "RowState",
     "Selection",
     "Totals",
+    "bounds",
+    "check_scope",
 ]
+
+MOST_NANO = 2**53
+"""The most that one amount may be: nine million dollars, so that sums of many fit in 64 bits."""
+
+_KINDS = ("provider", "model", "session", "user")
 
 RowState = Literal["reserved", "settled", "released", "unknown"]
 """Under way; ended at a known cost; ended without any; ended and nobody knows at what cost."""
@@ -33,8 +45,10 @@ RowState = Literal["reserved", "settled", "released", "unknown"]
 class Limit:
     """Of `scope` no more than `most` nano-dollars may be spent within `window`.
 
-    `scope` is "all" or a kind and a name ("user:alice"), `window` is "total" or
-    the day or month in UTC ("2026-11-21", "2026-11").
+    `scope` is "all" or a kind and a name ("user:alice", "model:openai/gpt-x"; no
+    name is a name, too), `window` is "total" or the day or month in UTC
+    ("2026-11-21", "2026-11"). `Opening.scopes` and `Opening.windows` are those
+    that an attempt falls under.
     """
 
     scope: str
@@ -65,11 +79,39 @@ class Opening:
     at: float
     provider: str
     model: str
-    reserved: int
+    reserved: int = attrs.field(validator=and_(ge(0), le(MOST_NANO)))
     price_id: str = ""
     key_id: str = ""
     session: str = ""
     user: str = ""
+
+    @property
+    def scopes(self) -> tuple[str, str, str, str, str]:
+        """Whose money it spends: of all together, its provider, model, session and user."""
+        return (
+            "all",
+            f"provider:{self.provider}",
+            f"model:{self.provider}/{self.model}",
+            f"session:{self.session}",
+            f"user:{self.user}",
+        )
+
+    @property
+    def windows(self) -> tuple[str, str, str]:
+        """When it spends it: ever, and the day and month of `at`."""
+        day = datetime.fromtimestamp(self.at, UTC).date().isoformat()
+        return "total", day, day[:7]
+
+    def check(self, limits: Sequence[Limit]) -> None:
+        """Raise ValueError for a limit that it does not fall under: nothing would keep it."""
+        if limits:
+            scopes, windows = self.scopes, self.windows
+            for limit in limits:
+                if limit.scope not in scopes or limit.window not in windows:
+                    raise ValueError(
+                        f"{limit} is none of attempt {self.op_id}, which falls under the scopes "
+                        f"{', '.join(scopes)} in the windows {', '.join(windows)}"
+                    )
 
 
 @attrs.frozen(kw_only=True)
@@ -85,12 +127,24 @@ class Closing:
     state: Literal["settled", "released", "unknown"]
     outcome: str
     usage: Usage | None = None
-    cost: int | None = None
+    cost: int | None = attrs.field(
+        default=None, validator=attrs.validators.optional(and_(ge(0), le(MOST_NANO)))
+    )
     price_id: str = ""
     model: str = ""
     service_tier: str = ""
     first_token_ms: int | None = None
     duration_ms: int = 0
+
+    def weight(self, reserved: int) -> int:
+        """What it takes out of the budgets, of an attempt for which so much was reserved."""
+        if self.state == "released":
+            return 0
+        return reserved if self.cost is None else self.cost
+
+
+LOST = Closing(state="unknown", outcome="lost")
+"""How the ledger itself closes an attempt of which it never heard again."""
 
 
 @attrs.frozen(kw_only=True)
@@ -123,6 +177,29 @@ class Selection:
     user: str | None = None
 
 
+def check_scope(scope: str) -> None:
+    """Raise ValueError for what is no scope of `Limit`."""
+    if scope != "all" and scope.partition(":")[0] not in _KINDS:
+        raise ValueError(f"{scope!r} is no scope: it is all, or {'|'.join(_KINDS)} and a name")
+
+
+def bounds(window: str) -> tuple[float, float]:
+    """From when to before when a window is, in seconds since 1970. Raises ValueError."""
+    if window == "total":
+        return -inf, inf
+    is_day = len(window) > len("2026-11")
+    try:
+        begin = datetime.strptime(window, "%Y-%m-%d" if is_day else "%Y-%m").replace(tzinfo=UTC)
+    except ValueError:
+        raise ValueError(
+            f"{window!r} is no window: it is total, a day (2026-11-21) or a month (2026-11)"
+        ) from None
+    # Thirty-one days after the first lies in the next month, whichever it is.
+    later = begin + timedelta(days=1 if is_day else 31)
+    end = later if is_day else later.replace(day=1)
+    return begin.timestamp(), end.timestamp()
+
+
 class Ledger(Protocol):
     """The rows and the running sums. Whatever was acknowledged is durable."""
 
@@ -130,7 +207,10 @@ class Ledger(Protocol):
         """Open a row and take its amount out of all `limits`, or none.
 
         Answers when both are durable. The same `op_id` again changes nothing,
-        and has the same answer. Raises ActorUnavailable and StoreError.
+        and has the same answer; what was denied may be asked for again. Where
+        it raises, also Cancelled, nothing stays open, and to settle it is
+        harmless. Raises ActorUnavailable and StoreError; and ValueError for a
+        limit that the attempt does not fall under.
         """
         ...
 
@@ -138,12 +218,19 @@ class Ledger(Protocol):
         """Close that row, once: what was reserved becomes what it cost. Never blocks or raises.
 
         So it can stand in a `finally`. It is durable soon; until then a program
-        that is killed has a row that is reserved, which the next one finds.
+        that is killed has a row that is reserved, which the next one finds. Of
+        an attempt that is closed already it says nothing, unless it was LOST:
+        then somebody knows better.
         """
         ...
 
     async def spent(self, scope: str, window: str) -> Totals:
-        """What was spent of a scope in a window, and what is reserved in it now."""
+        """What was spent of a scope in a window, and what is reserved in it now.
+
+        All that was settled before is in it. It need not have any limit: the
+        sums are those of the rows. Raises ValueError for what is
+        no scope or no window, and what `reserve` does.
+        """
         ...
 
     def rows(self, selection: Selection) -> AsyncIterator[Row]:

@@ -1,0 +1,190 @@
+"""One SQLite file, or a database in memory, as the writer has it.
+
+`open` brings the file to today's version and lets each of `recover` look at
+what an earlier process has left; that is once in the life of a Database, which
+outlives the crashes of its writer. All of it may block: call it in a thread.
+Its connection may be used from several threads, but never at the same time.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from .errors import StoreCorrupt, StoreError, StoreTooNew, StoreUnusable, said_of_file
+from .lock import FileLock
+from .schema import APPLICATION_ID, MIGRATIONS
+
+__all__ = ["MEMORY", "Database", "Durability", "Recover"]
+
+MEMORY = ":memory:"
+"""The path of a database that is nowhere but in memory."""
+
+Durability = Literal["full", "relaxed"]
+"""What was acknowledged survives a power failure, or only the death of the process."""
+
+Recover = Callable[[sqlite3.Connection], None]
+
+# Milliseconds that a thread waits for another program's lock.
+_BUSY_TIMEOUT = 5_000
+
+_SYNCHRONOUS = {"full": "FULL", "relaxed": "NORMAL"}
+
+
+class Database:
+    """A store's database. Made closed."""
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        durability: Durability = "full",
+        recover: Sequence[Recover] = (),
+        migrations: Sequence[str] = MIGRATIONS,
+    ) -> None:
+        self.is_file = str(path) != MEMORY
+        self.path = Path(path).absolute() if self.is_file else Path(MEMORY)
+        self._durability = durability
+        self._recover = recover
+        self._migrations = migrations
+        self._lock = FileLock(self.path) if self.is_file else None
+        self._connection: sqlite3.Connection | None = None
+        self._recovered = False
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The one connection that writes."""
+        assert self._connection is not None, f"{self} is not open"
+        return self._connection
+
+    def open(self) -> None:
+        """Open it, as ready to be written; no matter if it is open.
+
+        Raises StoreUnusable, StoreInUse, StoreTooNew and StoreCorrupt.
+        """
+        if self._connection is not None:
+            return
+        if self._lock is not None:
+            self._lock.take()
+            self._make_private()
+        try:
+            self._connection = self._connect()
+            self._prepare(self._connection)
+        except BaseException as error:
+            self.close()
+            if isinstance(error, sqlite3.Error):
+                raise said_of_file(error, str(self)) from error
+            raise
+
+    def close(self) -> None:
+        """Close it for good, with all that was committed in the one file; never raises."""
+        if self._connection is not None:
+            try:
+                # The last one to close takes the -wal file's content over, and deletes it.
+                self._connection.close()
+            except sqlite3.Error:
+                pass  # what was committed is in the -wal file, for the next to open it
+            self._connection = None
+        if self._lock is not None:
+            self._lock.release()
+
+    def give_up(self) -> None:
+        """Forget an unfinished transaction, and the connection to a file that may be at fault.
+
+        What is only in memory is not at fault, and would be lost.
+        """
+        if self._connection is None:
+            return
+        if self._connection.in_transaction:
+            try:
+                self._connection.execute("ROLLBACK")
+            except sqlite3.Error:
+                pass  # SQLite has rolled it back by itself
+        if self.is_file:
+            self._connection.close()
+            self._connection = None
+
+    def begin_waiting(self) -> None:
+        """Begin a transaction, waiting some seconds for another program to end its own."""
+        connection = self.connection
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT}")
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        finally:
+            connection.execute("PRAGMA busy_timeout = 0")
+
+    def checkpoint(self) -> None:
+        """Take the -wal file's content over into the file, unless a reader is in the way.
+
+        Raises StoreError.
+        """
+        try:
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except sqlite3.Error as error:
+            raise said_of_file(error, str(self)) from error
+
+    def _make_private(self) -> None:
+        """Make a new file before SQLite does, for its owner alone: who asks what is private."""
+        try:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as error:
+            assert self._lock is not None
+            self._lock.release()
+            raise StoreUnusable(
+                str(self), f"it cannot be opened: {error.strerror}; check it and its folder"
+            ) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            str(self.path),
+            timeout=_BUSY_TIMEOUT / 1000,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        if self.is_file:
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            if mode != "wal":
+                connection.close()
+                raise StoreUnusable(
+                    str(self), f"SQLite can keep no write-ahead log there (it says {mode})"
+                )
+            connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[self._durability]}")
+        connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        connection.execute("BEGIN EXCLUSIVE")
+        self._migrate(connection)
+        if not self._recovered:
+            for recover in self._recover:
+                recover(connection)
+        connection.execute("COMMIT")
+        self._recovered = True
+        # The event loop begins the transactions, and does not wait; `begin_waiting` does.
+        connection.execute("PRAGMA busy_timeout = 0")
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        (found,) = connection.execute("PRAGMA user_version").fetchone()
+        (owner,) = connection.execute("PRAGMA application_id").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if tables and owner != APPLICATION_ID:
+            raise _not_ours(str(self))
+        if found > len(self._migrations):
+            raise StoreTooNew(str(self), found, len(self._migrations))
+        if found == len(self._migrations):
+            return
+        for script in self._migrations[found:]:
+            for statement in script.split(";\n"):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {len(self._migrations)}")
+
+
+def _not_ours(file: str) -> StoreError:
+    return StoreCorrupt(
+        file, "it is the database of another program; set another path in [store], for a new file"
+    )

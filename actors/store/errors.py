@@ -1,0 +1,184 @@
+"""Everything that the store raises.
+
+ActorError
+└── StoreError             names the file
+    ├── StoreUnusable          the file cannot be opened, and waiting does not help
+    │   ├── StoreInUse             another program has it; names its process
+    │   ├── StoreTooNew            a later version of this program has written it
+    │   ├── StoreTooOld            an earlier one has, and who only reads cannot bring it up to date
+    │   └── StoreCorrupt           it is damaged, or no database at all
+    ├── WriteFailed            the disk refused; nothing of this commit was kept
+    │   └── StoreFull              ... because there is no room
+    ├── WriteRefused           this one operation is at fault; others were kept
+    ├── WriteAbandoned         the writer ended before it came to it
+    └── StoreBusy              too many wait already
+
+A store's error is an ActorError: it fails the requests that needed the write,
+and what crashes is the writer alone, which its supervisor starts again.
+"""
+
+import sqlite3
+
+from ...runtime.errors import ActorError
+
+__all__ = [
+    "StoreBusy",
+    "StoreCorrupt",
+    "StoreError",
+    "StoreFull",
+    "StoreInUse",
+    "StoreTooNew",
+    "StoreTooOld",
+    "StoreUnusable",
+    "WriteAbandoned",
+    "WriteFailed",
+    "WriteRefused",
+    "is_busy",
+    "is_of_the_file",
+    "said_of_file",
+]
+
+
+class StoreError(ActorError):
+    """Base of what goes wrong with a store. `file` is its path, `detail` what happened to it."""
+
+    def __init__(self, file: str, detail: str) -> None:
+        super().__init__(file, detail)
+        self.file = file
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.detail}"
+
+
+class StoreUnusable(StoreError):
+    """The file cannot be opened."""
+
+
+class StoreInUse(StoreUnusable):
+    """The process `pid` has the file (0 where that is not known): one program a file."""
+
+    def __init__(self, file: str, pid: int) -> None:
+        super().__init__(file, f"{_who(pid)} uses it; stop that, or set another path in [store]")
+        self.pid = pid
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.file, self.pid)
+
+
+class StoreTooNew(StoreUnusable):
+    """The file is of version `found`, and this program knows those up to `known`."""
+
+    def __init__(self, file: str, found: int, known: int) -> None:
+        super().__init__(
+            file,
+            f"it is of version {found} and this program knows those up to {known}; "
+            f"install a later trouper, or set another path in [store]",
+        )
+        self.found = found
+        self.known = known
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.file, self.found, self.known)
+
+
+class StoreTooOld(StoreUnusable):
+    """The file is of version `found`, and who only reads needs `known`."""
+
+    def __init__(self, file: str, found: int, known: int) -> None:
+        super().__init__(
+            file,
+            f"it is of version {found} and this command reads version {known}; "
+            f"start `trouper serve` on it once, which brings it up to date",
+        )
+        self.found = found
+        self.known = known
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.file, self.found, self.known)
+
+
+class StoreCorrupt(StoreUnusable):
+    """The file is damaged, or is no database of this program."""
+
+
+class WriteFailed(StoreError):
+    """The disk refused a commit: nothing in it was kept. The writer tries again with the next."""
+
+
+class StoreFull(WriteFailed):
+    """There is no room for what was to be written."""
+
+
+class WriteRefused(StoreError):
+    """One operation could not be applied; `__cause__` says why. Others of its commit were kept."""
+
+
+class WriteAbandoned(StoreError):
+    """The writer ended before it came to this: nothing of it was kept."""
+
+
+class StoreBusy(StoreError):
+    """As many wait for a commit as may."""
+
+
+def said_of_file(error: sqlite3.Error, file: str) -> StoreError:
+    """What SQLite says of a file, as an error of ours; `error` becomes its cause."""
+    said = f"{error} ({getattr(error, 'sqlite_errorname', type(error).__name__)})"
+    found: StoreError
+    match _primary(error):
+        case sqlite3.SQLITE_FULL:
+            found = StoreFull(file, f"there is no room: {said}; free some space on its disk")
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            found = StoreCorrupt(
+                file,
+                f"it is damaged, or no database: {said}; put it aside with its -wal file and "
+                f"bring back a copy, or start with a new one",
+            )
+        case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+            found = StoreUnusable(
+                file, f"it cannot be opened: {said}; check its folder and its permissions"
+            )
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            found = WriteFailed(
+                file, f"another program keeps it locked: {said}; end that program's transaction"
+            )
+        case _:
+            found = WriteFailed(file, f"it could not be written: {said}; check its disk")
+    found.__cause__ = error
+    return found
+
+
+def is_of_the_file(error: BaseException) -> bool:
+    """Whether the file or its disk is at fault, and not what was asked of it."""
+    return isinstance(error, sqlite3.Error) and _primary(error) in _OF_THE_FILE
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another connection holds the lock that was needed."""
+    return _primary(error) == sqlite3.SQLITE_BUSY
+
+
+_OF_THE_FILE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
+
+
+def _primary(error: sqlite3.Error) -> int:
+    """SQLite's primary result code; 0 where the error is Python's own."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _who(pid: int) -> str:
+    return f"the process {pid}" if pid else "another process"

@@ -1,0 +1,200 @@
+"""What the ledger writes, each as one operation of the writer.
+
+The sums follow from the rows: whoever changes what a row weighs changes the
+sums of its scopes and windows by as much, those that there are. A sum is there
+once a limit has asked for it, and begins with what the rows say.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import attrs
+
+from .columns import CLOSE, COLUMNS, OPEN, closing_columns, opening_columns, page, row_of
+from .ledger import LOST, Closing, Denied, Limit, Opening, Row, Selection, Totals, bounds
+
+__all__ = ["Expire", "Page", "Reserve", "Settle", "Spent", "Withdraw", "recover"]
+
+# All sums that a row weighs in: five scopes and three windows.
+_ADD = (
+    "UPDATE budget SET spent_nano = spent_nano + ?, reserved_nano = reserved_nano + ? "
+    "WHERE scope IN (?, ?, ?, ?, ?) AND window IN (?, ?, ?)"
+)
+_SUM = "SELECT spent_nano, reserved_nano FROM budget WHERE scope = ? AND window = ?"
+
+_NAMED = ("provider", "session", "user")
+
+_FIND = f"SELECT {COLUMNS} FROM usage_ledger WHERE op_id = ?"
+
+# Rows that are looked through at once for attempts that were lost.
+_AT_ONCE = 500
+
+# Days. Attempts of older windows than this and the month before are over.
+_OLD = 62
+
+
+@attrs.frozen
+class Reserve:
+    """Open an attempt, if all limits cover it."""
+
+    opening: Opening
+    limits: tuple[Limit, ...]
+    slow: bool = False
+
+    def apply(self, connection: sqlite3.Connection) -> Denied | None:
+        opening = self.opening
+        for limit in self.limits:
+            totals = _sum(connection, limit.scope, limit.window, keep=True)
+            left = limit.most - totals.spent - totals.reserved
+            if opening.reserved > left:
+                return None if _is_known(connection, opening.op_id) else Denied(limit, left)
+        inserted = connection.execute(OPEN, (*opening_columns(opening), opening.reserved))
+        if inserted.rowcount:
+            _add(connection, opening, spent=0, reserved=opening.reserved)
+        return None
+
+
+@attrs.frozen
+class Settle:
+    """Close an attempt that is open, or was lost. Answers whether it was."""
+
+    op_id: str
+    closing: Closing
+    slow: bool = False
+
+    def apply(self, connection: sqlite3.Connection) -> bool:
+        row = _find(connection, self.op_id)
+        if row is None or not (row.closing is None or row.closing == LOST):
+            return False
+        opening = row.opening
+        weight = self.closing.weight(opening.reserved)
+        connection.execute(CLOSE, (*closing_columns(self.closing), weight, self.op_id))
+        if row.closing is None:
+            _add(connection, opening, spent=weight, reserved=-opening.reserved)
+        else:
+            _add(connection, opening, spent=weight - LOST.weight(opening.reserved), reserved=0)
+        return True
+
+
+@attrs.frozen
+class Withdraw:
+    """Forget an attempt that is open, as if it had never been: who asked for it has left."""
+
+    op_id: str
+    slow: bool = False
+
+    def apply(self, connection: sqlite3.Connection) -> None:
+        row = _find(connection, self.op_id)
+        if row is not None and row.closing is None:
+            connection.execute("DELETE FROM usage_ledger WHERE op_id = ?", (self.op_id,))
+            _add(connection, row.opening, spent=0, reserved=-row.opening.reserved)
+
+
+@attrs.frozen
+class Expire:
+    """Give up attempts that were opened before that time and are open still."""
+
+    before: float
+    slow: bool = True
+
+    def apply(self, connection: sqlite3.Connection) -> int:
+        found = connection.execute(
+            "SELECT op_id FROM usage_ledger WHERE state = 'reserved' AND at < ? LIMIT ?",
+            (self.before, _AT_ONCE),
+        ).fetchall()
+        for (op_id,) in found:
+            Settle(op_id, LOST).apply(connection)
+        return len(found)
+
+
+@attrs.frozen
+class Spent:
+    """What is spent of a scope in a window, and reserved."""
+
+    scope: str
+    window: str
+    slow: bool = True
+
+    def apply(self, connection: sqlite3.Connection) -> Totals:
+        return _sum(connection, self.scope, self.window, keep=False)
+
+
+@attrs.frozen
+class Page:
+    """The next rows of a selection, each with its number."""
+
+    selection: Selection
+    after: tuple[float, int]
+    most: int
+    slow: bool = True
+
+    def apply(self, connection: sqlite3.Connection) -> list[tuple[int, Row]]:
+        return page(connection, self.selection, self.after, self.most)
+
+
+def recover(connection: sqlite3.Connection) -> None:
+    """At the opening of a file: what is open belongs to a program that is dead.
+
+    Also forgets the sums of windows that are long over.
+    """
+    connection.execute(
+        "UPDATE usage_ledger SET state = ?, outcome = ?, cost_price_id = '', served_model = '', "
+        "service_tier = '', duration_ms = 0 WHERE state = 'reserved'",
+        (LOST.state, LOST.outcome),
+    )
+    connection.execute(
+        "UPDATE budget SET spent_nano = spent_nano + reserved_nano, reserved_nano = 0 "
+        "WHERE reserved_nano <> 0"
+    )
+    oldest = (datetime.now(UTC) - timedelta(days=_OLD)).date().isoformat()[:7]
+    connection.execute("DELETE FROM budget WHERE window < ?", (oldest,))
+
+
+def _find(connection: sqlite3.Connection, op_id: str) -> Row | None:
+    found = connection.execute(_FIND, (op_id,)).fetchone()
+    return row_of(found) if found is not None else None
+
+
+def _is_known(connection: sqlite3.Connection, op_id: str) -> bool:
+    return _find(connection, op_id) is not None
+
+
+def _add(connection: sqlite3.Connection, opening: Opening, *, spent: int, reserved: int) -> None:
+    if spent or reserved:
+        connection.execute(_ADD, (spent, reserved, *opening.scopes, *opening.windows))
+
+
+def _sum(connection: sqlite3.Connection, scope: str, window: str, *, keep: bool) -> Totals:
+    found = connection.execute(_SUM, (scope, window)).fetchone()
+    if found is None:
+        found = _sum_of_rows(connection, scope, window)
+        if keep:
+            connection.execute("INSERT INTO budget VALUES (?, ?, ?, ?)", (scope, window, *found))
+    spent, reserved = found
+    return Totals(spent=spent, reserved=reserved)
+
+
+def _sum_of_rows(connection: sqlite3.Connection, scope: str, window: str) -> tuple[int, int]:
+    since, until = bounds(window)
+    condition, values = _in_scope(scope)
+    found: tuple[int, int] = connection.execute(
+        "SELECT coalesce(sum(weight_nano) FILTER (WHERE state <> 'reserved'), 0), "
+        "coalesce(sum(weight_nano) FILTER (WHERE state = 'reserved'), 0) "
+        f"FROM usage_ledger WHERE at >= ? AND at < ? AND {condition}",
+        (since, until, *values),
+    ).fetchone()
+    return found
+
+
+def _in_scope(scope: str) -> tuple[str, Sequence[Any]]:
+    kind, _, name = scope.partition(":")
+    if scope == "all":
+        return "1", ()
+    if kind == "model":
+        return "provider || '/' || model = ?", (name,)
+    assert kind in _NAMED, f"{scope} is no scope"
+    # With it SQLite knows that the index of those that have a name will do.
+    named = f" AND {kind} <> ''" if name else ""
+    return f"{kind} = ?{named}", (name,)

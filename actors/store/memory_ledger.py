@@ -1,0 +1,93 @@
+"""The ledger in dicts, for tests and for programs that keep nothing: ends with its process.
+
+It answers at once and never fails, so it is also what the one in SQLite is held
+against: both must pass the same tests.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from itertools import product
+
+import attrs
+import trio
+
+from .ledger import (
+    Closing,
+    Denied,
+    Limit,
+    Opening,
+    Row,
+    Selection,
+    Totals,
+    bounds,
+    check_scope,
+)
+
+__all__ = ["MemoryLedger"]
+
+
+class MemoryLedger:
+    """Keeps every row: some hundred bytes an attempt, until the program ends."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, Row] = {}
+        self._sums: dict[tuple[str, str], Totals] = {}
+
+    async def reserve(self, opening: Opening, limits: Sequence[Limit] = ()) -> Denied | None:
+        """Open a row and take its amount out of all `limits`, or none."""
+        opening.check(limits)
+        await trio.lowlevel.checkpoint()
+        if opening.op_id in self._rows:
+            return None
+        for limit in limits:
+            totals = self._sum(limit.scope, limit.window)
+            left = limit.most - totals.spent - totals.reserved
+            if opening.reserved > left:
+                return Denied(limit, left)
+        self._rows[opening.op_id] = Row(opening=opening, state="reserved", closing=None)
+        self._add(opening, spent=0, reserved=opening.reserved)
+        return None
+
+    def settle(self, op_id: str, closing: Closing) -> None:
+        """Close that row, once."""
+        row = self._rows.get(op_id)
+        if row is None or row.closing is not None:
+            return
+        self._rows[op_id] = attrs.evolve(row, state=closing.state, closing=closing)
+        reserved = row.opening.reserved
+        self._add(row.opening, spent=closing.weight(reserved), reserved=-reserved)
+
+    async def spent(self, scope: str, window: str) -> Totals:
+        """What was spent of a scope in a window, and what is reserved in it now."""
+        check_scope(scope)
+        bounds(window)
+        await trio.lowlevel.checkpoint()
+        return self._sum(scope, window)
+
+    async def rows(self, selection: Selection) -> AsyncIterator[Row]:
+        """The selected rows by their time."""
+        await trio.lowlevel.checkpoint()
+        found = [row for row in self._rows.values() if _is_in(selection, row.opening)]
+        for row in sorted(found, key=lambda row: row.opening.at):
+            yield row
+
+    def _sum(self, scope: str, window: str) -> Totals:
+        return self._sums.get((scope, window), Totals(spent=0, reserved=0))
+
+    def _add(self, opening: Opening, *, spent: int, reserved: int) -> None:
+        keys: Iterable[tuple[str, str]] = product(opening.scopes, opening.windows)
+        for key in keys:
+            totals = self._sums.get(key, Totals(spent=0, reserved=0))
+            self._sums[key] = Totals(
+                spent=totals.spent + spent, reserved=totals.reserved + reserved
+            )
+
+
+def _is_in(selection: Selection, opening: Opening) -> bool:
+    return (
+        (selection.since is None or opening.at >= selection.since)
+        and (selection.until is None or opening.at < selection.until)
+        and selection.provider in (None, opening.provider)
+        and selection.model in (None, opening.model)
+        and selection.session in (None, opening.session)
+        and selection.user in (None, opening.user)
+    )

@@ -1,0 +1,69 @@
+"""What is in a store's file, and how an older file becomes one of today.
+
+A file's version is its `PRAGMA user_version`: how many of MIGRATIONS it has
+been through. To change the schema, append a migration; never change one that
+has been released. All of it is STRICT. Money is whole nano-dollars, since
+micro-dollars are too coarse for a price of 0.15 $ a million tokens. `at` is
+seconds since 1970, as a float: whole milliseconds would put an attempt of the
+last moment of a day into the next.
+
+The sums in `budget` say nothing that the rows of `usage_ledger` do not: a row
+weighs `weight_nano` in each sum that there is of its scopes and windows. So a
+sum may be deleted, and is made again from the rows when it is needed.
+"""
+
+from typing import Final
+
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "VERSION"]
+
+APPLICATION_ID: Final = 0x54525052
+"""Tells our files from others' ("TRPR"), by SQLite's `PRAGMA application_id`."""
+
+_LEDGER = """
+CREATE TABLE usage_ledger (
+    op_id            TEXT PRIMARY KEY,
+    request_id       TEXT NOT NULL,
+    attempt          INTEGER NOT NULL,
+    at               REAL NOT NULL,
+    provider         TEXT NOT NULL,
+    model            TEXT NOT NULL,
+    session          TEXT NOT NULL,
+    user             TEXT NOT NULL,
+    key_id           TEXT NOT NULL,
+    price_id         TEXT NOT NULL,
+    reserved_nano    INTEGER NOT NULL CHECK (reserved_nano >= 0),
+    state            TEXT NOT NULL CHECK (state IN ('reserved', 'settled', 'released', 'unknown')),
+    weight_nano      INTEGER NOT NULL,
+    outcome          TEXT,
+    cost_nano        INTEGER,
+    in_tok           INTEGER,
+    out_tok          INTEGER,
+    cache_r_tok      INTEGER,
+    cache_w_tok      INTEGER,
+    cache_w_1h_tok   INTEGER,
+    reasoning_tok    INTEGER,
+    estimated        INTEGER,
+    cost_price_id    TEXT,
+    served_model     TEXT,
+    service_tier     TEXT,
+    first_token_ms   INTEGER,
+    duration_ms      INTEGER
+) STRICT;
+CREATE INDEX usage_ledger_at ON usage_ledger (at);
+CREATE INDEX usage_ledger_session ON usage_ledger (session, at) WHERE session <> '';
+CREATE INDEX usage_ledger_user ON usage_ledger (user, at) WHERE user <> '';
+CREATE INDEX usage_ledger_open ON usage_ledger (at) WHERE state = 'reserved';
+CREATE TABLE budget (
+    scope            TEXT NOT NULL,
+    window           TEXT NOT NULL,
+    spent_nano       INTEGER NOT NULL,
+    reserved_nano    INTEGER NOT NULL,
+    PRIMARY KEY (scope, window)
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final = (_LEDGER,)
+"""The scripts that bring a file from each version to the next, without any transaction."""
+
+VERSION: Final = len(MIGRATIONS)
+"""The version that this program writes."""

@@ -1,0 +1,123 @@
+"""The ledger in SQLite, over the one writer of its file.
+
+A reservation is answered when its row and the sums are durable; many share a
+commit. What closes an attempt is put into the writer's outbox, which takes it
+without a wait and keeps it while the writer is between two lives.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from math import inf
+from typing import Final
+
+import structlog
+import trio
+
+from ...runtime import MailboxFull, Ref
+from .database import Database
+from .ledger import Closing, Denied, Limit, Opening, Row, Selection, Totals, bounds, check_scope
+from .ledger_operations import Expire, Page, Reserve, Settle, Spent, Withdraw
+from .operations import Operation
+from .outbox import Outbox
+from .reading import read_page
+from .writer import Look, WriterMessage, write
+
+__all__ = ["LOST_AFTER", "SqliteLedger"]
+
+_log = structlog.get_logger("trouper.store")
+
+LOST_AFTER: Final = 48 * 3600.0
+"""Seconds after which an attempt that is open counts as lost. The longest that a provider
+promises is a batch within a day."""
+
+# Seconds between two looks for such attempts.
+_LOOK_EVERY = 3600.0
+
+# Rows read at a time: some milliseconds of work and some hundred kilobytes.
+_PAGE = 500
+
+# Sums that are known to be there: a limit's first call reads many rows, later ones a single one.
+_MOST_SUMS = 10_000
+
+
+class SqliteLedger:
+    """The ledger of one store. Made by `Store.ledger`."""
+
+    def __init__(self, writer: Ref[WriterMessage], outbox: Outbox, database: Database) -> None:
+        self._writer = writer
+        self._outbox = outbox
+        self._database = database
+        self._sums: set[tuple[str, str]] = set()
+        self._looked = -inf
+        self._dropped = 0
+
+    async def reserve(self, opening: Opening, limits: Sequence[Limit] = ()) -> Denied | None:
+        """Open a row and take its amount out of all `limits`, or none."""
+        opening.check(limits)
+        sums = {(limit.scope, limit.window) for limit in limits}
+        try:
+            denied = await write(
+                self._writer, Reserve(opening, tuple(limits), slow=not sums <= self._sums)
+            )
+        except BaseException:
+            self._put(Withdraw(opening.op_id))  # it may be written, and nobody knows of it
+            raise
+        if len(self._sums) >= _MOST_SUMS:
+            self._sums.clear()
+        self._sums |= sums
+        if opening.at - self._looked > _LOOK_EVERY:
+            self._looked = opening.at
+            self._put(Expire(before=opening.at - LOST_AFTER))
+        return denied
+
+    def settle(self, op_id: str, closing: Closing) -> None:
+        """Close that row, once; never blocks or raises."""
+        self._put(Settle(op_id, closing))
+
+    async def spent(self, scope: str, window: str) -> Totals:
+        """What was spent of a scope in a window, and what is reserved in it now."""
+        check_scope(scope)
+        bounds(window)
+        known = (scope, window) in self._sums
+        return await write(self._writer, Spent(scope, window, slow=not known))
+
+    async def rows(self, selection: Selection) -> AsyncIterator[Row]:
+        """The selected rows by their time, a page at a time."""
+        # What was settled before is written then.
+        found = await write(self._writer, Page(selection, (-inf, 0), 0))
+        after = (-inf, 0)
+        while True:
+            page = Page(selection, after, _PAGE)
+            if self._database.is_file:
+                # On a connection of its own, so that nobody's reservation waits for it.
+                found = await trio.to_thread.run_sync(read_page, self._database.path, page)
+            else:
+                found = await write(self._writer, page)
+            for _, row in found:
+                yield row
+            if len(found) < _PAGE:
+                return
+            number, last = found[-1]
+            after = (last.opening.at, number)
+
+    def _put(self, operation: Operation[object]) -> None:
+        if not self._outbox.put(operation):
+            self._drop(operation)
+        elif self._outbox.fresh == 1:
+            # One look takes all of them in; where the mailbox is full, the next
+            # write does, and after a crash the next life.
+            with suppress(MailboxFull):
+                self._writer.tell(Look())
+
+    def _drop(self, operation: Operation[object]) -> None:
+        """There is no room, for the disk has refused for long: the row stays reserved.
+
+        So it counts in full, until the program starts anew.
+        """
+        self._dropped += 1
+        if self._dropped == 1:
+            _log.error(
+                "ledger could not note how attempts ended",
+                file=str(self._database),
+                operation=type(operation).__name__,
+            )
