@@ -8,6 +8,9 @@ import trio
 
 from ..runtime import ActorSnapshot, Children, System, child
 from ..runtime.events import Observer
+from .catalog.facts import ModelRef
+from .catalog.models import Models, family_of
+from .catalog.prices import PriceBook, load_price_book
 from .chat import Sampling
 from .config import AppConfig, ServerConfig
 from .errors import UnknownAssistant, UnknownSession
@@ -15,17 +18,17 @@ from .gateway.auth import Access
 from .gateway.front import Gateway, Listening
 from .gateway.limits import Limits
 from .logs import log_by_default
-from .provider.connection import Connection
+from .provider.knowledge import Knowledge
 from .provider.pace import Pace
-from .provider.target import Target, make_target
+from .provider.target import Target
 from .redaction import redact_text
 from .session.directory import Directory
 from .session.messages import SessionMessage
 from .session.reader import SessionHandle
 from .session.session import Assistant, Session
-from .tree import connection_path, tree
+from .tree import find_target, tree
 
-__all__ = ["App", "open_app"]
+__all__ = ["App", "load_knowledge", "open_app"]
 
 # Whose sessions those are that the embedding program opens itself.
 _EMBEDDED = "embedded"
@@ -38,9 +41,17 @@ class App:
     """A running application. Made by `open_app`."""
 
     def __init__(
-        self, config: AppConfig, *, serve: bool, observer: Observer | None, signals: bool
+        self,
+        config: AppConfig,
+        *,
+        serve: bool,
+        observer: Observer | None,
+        signals: bool,
+        knowledge: Knowledge,
     ) -> None:
         self.config = config
+        self.knowledge = knowledge
+        """Facts, prices and what was learned of the models."""
         self.listening: Listening | None = None
         """Where it serves, once it does."""
         self._assistants: dict[str, Assistant] = {}
@@ -133,12 +144,26 @@ class App:
         )
 
     def _target(self, name: str, model: str) -> Target:
-        connection = self.system.ref(connection_path(name), Connection)
-        return make_target(self.config.providers[name], connection, model)
+        return find_target(self.system, self.config.providers[name], model, self.knowledge)
 
 
 def _limits(server: ServerConfig) -> Limits:
     return Limits(connections=server.max_connections, frame_chars=server.max_message_bytes)
+
+
+async def load_knowledge(config: AppConfig) -> Knowledge:
+    """What is known of the configured models, with all that takes long to load."""
+    providers = config.providers.values()
+    # A quarter of a second and 27 MiB, which nobody needs who pays for nothing.
+    free = all(family_of(each.kind, each.base_url) == "local" for each in providers)
+    prices = await load_price_book(config.prices) if config.prices or not free else PriceBook()
+    knowledge = Knowledge(Models(config.facts), prices)
+    targets = {target for model in config.models.values() for target in model.targets}
+    for target in sorted(targets, key=str):
+        provider = config.providers[target.provider]
+        family = knowledge.family(provider.kind, provider.base_url)
+        await knowledge.prepare(ModelRef(provider.name, target.model, family))
+    return knowledge
 
 
 @asynccontextmanager
@@ -157,6 +182,7 @@ async def open_app(
     of the runtime. Warnings go to stderr unless the program has set up structlog.
     """
     log_by_default()
-    app = App(config, serve=serve, observer=observer, signals=signals)
+    knowledge = await load_knowledge(config)
+    app = App(config, serve=serve, observer=observer, signals=signals, knowledge=knowledge)
     async with app.system:
         yield app

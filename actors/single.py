@@ -5,14 +5,15 @@ from contextlib import aclosing, asynccontextmanager
 
 from ..runtime import System
 from ..runtime.events import Observer
+from .catalog.prices import PriceBook
 from .chat import ChatRequest, Chunk, Completion
 from .config import ProviderConfig
 from .logs import log_by_default
 from .provider import request as provider_request
-from .provider.connection import Connection
+from .provider.knowledge import Knowledge
 from .provider.pace import Pace
-from .provider.target import Target, make_target
-from .tree import connection_path, providers_spec
+from .provider.target import Target
+from .tree import find_target, providers_spec
 
 __all__ = ["Provider", "open_provider"]
 
@@ -41,17 +42,17 @@ class Provider:
 
 @asynccontextmanager
 async def open_provider(
-    config: ProviderConfig, *, observer: Observer | None = None
+    config: ProviderConfig, *, observer: Observer | None = None, prices: PriceBook | None = None
 ) -> AsyncGenerator[Provider]:
     """Keep the provider of `config` for the length of the block, under supervision.
 
     Entering returns when it is ready; a provider of kind `local` has loaded its
-    model by then. Raises StartFailed, whose cause says why, if it cannot start.
+    model by then. Costs are known where `prices` are given
+    (`await load_price_book()`). Raises StartFailed, whose cause says why, if it cannot start.
     """
     log_by_default()
     system = System(
         providers_spec([config], Pace()), observer=observer, signals=False, name=config.name
     )
     async with system:
-        connection = system.ref(connection_path(config.name), Connection)
-        yield Provider(make_target(config, connection))
+        yield Provider(find_target(system, config, "", Knowledge(prices=prices), alone=True))

@@ -3,7 +3,11 @@
 system
 ├── pace                       lets busy streams read in step
 ├── providers
-│   └── NAME                   rest_for_one: a connection builds on its server
+│   └── NAME
+│       ├── gates              what a call passes; they outlive what is behind them
+│       │   ├── keys           (where it has some) which key a call shows
+│       │   ├── limiter[-KEY]  the limits of each key, by its id
+│       │   └── breaker[-MODEL]    the circuit of each model that is configured
 │       ├── server             (kind local) the model's process
 │       └── connection         the pool, the codec, the requests under way
 ├── sessions                   one actor a conversation
@@ -11,21 +15,36 @@ system
 └── gateway                    (only where it serves) the port: started last, stopped first
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 
 import attrs
 
-from ..runtime import Backoff, ChildSpec, child, dynamic, supervisor
+from ..runtime import Backoff, ChildSpec, System, child, dynamic, supervisor
 from .config import AppConfig, ProviderConfig
+from .gate.circuit import Circuit
+from .gate.keys import Keys
+from .gate.limiter import Limiter
 from .local.model_file import find_model
 from .local.server import ModelServer
 from .local.settings import ServerSettings
 from .provider.connection import Connection
+from .provider.knowledge import Knowledge
 from .provider.pace import Pace
+from .provider.target import Gates, Target, key_ids, make_target
 from .session.session import Session
 
-__all__ = ["connection_path", "provider_spec", "providers_spec", "server_path", "tree"]
+__all__ = [
+    "breaker_path",
+    "connection_path",
+    "find_target",
+    "keys_path",
+    "limiter_path",
+    "provider_spec",
+    "providers_spec",
+    "server_path",
+    "tree",
+]
 
 # A provider that is down must not take the conversations with it: with this
 # backoff no child can crash so often in a minute, and it comes back within 5 s.
@@ -47,8 +66,35 @@ def server_path(provider: str) -> str:
     return f"providers/{provider}/server"
 
 
-def provider_spec(config: ProviderConfig, pace: Pace) -> ChildSpec:
-    """One provider."""
+def keys_path(provider: str) -> str:
+    """Where stands what chooses among the keys of a provider that has some."""
+    return f"providers/{provider}/gates/keys"
+
+
+def limiter_path(provider: str, key: str = "") -> str:
+    """Where the limiter of a key stands, by the key's id; "" where the provider has none."""
+    return f"providers/{provider}/gates/{_named('limiter', key)}"
+
+
+def breaker_path(provider: str, model: str = "") -> str:
+    """Where the circuit of a model stands; "" is one for all of a provider that stands alone."""
+    return f"providers/{provider}/gates/{_named('breaker', model)}"
+
+
+def _named(what: str, name: str) -> str:
+    # A path has its own use for slashes, which names of models may have.
+    return f"{what}-{name.replace('/', '|')}" if name else what
+
+
+def provider_spec(config: ProviderConfig, pace: Pace, models: Iterable[str] = ("",)) -> ChildSpec:
+    """One provider, with a circuit for each of `models`."""
+    gates = supervisor(
+        "gates",
+        *_gates(config, models),
+        intensity=_CRASHES,
+        period=_PERIOD,
+        backoff=_BACKOFF,
+    )
     if config.kind != "local":
         connection = child(
             "connection",
@@ -56,7 +102,7 @@ def provider_spec(config: ProviderConfig, pace: Pace) -> ChildSpec:
             backoff=_BACKOFF,
             poison=_NO_POISON,
         )
-        return supervisor(config.name, connection, intensity=_CRASHES, period=_PERIOD)
+        return supervisor(config.name, gates, connection, intensity=_CRASHES, period=_PERIOD)
     server = child(
         "server",
         partial(ModelServer, partial(_settings, config)),
@@ -73,6 +119,7 @@ def provider_spec(config: ProviderConfig, pace: Pace) -> ChildSpec:
     )
     return supervisor(
         config.name,
+        gates,
         server,
         connection,
         strategy="rest_for_one",
@@ -81,21 +128,85 @@ def provider_spec(config: ProviderConfig, pace: Pace) -> ChildSpec:
     )
 
 
-def providers_spec(configs: Iterable[ProviderConfig], pace: Pace) -> ChildSpec:
-    """The supervisor of all providers."""
+def _gates(config: ProviderConfig, models: Iterable[str]) -> Iterator[ChildSpec]:
+    """What stands before the connection: the keys, a limiter each, a circuit for each model."""
+    name, keys = config.name, key_ids(config)
+    if keys:
+        yield child("keys", partial(Keys, name, keys), backoff=_BACKOFF, poison=_NO_POISON)
+    for key in keys or ("",):
+        yield child(
+            _named("limiter", key),
+            partial(Limiter, name, config.limits),
+            backoff=_BACKOFF,
+            poison=_NO_POISON,
+        )
+    for model in dict.fromkeys(models):
+        yield child(
+            _named("breaker", model),
+            partial(Circuit, name, model, config.breaker.policy),
+            backoff=_BACKOFF,
+            poison=_NO_POISON,
+        )
+
+
+def providers_spec(
+    configs: Iterable[ProviderConfig],
+    pace: Pace,
+    models: Mapping[str, Iterable[str]] | None = None,
+) -> ChildSpec:
+    """The supervisor of all providers; `models` has those of each one, by its name.
+
+    Without it, each provider has one circuit for whatever model is asked for.
+    """
     return supervisor(
         "providers",
-        *(provider_spec(config, pace) for config in configs),
+        *(
+            provider_spec(config, pace, ("",) if models is None else models.get(config.name, ()))
+            for config in configs
+        ),
         intensity=_CRASHES,
         period=_PERIOD,
     )
+
+
+def find_target(
+    system: System, config: ProviderConfig, model: str, knowledge: Knowledge, *, alone: bool = False
+) -> Target:
+    """The target of a model that runs in this tree; `alone` where its provider has one circuit
+    for all models. Raises SpecError where it is not there."""
+    name, keys, limits = config.name, key_ids(config), config.limits
+    circuit = system.ref(breaker_path(name, "" if alone else model), Circuit)
+    chooser = system.ref(keys_path(name), Keys) if keys else None
+    limiters = {key: system.ref(limiter_path(name, key), Limiter) for key in keys or ("",)}
+    of_tokens = (
+        limits.tokens_per_minute,
+        limits.input_tokens_per_minute,
+        limits.output_tokens_per_minute,
+    )
+    gates = Gates(
+        circuit=circuit,
+        keys=chooser,
+        limiters=limiters,
+        counts_tokens=any(limit is not None for limit in of_tokens),
+    )
+    connection = system.ref(connection_path(name), Connection)
+    return make_target(config, connection, model, gates=gates, knowledge=knowledge)
+
+
+def _models(config: AppConfig) -> dict[str, list[str]]:
+    """The models of each provider that somebody may ask for."""
+    found: dict[str, list[str]] = {}
+    for model in config.models.values():
+        for target in model.targets:
+            found.setdefault(target.provider, []).append(target.model)
+    return found
 
 
 def tree(config: AppConfig, pace: Pace) -> tuple[ChildSpec, ...]:
     """The providers and the sessions; app.py adds what needs the running system."""
     return (
         child("pace", pace.run),
-        providers_spec(config.providers.values(), pace),
+        providers_spec(config.providers.values(), pace, _models(config)),
         # A conversation whose actor has crashed is lost with its history: better
         # its client is told so than to talk to one that has forgotten all.
         dynamic("sessions", Session, max_children=config.server.max_sessions, shutdown=2.0),

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from ...runtime.errors import StartFailed, SupervisorGaveUp, TrouperError
 from ...runtime.events import ChildCrashed, RuntimeEvent
-from ..app import App
+from ..app import App, load_knowledge
 from ..config import AppConfig
 from ..reports import log_event
 
@@ -31,7 +31,8 @@ async def running_app(config: AppConfig, *, serve: bool) -> AsyncGenerator[App]:
         if up or not isinstance(event, ChildCrashed):
             log_event(event)
 
-    app = App(config, serve=serve, observer=observe, signals=True)
+    knowledge = await load_knowledge(config)
+    app = App(config, serve=serve, observer=observe, signals=True, knowledge=knowledge)
     try:
         async with app.system:
             up = True

@@ -91,12 +91,8 @@ class Admission:
         self.waited = grant.waited
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self, error: BaseException | None) -> None:
+        """End a call that has ended with that error, as leaving the block does."""
         if isinstance(error, ProviderError) and error.kind is ErrorKind.RATE_LIMITED:
             after = error.retry_after
             with suppress(MailboxFull):
@@ -107,3 +103,11 @@ class Admission:
             self._settle(NOTHING if error.phase in ("pool", "connect") else _REFUSED)
         else:
             self._settle(None)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close(error)

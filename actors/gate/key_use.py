@@ -118,12 +118,8 @@ class KeyUse:
             raise
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self, error: BaseException | None) -> None:
+        """Report a call that has ended with that error, as leaving the block does."""
         if error is None:
             self.settle(None)
         elif isinstance(error, ProviderError):
@@ -131,3 +127,11 @@ class KeyUse:
             self.settle(error)
         else:
             self._settle(NOTHING)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close(error)

@@ -93,16 +93,20 @@ class Passage:
             raise
         return self
 
+    def close(self, error: BaseException | None) -> None:
+        """Report a call that has ended with that error, as leaving the block does."""
+        if error is None or isinstance(error, ProviderError):
+            self.settle(result_of(error))
+        else:
+            self.settle(NEUTRAL)
+
     async def __aexit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if error is None or isinstance(error, ProviderError):
-            self.settle(result_of(error))
-        else:
-            self.settle(NEUTRAL)
+        self.close(error)
 
 
 def _is_dead(task: trio.lowlevel.Task) -> bool:

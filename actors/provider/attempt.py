@@ -14,6 +14,7 @@ the reader there is one frame, `__anext__`, and no scope, task or timer. All tha
 is settled is settled synchronously, so that it is under Cancelled too.
 """
 
+from collections.abc import Sequence, Set
 from contextlib import AbstractAsyncContextManager
 from math import inf
 from types import TracebackType
@@ -21,47 +22,44 @@ from typing import NoReturn, Self
 
 import attrs
 import httpx
+import structlog
 import trio
 
 from ...runtime import ActorError, Stream
-from ..chat import ChatRequest, Completion
+from ..chat import ChatRequest, Completion, Usage
 from ..errors import ErrorKind, ProviderError
-from ..gate.limiter_messages import Priority
 from ..telemetry.observer import (
-    NOBODY,
     AttemptBegan,
     AttemptEnded,
-    RequestBegan,
-    RequestSeen,
+    AttemptSeen,
     Result,
 )
 from ..trail import AttemptRecord
+from .call import Call
 from .failures import from_runtime
 from .messages import Batch, Chat, Complete, is_silent
+from .passing import Passing
 from .tally import Tally
 from .target import Target
 
 __all__ = ["Attempt", "Call"]
 
+_log = structlog.get_logger("trouper.call")
+
 # Chunks that are held back before the commit point, at most: a provider that
 # sends so many signs of life has begun, whatever it says.
 _HELD = 64
 
-
-@attrs.frozen(kw_only=True)
-class Call:
-    """On whose behalf a request is made, and how. The same for all its attempts.
-
-    `deadline`, on trio's clock, is that of the whole chain of targets; `seen`
-    is told of each attempt.
-    """
-
-    request_id: str = ""
-    session: str = ""
-    user: str = ""
-    priority: Priority = Priority.NORMAL
-    deadline: float = inf
-    seen: RequestSeen | None = attrs.field(default=None, repr=False)
+# What another key may not share.
+_OF_KEYS = frozenset(
+    kind.value
+    for kind in (
+        ErrorKind.AUTH,
+        ErrorKind.PERMISSION,
+        ErrorKind.QUOTA_EXHAUSTED,
+        ErrorKind.RATE_LIMITED,
+    )
+)
 
 
 class Attempt:
@@ -78,22 +76,19 @@ class Attempt:
 
     __slots__ = (
         "_began",
-        "_call",
         "_cause",
         "_committed",
-        "_connected",
         "_deadline",
         "_ended",
         "_opened",
+        "_passing",
         "_seen",
-        "_sent",
         "_stream",
         "_tally",
         "_trail",
         "number",
         "request",
         "target",
-        "waited",
     )
 
     def __init__(
@@ -109,32 +104,28 @@ class Attempt:
         self.target = target
         self.request = attrs.evolve(request, model=target.model) if target.model else request
         self.number = number
-        self.waited = 0.0
-        """Seconds that the limiter made it wait."""
-        self._call = call
-        self._deadline = min(deadline, call.deadline)
         self._trail = trail if trail is not None else []
+        self._passing = Passing(target, self.request, call, _failed_keys(self._trail))
+        self._deadline = min(deadline, call.deadline)
         self._began = trio.current_time()
         self._tally = Tally()
-        self._sent = False
         self._committed = False
         self._ended = False
         # The first error, as it came; what is raised may be what it means.
         self._cause: BaseException | None = None
         self._opened: AbstractAsyncContextManager[Stream[Batch]] | None = None
         self._stream: Stream[Batch] | None = None
-        seen = call.seen or NOBODY.began(
-            RequestBegan(request_id=call.request_id, request=self.request)
-        )
-        self._seen = seen.attempted(
-            AttemptBegan(
-                number=number,
-                provider=target.provider,
-                model=self.request.model,
-                kind=target.kind,
-                base_url=target.base_url,
+        self._seen: AttemptSeen | None = None
+        if call.seen is not None:
+            self._seen = call.seen.attempted(
+                AttemptBegan(
+                    number=number,
+                    provider=target.provider,
+                    model=self.request.model,
+                    kind=target.kind,
+                    base_url=target.base_url,
+                )
             )
-        )
 
     @property
     def committed(self) -> bool:
@@ -142,6 +133,13 @@ class Attempt:
         return self._committed
 
     async def __aenter__(self) -> Self:
+        try:
+            self.request = await self._passing.enter(self._deadline)
+        except ActorError as error:
+            self._fail(error)
+        except BaseException as error:
+            self._end(error)
+            raise
         return self
 
     async def __aexit__(
@@ -153,7 +151,6 @@ class Attempt:
         if self._opened is not None:
             await self._opened.__aexit__(None, None, None)  # which is no checkpoint
         self._end(error)
-        self._cause = None
 
     # The answer as it comes.
 
@@ -183,7 +180,9 @@ class Attempt:
         target, deadline = self.target, self._deadline
         held: Batch = []
         try:
-            self._opened = target.connection.stream(Chat(self.request, deadline, self))
+            self._opened = target.connection.stream(
+                Chat(self.request, deadline, self._passing.key_id, self)
+            )
             self._stream = stream = await self._opened.__aenter__()
             # Until it is taken, it may wait for a provider that restarts; from its
             # first batch, an empty one, the connection keeps its deadlines.
@@ -202,7 +201,9 @@ class Attempt:
             self._end(None)
             raise StopAsyncIteration
         self._committed = True
-        self._seen.first_token()
+        self._passing.begun()
+        if self._seen is not None:
+            self._seen.first_token()
         self._tally.add(held)
         return held
 
@@ -212,7 +213,7 @@ class Attempt:
             return ProviderError(
                 kind=ErrorKind.TIMEOUT,
                 message=f"no answer within {target.total:g} s (total)",
-                billed="maybe" if self._sent else "no",
+                billed="maybe" if self._passing.is_sent else "no",
             )
         return ProviderError(
             kind=ErrorKind.CONNECTION_FAILED,
@@ -228,7 +229,7 @@ class Attempt:
         left = max(0.0, self._deadline - trio.current_time())
         try:
             completion = await self.target.connection.ask(
-                Complete(self.request, self._deadline, self), timeout=left
+                Complete(self.request, self._deadline, self._passing.key_id, self), timeout=left
             )
         except ActorError as error:
             self._fail(error)
@@ -240,11 +241,13 @@ class Attempt:
 
     def sent(self) -> None:
         """The request is about to be sent."""
-        self._sent = True
-        self._seen.sent(self.waited)
+        self._passing.sent()
+        if self._seen is not None:
+            self._seen.sent(self._passing.waited)
 
     def answered(self, headers: httpx.Headers) -> None:
         """The provider has answered."""
+        self._passing.answered(headers)
 
     # The end.
 
@@ -253,6 +256,7 @@ class Attempt:
         failure = error if isinstance(error, ProviderError) else from_runtime(error)
         failure.provider = failure.provider or self.target.provider
         failure.model = failure.model or self.request.model
+        failure.key_id = failure.key_id or self._passing.key_id
         failure.committed = self._committed
         self._cause = error
         self._end(failure)
@@ -266,31 +270,60 @@ class Attempt:
         if self._ended:
             return
         self._ended = True
-        tally = self._tally
-        usage = tally.usage
-        result = self._result(error)
-        self._trail.append(
-            AttemptRecord(
-                target=f"{self.target.provider}/{self.request.model}",
-                kind=error.kind.value if isinstance(error, ProviderError) else result,
-                ms=round((trio.current_time() - self._began) * 1000),
-                input_tokens=None if usage is None else usage.input,
-                output_tokens=None if usage is None else usage.output,
-                waited=self.waited,
-            )
-        )
-        self._seen.ended(
-            AttemptEnded(
-                result=result,
-                error=error,
-                usage=usage,
-                model=tally.model,
-                response_id=tally.response_id,
-                finish=tally.finish,
-            )
+        self._passing.leave(self._cause or error, self._tally)
+        self._cause = None  # whose traceback holds this very object
+        result: Result = "cancelled"
+        if isinstance(error, Exception):
+            result = "failed"
+        elif error is None and self._tally.finish is not None:
+            result = "ok"
+        self._trail.append(self._record(error, result))
+        if self._seen is not None:
+            self._seen.ended(self._told(error, result))
+        if result == "ok":
+            self._log()
+
+    def _record(self, error: BaseException | None, result: Result) -> AttemptRecord:
+        passing = self._passing
+        usage = passing.usage
+        return AttemptRecord(
+            target=f"{self.target.provider}/{self.request.model}",
+            kind=error.kind.value if isinstance(error, ProviderError) else result,
+            ms=round((trio.current_time() - self._began) * 1000),
+            key_id=passing.key_id,
+            input_tokens=None if usage is None else usage.input,
+            output_tokens=None if usage is None else usage.output,
+            estimated=usage is not None and usage.estimated,
+            cost=passing.cost,
+            waited=passing.waited,
         )
 
-    def _result(self, error: BaseException | None) -> Result:
-        if error is None:
-            return "ok" if self._tally.finish is not None else "cancelled"
-        return "failed" if isinstance(error, Exception) else "cancelled"
+    def _told(self, error: BaseException | None, result: Result) -> AttemptEnded:
+        passing, tally = self._passing, self._tally
+        return AttemptEnded(
+            result=result,
+            error=error,
+            usage=passing.usage,
+            cost=passing.cost,
+            model=tally.model,
+            response_id=tally.response_id,
+            finish=tally.finish,
+            key_id=passing.key_id,
+        )
+
+    def _log(self) -> None:
+        usage = self._passing.usage or Usage()
+        _log.info(
+            "call answered",
+            provider=self.target.provider,
+            model=self.request.model,
+            prompt_tokens=usage.input,
+            completion_tokens=usage.output,
+            tokens=usage.input + usage.output,
+            attempt=self.number,
+        )
+
+
+def _failed_keys(trail: Sequence[AttemptRecord]) -> Set[str]:
+    """The keys that have failed for reasons of their own: another one may do better."""
+    return {each.key_id for each in trail if each.kind in _OF_KEYS} if trail else frozenset()

@@ -23,7 +23,7 @@ from ..redaction import redact_text
 from ..transport import TrioTransport
 from .deadlines import Deadlines, Exchange, Watch
 from .failures import from_httpx
-from .kinds import authorization, codec_for
+from .kinds import authorizations, codec_for
 from .messages import Batch, Chat, Complete, ConnectionMessage, GetEndpoint, is_silent
 from .pace import Pace
 
@@ -98,7 +98,11 @@ class Connection(Actor[ConnectionMessage], background=True):
             base_url = (await self.find(*self._server).ask(GetEndpoint())).base_url
         self._base_url = base_url.rstrip("/")
         self._urls: dict[str, httpx.URL] = {}
-        self._headers = [("user-agent", "trouper"), *authorization(self._config)]
+        # By the key's id: no message holds a key itself.
+        self._headers = {
+            key: [("user-agent", "trouper"), *shown]
+            for key, shown in authorizations(self._config).items()
+        }
         self._transport = self._make_transport()
         url = httpx.URL(self._base_url)
         if self._config.api_keys and url.scheme == "http" and not is_loopback(url.host):
@@ -172,7 +176,7 @@ class Connection(Actor[ConnectionMessage], background=True):
         request = httpx.Request(
             encoded.method,
             url,
-            headers=[*self._headers, *encoded.headers],
+            headers=[*self._headers[message.key_id], *encoded.headers],
             content=encoded.body,
             extensions=self._extensions,
         )

@@ -58,20 +58,23 @@ class Chat(Streams[Batch]):
 
     The first batch is empty and says that the request has been taken.
     `deadline` is the time on trio's clock, in seconds, at which the answer is
-    whole or has failed; the connection's own `total` may come sooner.
+    whole or has failed; the connection's own `total` may come sooner. `key_id`
+    says which key is shown, by its id; the first one where it is empty.
     """
 
     request: ChatRequest
     deadline: float = inf
+    key_id: str = ""
     hearer: Hearer | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen
 class Complete(Request[Completion]):
-    """The whole answer to `request`, by `deadline` as in Chat. Raises ProviderError."""
+    """The whole answer to `request`; the rest is as in Chat. Raises ProviderError."""
 
     request: ChatRequest
     deadline: float = inf
+    key_id: str = ""
     hearer: Hearer | None = attrs.field(default=None, repr=False)
 
 

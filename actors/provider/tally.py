@@ -13,6 +13,7 @@ from ..chat import (
     TextDelta,
     ThinkingDelta,
     ToolArgsDelta,
+    ToolCallStarted,
     Usage,
     UsageUpdate,
 )
@@ -50,6 +51,8 @@ class Tally:
                 text = chunk.text
             elif type(chunk) is ToolArgsDelta:
                 text = chunk.fragment
+            elif type(chunk) is ToolCallStarted:
+                text = chunk.name
             else:
                 if type(chunk) is UsageUpdate:
                     self.usage = chunk.usage
@@ -70,6 +73,11 @@ class Tally:
         self.response_id = completion.response_id
         self.service_tier = completion.service_tier
         self.usage = completion.usage
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything has come that was made by the model, be it that it has nothing to say."""
+        return self._chars > 0 or self.finish is not None
 
     @property
     def text(self) -> tuple[str, float]:

@@ -1,16 +1,38 @@
 """A target: a model of a provider, and all that an attempt at it goes through."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import attrs
 
 from ...runtime import Ref
 from ..config import ProviderConfig
+from ..gate.circuit_messages import Permit, Report
+from ..gate.keys_messages import ChooseKey, ReportKey
+from ..gate.limiter_messages import LimiterMessage
 from ..policy.backoff import RetryPolicy
+from ..policy.key_verdict import key_id
+from .knowledge import Knowledge
 from .messages import ConnectionMessage
 
-__all__ = ["Target", "make_target"]
+__all__ = ["Gates", "Target", "key_ids", "make_target"]
+
+
+@attrs.frozen(kw_only=True)
+class Gates:
+    """The actors that an attempt must pass. One that is None, or is not there, lets all pass.
+
+    `limiters` are by the id of the key that they hold to its limits, "" where
+    the provider has no key; `counts_tokens` says whether they limit tokens, so
+    that a prompt has to be counted before it is sent.
+    """
+
+    circuit: Ref[Permit | Report] | None = None
+    keys: Ref[ChooseKey | ReportKey] | None = None
+    limiters: Mapping[str, Ref[LimiterMessage]] = attrs.field(
+        factory=dict[str, Ref[LimiterMessage]], hash=False
+    )
+    counts_tokens: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -20,7 +42,7 @@ class Target:
     `model` is the provider's own name for it, and "" leaves the request's.
     Times are in seconds: `total` bounds all tries together, and `patience` how
     long a connection that is down is waited for. `kind` and `base_url` are told
-    to who observes.
+    to who observes; `family` says whose models these are to the catalog.
     """
 
     provider: str
@@ -32,6 +54,9 @@ class Target:
     chance: Callable[[], float] = attrs.field(default=random.random, repr=False)
     kind: str = ""
     base_url: str = ""
+    family: str = ""
+    gates: Gates = attrs.field(default=Gates(), repr=False)
+    knowledge: Knowledge = attrs.field(factory=Knowledge, repr=False, eq=False)
 
     @property
     def name(self) -> str:
@@ -40,9 +65,15 @@ class Target:
 
 
 def make_target(
-    config: ProviderConfig, connection: Ref[ConnectionMessage], model: str = ""
+    config: ProviderConfig,
+    connection: Ref[ConnectionMessage],
+    model: str = "",
+    *,
+    gates: Gates = Gates(),
+    knowledge: Knowledge | None = None,
 ) -> Target:
     """The target of a configured provider."""
+    knowledge = knowledge or Knowledge()
     return Target(
         provider=config.name,
         model=model,
@@ -51,9 +82,18 @@ def make_target(
             attempts=config.retry.attempts,
             base_delay=config.retry.base_delay,
             max_delay=config.retry.max_delay,
+            ambiguous=config.retry.ambiguous,
         ),
         total=config.timeouts.total,
         patience=config.timeouts.first_event,
         kind=config.kind,
         base_url=config.base_url,
+        family=knowledge.family(config.kind, config.base_url),
+        gates=gates,
+        knowledge=knowledge,
     )
+
+
+def key_ids(config: ProviderConfig) -> tuple[str, ...]:
+    """The names of the provider's keys, in the order of the configuration."""
+    return tuple(key_id(key.reveal()) for key in config.api_keys)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import attrs
 import pytest
 
 from trouper.actors.config import (
@@ -17,7 +18,15 @@ from trouper.actors.local.errors import ModelFileMissing
 from trouper.actors.local.server import ModelServer
 from trouper.actors.provider.connection import Connection
 from trouper.actors.provider.pace import Pace
-from trouper.actors.tree import connection_path, provider_spec, server_path, tree
+from trouper.actors.tree import (
+    breaker_path,
+    connection_path,
+    keys_path,
+    limiter_path,
+    provider_spec,
+    server_path,
+    tree,
+)
 from trouper.runtime import ChildSpec
 from trouper.runtime.restarts import Restart
 from trouper.runtime.spec import Strategy
@@ -41,8 +50,11 @@ def below(spec: ChildSpec, path: str = "") -> dict[str, ChildSpec]:
 def test_the_whole_tree() -> None:
     config = AppConfig(
         server=ServerConfig(max_sessions=7),
-        providers={"far": REMOTE, "near": local()},
-        models={"default": ModelConfig(targets=("far/m", "near/m"))},
+        providers={"far": attrs.evolve(REMOTE, api_keys=("one", "two")), "near": local()},
+        models={
+            "default": ModelConfig(targets=("far/m", "near/m")),
+            "other": ModelConfig(targets=("far/m", "far/vendor/m")),
+        },
         assistants={"default": AssistantConfig(model="default")},
     )
     specs = {path: spec for top in tree(config, Pace()) for path, spec in below(top).items()}
@@ -51,13 +63,25 @@ def test_the_whole_tree() -> None:
         "pace",
         "providers",
         "providers/far",
+        "providers/far/gates",
+        "providers/far/gates/keys",
+        "providers/far/gates/limiter-7692c3ad",
+        "providers/far/gates/limiter-3fc4ccfe",
+        "providers/far/gates/breaker-m",
+        "providers/far/gates/breaker-vendor|m",
         "providers/far/connection",
         "providers/near",
+        "providers/near/gates",
+        "providers/near/gates/limiter",
+        "providers/near/gates/breaker-m",
         "providers/near/server",
         "providers/near/connection",
         "sessions",
     ]
     assert connection_path("near") in specs
+    assert keys_path("far") in specs
+    assert limiter_path("near") in specs
+    assert breaker_path("far", "vendor/m") in specs
     assert server_path("near") in specs
     sessions = specs["sessions"].subtree
     assert sessions is not None
@@ -71,13 +95,16 @@ def test_a_connection_builds_on_its_server_and_falls_with_it() -> None:
     spec = provider_spec(local(start_timeout=90.0), Pace())
     assert spec.subtree is not None
     assert spec.subtree.strategy is Strategy.REST_FOR_ONE
-    server, connection = spec.subtree.children
+    gates, server, connection = spec.subtree.children
     assert connection.poison == 0
     assert isinstance(connection.start(), Connection)
     assert isinstance(server.start(), ModelServer)
     # The process has its whole time, and the actor the time to say that it was too slow.
     assert server.start_timeout > 90.0
     assert connection.shutdown < 1
+    # A call that waits for the server to come back stands behind the gates.
+    assert gates.subtree is not None
+    assert [gate.id for gate in gates.subtree.children] == ["limiter", "breaker"]
 
 
 @pytest.mark.parametrize("config", [REMOTE, local()], ids=["remote", "local"])
@@ -102,7 +129,7 @@ def test_a_server_is_told_what_the_configuration_says(tmp_path: Path) -> None:
     config = local(model_file=file, slots=2, context_tokens=512, threads=3, start_timeout=9.0)
     spec = provider_spec(config, Pace())
     assert spec.subtree is not None
-    settings = spec.subtree.children[0].start()._settings()
+    settings = spec.subtree.children[1].start()._settings()
 
     assert (settings.model, settings.alias) == (file, "near")
     assert (settings.slots, settings.context, settings.threads) == (2, 512, 3)
@@ -114,13 +141,13 @@ def test_without_a_number_of_threads_the_provider_picks_one(tmp_path: Path) -> N
     file.write_bytes(b"GGUF")
     spec = provider_spec(local(model_file=file), Pace())
     assert spec.subtree is not None
-    assert spec.subtree.children[0].start()._settings().threads >= 1
+    assert spec.subtree.children[1].start()._settings().threads >= 1
 
 
 def test_a_model_that_is_missing_is_found_out_when_the_server_starts(tmp_path: Path) -> None:
     spec = provider_spec(local(model_file=tmp_path / "none.gguf"), Pace())
     assert spec.subtree is not None
-    server = spec.subtree.children[0].start()
+    server = spec.subtree.children[1].start()
     with pytest.raises(ModelFileMissing, match="trouper local install"):
         server._settings()
 

@@ -1,0 +1,181 @@
+"""One attempt's way through the gates of its target: in by one door after the other, out at once.
+
+    what is known of the model -> circuit -> key -> limiter of that key -> the provider
+
+Before you edit: `enter` may stop at any gate, and `leave` gives back what has
+been taken by then, in reverse. It is synchronous, so that it runs under
+Cancelled as well, and each gate sees the error as it came.
+"""
+
+import time
+from collections.abc import Iterable, Set
+
+import httpx
+
+from ..catalog.facts import ModelRef
+from ..catalog.rates import Rates, UnknownPrice, cost_of
+from ..catalog.validation import validate, without_refused_sampling
+from ..chat import ChatRequest, Usage
+from ..errors import ErrorKind, ProviderError
+from ..gate.admission import Admission
+from ..gate.key_use import KeyUse
+from ..gate.passage import Passage
+from ..policy.bucket import Cost, spent
+from ..wire.rate_limits import limits
+from .call import Call
+from .tally import Tally
+from .target import Target
+
+__all__ = ["Passing"]
+
+
+class Passing:
+    """One attempt at the gates. `waited` are the seconds that the limiter has made it wait.
+
+    `tried` are ids of keys that this request has failed with already.
+    """
+
+    __slots__ = (
+        "_admission",
+        "_answered",
+        "_call",
+        "_counted",
+        "_key_use",
+        "_passage",
+        "_ref",
+        "_request",
+        "_target",
+        "_tried",
+        "cost",
+        "is_sent",
+        "key_id",
+        "usage",
+        "waited",
+    )
+
+    def __init__(
+        self, target: Target, request: ChatRequest, call: Call, tried: Set[str] = frozenset()
+    ) -> None:
+        self._target = target
+        self._request = request
+        self._call = call
+        self._tried = tried
+        self._ref = ModelRef(target.provider, request.model, target.family)
+        self._passage: Passage | None = None
+        self._key_use: KeyUse | None = None
+        self._admission: Admission | None = None
+        self._counted = 0
+        self.is_sent = False
+        self._answered = False
+        self.key_id = ""
+        self.waited = 0.0
+        # Of what has become of it, once it has been left.
+        self.usage: Usage | None = None
+        self.cost: int | None = None
+
+    async def enter(self, deadline: float) -> ChatRequest:
+        """Pass all gates by `deadline`; the request as it is to be sent.
+
+        Raises ProviderError where one refuses, and what asking it raises.
+        `leave` is due in any case.
+        """
+        gates, knowledge = self._target.gates, self._target.knowledge
+        request = self._request = self._fitted(self._request)
+        if gates.circuit is not None:
+            passage = Passage(gates.circuit)
+            await passage.__aenter__()
+            self._passage = passage
+        if gates.keys is not None:
+            use = KeyUse(gates.keys, model=request.model, tried=self._tried)
+            await use.__aenter__()
+            self._key_use, self.key_id = use, use.key_id
+        limiter = gates.limiters.get(self.key_id)
+        if limiter is not None:
+            if gates.counts_tokens:
+                self._counted = await knowledge.count(self._ref, request)
+            estimate = Cost(
+                knowledge.likely_input(self._ref, self._counted),
+                knowledge.likely_output(self._ref, request.max_output_tokens),
+            )
+            admission = Admission(
+                limiter, estimate, priority=self._call.priority, deadline=deadline
+            )
+            await admission.__aenter__()
+            self._admission = admission
+            self.waited = admission.waited
+        return request
+
+    def _fitted(self, request: ChatRequest) -> ChatRequest:
+        """The request as this model takes it. Raises ProviderError where it takes it in no way."""
+        facts = self._target.knowledge.facts(self._ref)
+        request, _ = without_refused_sampling(request, facts)
+        faults = validate(request, facts)
+        if faults:
+            raise _invalid(faults)
+        return request
+
+    def sent(self) -> None:
+        """The request is about to be sent."""
+        self.is_sent = True
+        if self._admission is not None:
+            self._admission.sent()
+
+    def answered(self, headers: httpx.Headers) -> None:
+        """The provider has answered, well or badly."""
+        self._answered = True
+        # Nearly all of a call's headers are not of this kind.
+        if self._admission is not None and any(b"ratelimit" in name for name, _ in headers.raw):
+            self._admission.answered(limits(headers, time.time()))
+
+    def begun(self) -> None:
+        """The first content has come."""
+        self._answered = True
+        if self._key_use is not None:
+            self._key_use.begun()
+        if self._passage is not None:
+            self._passage.begun()
+
+    def leave(self, error: BaseException | None, tally: Tally) -> None:
+        """Give back everything. Never blocks."""
+        self.usage = self._used(error, tally)
+        rates = self._rates(tally)
+        if self.usage is not None and isinstance(rates, Rates):
+            self.cost = cost_of(self.usage, rates).nano_dollars
+        elif not self.is_sent or _is_unbilled(error):
+            self.cost = 0
+        if error is None and not self._answered:
+            # Who leaves before there was an answer has learned nothing of anybody.
+            error = GeneratorExit()
+        if self._admission is not None:
+            if self.usage is not None:
+                reads = self._target.kind != "anthropic"
+                self._admission.settle(spent(self.usage, cache_reads_count=reads))
+            self._admission.close(error)
+        if self._key_use is not None:
+            self._key_use.close(error)
+        if self._passage is not None:
+            self._passage.close(error)
+
+    def _used(self, error: BaseException | None, tally: Tally) -> Usage | None:
+        """What it has used: as the provider says, or by an estimate; None where nobody knows."""
+        knowledge = self._target.knowledge
+        if tally.finish is not None and tally.usage is not None:
+            knowledge.learn(self._ref, self._counted, tally.usage)
+            return tally.usage
+        if tally.begun:
+            return knowledge.estimate(self._ref, self._request, self._counted, tally)
+        return None
+
+    def _rates(self, tally: Tally) -> Rates | UnknownPrice:
+        return self._target.knowledge.rates(self._ref, tally.service_tier)
+
+
+def _is_unbilled(error: BaseException | None) -> bool:
+    return isinstance(error, ProviderError) and error.billed == "no"
+
+
+def _invalid(faults: Iterable[str]) -> ProviderError:
+    return ProviderError(
+        kind=ErrorKind.INVALID_REQUEST,
+        message=f"not sent, because it would be refused: {'; '.join(faults)}",
+    )
