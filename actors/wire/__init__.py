@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .anthropic import AnthropicCodec
+    from .assembly import Assembly
     from .codec import Codec, Decoder
     from .http import HttpRequest
     from .kind import NoOptions, ProviderKind, ProviderSettings, bearer
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AnthropicCodec",
+    "Assembly",
     "Codec",
     "Decoder",
     "HttpRequest",
@@ -44,6 +46,7 @@ __all__ = [
 
 _HOMES = {
     "anthropic": ("AnthropicCodec",),
+    "assembly": ("Assembly",),
     "codec": ("Codec", "Decoder"),
     "http": ("HttpRequest",),
     "kind": ("NoOptions", "ProviderKind", "ProviderSettings", "bearer"),
