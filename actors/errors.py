@@ -24,6 +24,7 @@ from typing import Any, Literal
 import attrs
 
 from ..runtime.errors import ActorError, TrouperError
+from .chat import Completion
 from .trail import AttemptRecord
 
 __all__ = [
@@ -167,9 +168,10 @@ class ProviderError(ActorError):
 
     `message` is the provider's own word (or ours where it said nothing),
     `retry_after` is in seconds, `committed` says that content had been handed
-    on, so that a silent retry would repeat it. `trail` has every attempt of the
-    request so far, this one as the last. Plain attributes only: it can be
-    pickled and holds no request, response or secret.
+    on, so that a silent retry would repeat it; `partial` is then what was, with
+    the usage that it probably had. `trail` has every attempt of the request so
+    far, this one as the last. Plain attributes only: it can be pickled and
+    holds no request, response or secret.
     """
 
     kind: ErrorKind
@@ -188,6 +190,8 @@ class ProviderError(ActorError):
     committed: bool = False
     billed: Billed = "no"
     trail: tuple[AttemptRecord, ...] = ()
+    # Not in its repr: what a model has said belongs into no log.
+    partial: Completion | None = attrs.field(default=None, repr=False)
 
     @property
     def retryable(self) -> bool:

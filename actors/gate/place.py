@@ -33,7 +33,8 @@ class Place:
     A router that does not answer (it restarts, or its mailbox is full) costs
     balance and no request: the choice is then made by the order of the chain.
     In that moment nothing is tried again and nothing hedged, since nobody
-    counts it. Without a router it is so always.
+    counts it. Without a router nothing is ever hedged, and retries are not
+    counted: for one provider alone, and tests.
     """
 
     router: "Ref[Choose | Left] | None"
@@ -74,6 +75,8 @@ class Place:
         asked = self.choose
         if asked.second:
             return GiveUp()
+        if asked.again and self.router is None:
+            return Chosen(asked.failures[-1][0])
         decision = decide(
             asked.chain,
             {name: Standing(not_before=at) for name, at in asked.not_before.items()},

@@ -149,11 +149,16 @@ def decide(
     return Wait(soonest) if soonest < deadline else GiveUp(soonest)
 
 
-def has_other(chain: Chain, failures: Sequence[tuple[str, ProviderError]], target: str) -> bool:
-    """Whether somebody would be asked after `target` if that took too long."""
+def has_other(
+    chain: Chain,
+    failures: Sequence[tuple[str, ProviderError]],
+    target: str,
+    error: ProviderError = _TOO_SLOW,
+) -> bool:
+    """Whether somebody would be asked after `target` if that failed so, or took too long."""
     if len(chain) == 1 and len(chain[0].candidates) == 1:
         return False
-    return any(_left(chain, (*failures, (target, _TOO_SLOW))))
+    return any(_left(chain, (*failures, (target, error))))
 
 
 def slice_until(now: float, deadline: float, *, last: bool) -> float:

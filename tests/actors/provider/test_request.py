@@ -28,6 +28,7 @@ from trouper.actors.errors import ErrorKind, ProviderError
 from trouper.actors.policy.backoff import RetryPolicy
 from trouper.actors.provider.messages import Batch
 from trouper.actors.provider.request import complete, stream
+from trouper.actors.provider.route import make_route
 from trouper.actors.provider.target import Target
 from trouper.runtime import MailboxFull
 
@@ -42,7 +43,12 @@ def busy(retry_after: str = "", status: int = 429) -> httpx.Response:
 
 
 async def collect(*targets: Target) -> list[Batch]:
-    async with aclosing(stream(targets, make_request())) as batches:
+    # All are the model "m" of the provider "fake", unless they are said to be another's.
+    route = make_route(
+        target if target.model or len(targets) == 1 else attrs.evolve(target, model=f"m{number}")
+        for number, target in enumerate(targets)
+    )
+    async with aclosing(stream(route, make_request())) as batches:
         return [batch async for batch in batches]
 
 

@@ -1,0 +1,162 @@
+"""A streamed answer under way: what a caller iterates over.
+
+Before you edit: `__anext__` is on the path of every batch. Between a batch and
+its reader there are this frame and the attempt's, no scope, task or timer, and
+what is done for each chunk is to keep its text (`Assembly`).
+"""
+
+import structlog
+
+from ..chat import ChatRequest, Completion, Finish, Finished, Reset, Usage
+from ..errors import ProviderError
+from ..wire.assembly import Assembly, chunks_of
+from .asked import Asked, first_batch
+from .call import Call
+from .messages import Batch
+from .partial import partial_answer
+from .pause import MOST_LEGS, continued, going_on
+from .race import Won, ask
+from .route import Route
+
+__all__ = ["Answer"]
+
+_log = structlog.get_logger("trouper.request")
+
+
+class Answer:
+    """An answer under way: an iterator of batches. Close it where it is left early.
+
+    `target` is who answers ("provider/model"), once somebody does.
+    """
+
+    def __init__(self, route: Route, request: ChatRequest, call: Call, pinned: str) -> None:
+        self.target = ""
+        self._route = route
+        self._asked = Asked(route, request, call, streamed=True, pinned=pinned)
+        self._won: Won[Batch] | None = None
+        self._over = False
+        self._assembly = Assembly()
+        # Of the legs before this one, where the model has paused.
+        self._legs = 0
+        self._parts = 0
+        self._usage: Usage | None = None
+        self._paused = False
+
+    def completion(self) -> Completion:
+        """The answer as far as it has been handed on, with its trail so far."""
+        return partial_answer(self._assembly, (), None)
+
+    def __aiter__(self) -> "Answer":
+        return self
+
+    async def __anext__(self) -> Batch:
+        while True:
+            won = self._won
+            if won is None:
+                return await self._begin()
+            try:
+                batch = await anext(won.attempt)
+            except StopAsyncIteration:
+                await self._end_leg(won)
+            except ProviderError as error:
+                return self._broke_off(won, error)
+            else:
+                batch = self._taken(batch)
+                if batch:
+                    return batch
+
+    async def aclose(self) -> None:
+        """Leave it: the provider stops at once."""
+        self._over = True
+        if self._won is not None:
+            await self._won.leave()
+        self._asked.ended(GeneratorExit())
+
+    async def _begin(self) -> Batch:
+        """All that comes before the commit point, and the first batch behind it."""
+        if self._over:
+            raise StopAsyncIteration
+        try:
+            if self._route.on_midstream == "buffer":
+                return await self._held_back()
+            course = self._asked.course
+            while True:
+                won = await ask(course, await course.next(), first_batch)
+                if won is not None:
+                    break
+        except BaseException as error:
+            self._over = True
+            if isinstance(error, ProviderError) and self._legs:
+                # It went on from what was handed on.
+                self._fail(error)
+            self._asked.ended(error)
+            raise
+        self._won = won
+        self.target = won.hop.target.name
+        return self._taken(won.result)
+
+    async def _held_back(self) -> Batch:
+        completion = await self._asked.whole()
+        self._over = True
+        self._asked.ended(None)
+        self.target = completion.trail[-1].target
+        batch = chunks_of(completion)
+        self._assembly.extend(batch)
+        return batch
+
+    def _taken(self, batch: Batch) -> Batch:
+        """A batch as it is handed on."""
+        if self._legs:
+            batch = continued(batch, self._parts, self._usage)
+        if batch:
+            last = batch[-1]
+            if type(last) is Finished and last.finish is Finish.PAUSE and self._legs < MOST_LEGS:
+                self._paused = True
+                batch = batch[:-1]
+            self._assembly.extend(batch)
+        return batch
+
+    async def _end_leg(self, won: Won[Batch]) -> None:
+        """The provider has ended its answer: the next leg, or the end of the whole."""
+        await won.leave()
+        self._won = None
+        if not self._paused:
+            self._over = True
+            self._asked.ended(None)
+            return
+        self._paused = False
+        self._legs += 1
+        said = self._assembly.completion()
+        # Who pauses numbers its parts without a gap.
+        self._parts, self._usage = len(said.message.parts), said.usage
+        self._asked.course.go_on(won.hop, going_on(self._asked.request, said.message))
+
+    def _broke_off(self, won: Won[Batch], error: ProviderError) -> Batch:
+        """It has ended within; the attempt is settled."""
+        course = self._asked.course
+        self._won = None
+        won.hop.place.leave()
+        if self._route.on_midstream == "restart" and course.turn_from(won.hop, error):
+            return self._void(error)
+        self._over = True
+        self._fail(error)
+        self._asked.ended(error)
+        raise error
+
+    def _void(self, error: ProviderError) -> Batch:
+        """Take back all that was handed on; what follows is another answer."""
+        _log.warning(
+            "answer begins again",
+            provider=error.provider,
+            model=error.model,
+            kind=error.kind.value,
+        )
+        self._legs = self._parts = 0
+        self._usage = None
+        reset: Batch = [Reset(f"{error.provider} broke off: {error.kind.value}")]
+        self._assembly.extend(reset)
+        return reset
+
+    def _fail(self, error: ProviderError) -> None:
+        error.committed = True
+        error.partial = partial_answer(self._assembly, error.trail, self._usage)

@@ -1,0 +1,42 @@
+"""The error of a request that nobody has answered: what the last one said, and all before it."""
+
+from collections.abc import Iterable
+from itertools import groupby
+
+from ..errors import ProviderError
+from ..trail import AttemptRecord
+
+__all__ = ["last_word"]
+
+
+def last_word(
+    last: ProviderError,
+    trail: Iterable[AttemptRecord],
+    model: str = "",
+    reopens_in: float | None = None,
+) -> ProviderError:
+    """`last`, which says what became of all attempts at `model`, where more than one target
+    was asked; and in how many seconds the soonest may be asked again, where that is known."""
+    records = tuple(trail)
+    last.trail = records
+    told: list[str] = []
+    if len({record.target for record in records}) > 1:
+        of = f" of {model!r}" if model else ""
+        told.append(f"no target{of} has answered: {_in_words(records)}")
+    if reopens_in is not None:
+        last.retry_after = reopens_in
+        told.append(f"the soonest may be asked in {reopens_in:.1f} s, which is too late")
+    if told:
+        last.message = "; ".join((last.message.rstrip(".;"), *told))
+    return last
+
+
+def _in_words(records: Iterable[AttemptRecord]) -> str:
+    """For a person: who was asked, what it said, and how long all of that took."""
+    words: list[str] = []
+    for (target, kind), group in groupby(records, lambda record: (record.target, record.kind)):
+        alike = list(group)
+        seconds = sum(record.ms for record in alike) / 1000
+        times = f" {len(alike)} times" if len(alike) > 1 else ""
+        words.append(f"{target} {kind}{times} ({seconds:.1f} s)")
+    return ", then ".join(words)
