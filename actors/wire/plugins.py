@@ -99,9 +99,8 @@ def _checked(entry: EntryPoint, kind: object) -> ProviderKind[Any]:
 
 
 def _package(entry: EntryPoint) -> str:
-    if entry.dist is None:
-        return f"whoever brings {entry.value}"
-    return f"{entry.dist.name} {entry.dist.version}"
+    dist = entry.dist
+    return f"{dist.name} {dist.version}" if dist is not None else entry.value
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sys
 import tomllib
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 import trio
 
 from tests.fakes.http_server import HttpServer, answer, start_server
+from tests.fakes.packages import install
 
 PACKAGE = Path(__file__).with_name("parrot_provider")
 
@@ -57,18 +57,10 @@ WORDS = b'{"word": "hello"}\n{"word": " there"}\n{"end": "done", "heard": 1, "sa
 
 
 def installed(site: Path) -> None:
-    """Leave behind what pip would, by what the example's own pyproject.toml says."""
+    """Install the example as its own pyproject.toml says."""
     project = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]
-    info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
-    info.mkdir(parents=True)
-    shutil.copy(PACKAGE / "parrot_provider.py", site)
-    (info / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-    )
-    lines: list[str] = []
-    for group, entries in project["entry-points"].items():
-        lines += [f"[{group}]", *(f"{name} = {value}" for name, value in entries.items())]
-    (info / "entry_points.txt").write_text("\n".join(lines))
+    code = (PACKAGE / "parrot_provider.py").read_text()
+    install(site, project["name"], {"parrot_provider": code}, project["entry-points"])
 
 
 @attrs.define

@@ -3,10 +3,12 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.fakes.packages import install
 from trouper.actors import ChatRequest, Message, ProviderConfig, TextPart, open_provider
 from trouper.actors.chat import Finish, Finished, TextDelta
 from trouper.actors.config import Secret
@@ -30,7 +32,7 @@ from trouper.actors.provider.target import make_target
 from trouper.actors.wire import NoOptions, ProviderSettings
 from trouper.actors.wire.anthropic import AnthropicCodec
 from trouper.actors.wire.openai import OpenAICodec
-from trouper.actors.wire.plugins import BUILT_IN_KINDS
+from trouper.actors.wire.plugins import BUILT_IN_KINDS, GROUP
 from trouper.runtime import System, child
 
 HELLO = ChatRequest(
@@ -175,6 +177,41 @@ def test_ollama_is_told_how_long_to_keep_the_model() -> None:
     codec = codec_for(config("ollama", keep_alive="10m"))
 
     assert b'"keep_alive":"10m"' in codec.encode(HELLO, stream=False).body
+
+
+HOME = """
+import attrs
+from trouper.actors.wire import HttpRequest, OpenAICodec, ProviderKind
+
+@attrs.frozen(kw_only=True)
+class Options:
+    port: int
+
+class Codec(OpenAICodec):
+    def __init__(self, port):
+        super().__init__()
+        object.__setattr__(self, "port", port)
+
+    def encode(self, request, *, stream):
+        plain = super().encode(request, stream=stream)
+        return HttpRequest("POST", f"http://127.0.0.1:{self.port}/chat", plain.headers, plain.body)
+
+KIND = ProviderKind(name="home", codec=lambda it: Codec(it.options.port), options=Options)
+"""
+
+
+async def test_a_kind_that_needs_no_address_names_it_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "home-kind", {"home_kind": HOME}, {GROUP: {"home": "home_kind:KIND"}})
+    monkeypatch.syspath_prepend(tmp_path)
+    answer = {"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]}
+
+    request, text = await asked(config("home", "", options={"port": 8123}), dict(answer))
+
+    assert str(request.url) == "http://127.0.0.1:8123/chat"
+    assert request.headers["authorization"] == "Bearer sk-key"
+    assert text == "hi"
 
 
 def test_anthropic_gets_a_limit_also_where_nobody_names_one() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes import packages
 from trouper.actors.errors import ConfigError
 from trouper.actors.wire.plugins import (
     BUILT_IN_KINDS,
@@ -33,18 +34,13 @@ Install = Callable[..., None]
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Puts a distribution with one module onto the path, as pip would leave it behind."""
+    """Puts a distribution with one module, and one kind, onto the path."""
     monkeypatch.setattr(sys, "modules", dict(sys.modules))
 
     def put(package: str, code: str, kind: str, *, value: str = "") -> None:
         site = tmp_path / package
-        info = site / f"{package}-1.5.dist-info"
-        info.mkdir(parents=True)
-        (site / f"{package}.py").write_text(code)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.5\n")
-        (info / "entry_points.txt").write_text(
-            f"[{GROUP}]\n{kind} = {value or f'{package}:KIND'}\n"
-        )
+        points = {GROUP: {kind: value or f"{package}:KIND"}}
+        packages.install(site, package, {package: code}, points)
         monkeypatch.syspath_prepend(site)
 
     return put
