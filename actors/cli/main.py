@@ -51,6 +51,7 @@ COMMANDS: Final = {
     "sim": Command("sim", "serve a simulated provider, with faults", "info"),
     "local": Command("local", "install the small model that runs on this machine"),
     "check": Command("check", "say every fault of a configuration"),
+    "usage": Command("usage", "say what was asked, and what it cost"),
     "models": Command("models", "show what is known of models, and what they cost"),
 }
 

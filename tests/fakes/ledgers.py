@@ -1,65 +1,38 @@
-"""Attempts to write into a ledger, and the ledgers that must all behave alike."""
+"""Every ledger there is, each made anew, for tests that must hold on all of them."""
 
+import tempfile
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-from trouper.actors.chat import Usage
-from trouper.actors.store.ledger import Closing, Ledger, Limit, Opening, Row, Selection
+from tests.fakes.ledger import FakeLedger
+from trouper.actors.store.ledger import Ledger
 from trouper.actors.store.memory_ledger import MemoryLedger
 from trouper.actors.store.store import open_ledger
 
-__all__ = ["DAY", "LEDGERS", "MONTH", "NOON", "OpenLedger", "all_rows", "attempt", "cost", "limit"]
-
-NOON = datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp()
-DAY = "2026-11-21"
-MONTH = "2026-11"
-
-OpenLedger = Callable[[], AbstractAsyncContextManager[Ledger]]
-
-
-def attempt(op_id: str, reserved: int = 100, **more: Any) -> Opening:
-    fields: dict[str, Any] = {
-        "request_id": f"request of {op_id}",
-        "attempt": 1,
-        "at": NOON,
-        "provider": "openai",
-        "model": "gpt-x",
-        "user": "alice",
-    }
-    return Opening(op_id=op_id, reserved=reserved, **fields | more)
-
-
-def cost(nano: int | None, **more: Any) -> Closing:
-    fields: dict[str, Any] = {
-        "state": "settled",
-        "outcome": "ok",
-        "usage": Usage(input=9, output=3, cache_read=2),
-        "price_id": "openai:gpt-x",
-        "duration_ms": 1_200,
-    }
-    return Closing(cost=nano, **fields | more)
-
-
-def limit(most: int, scope: str = "all", window: str = DAY) -> Limit:
-    return Limit(scope, window, most)
-
-
-async def all_rows(ledger: Ledger, **selected: Any) -> list[Row]:
-    return [row async for row in ledger.rows(Selection(**selected))]
+__all__ = ["LEDGERS"]
 
 
 @asynccontextmanager
-async def _in_memory(_folder: Path) -> AsyncGenerator[Ledger]:
+async def _slow() -> AsyncGenerator[Ledger]:
+    yield FakeLedger(delay=0.01)
+
+
+@asynccontextmanager
+async def _memory() -> AsyncGenerator[Ledger]:
     yield MemoryLedger()
 
 
-LEDGERS: dict[str, Callable[[Path], AbstractAsyncContextManager[Ledger]]] = {
-    "dicts": _in_memory,
-    "sqlite in memory": lambda _folder: open_ledger(":memory:"),
-    "sqlite file": lambda folder: open_ledger(folder / "ledger.db"),
-    "sqlite file, relaxed": lambda folder: open_ledger(folder / "r.db", durability="relaxed"),
+@asynccontextmanager
+async def _file() -> AsyncGenerator[Ledger]:
+    with tempfile.TemporaryDirectory() as folder:
+        async with open_ledger(Path(folder, "store.db")) as ledger:
+            yield ledger
+
+
+LEDGERS: Final[dict[str, Callable[[], AbstractAsyncContextManager[Ledger]]]] = {
+    "slow": _slow,
+    "memory": _memory,
+    "file": _file,
 }
-"""All implementations, each as what opens one in a folder."""

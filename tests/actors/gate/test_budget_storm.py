@@ -2,8 +2,8 @@
 
 import random
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from math import inf
 
 import attrs
@@ -72,16 +72,18 @@ class Watched:
 
 
 class Storm:
-    """Random calls."""
+    """Random calls, for two minutes; of a clock that goes `speed` times as fast."""
 
-    def __init__(self, rng: random.Random, ledger: Ledger) -> None:
+    def __init__(self, rng: random.Random, ledger: Ledger, speed: float = 1) -> None:
         self.rng = rng
+        self.speed = speed
+        self.begun = trio.current_time()
         self.alerts: list[Alert] = []
         self.budgets = Budgets(
             ledger,
             BUDGETS,
             # The storm begins a minute before midnight, and goes through it.
-            clock=lambda: MIDNIGHT - 60 + trio.current_time(),
+            clock=lambda: MIDNIGHT - 60 + (trio.current_time() - self.begun) * speed,
             on_alert=self.alerts.append,
         )
 
@@ -90,9 +92,12 @@ class Storm:
             for number in range(calls):
                 nursery.start_soon(self.call, number)
 
+    async def sleep(self, seconds: float) -> None:
+        await trio.sleep(seconds / self.speed)
+
     async def call(self, number: int) -> None:
         rng = self.rng
-        await trio.sleep(rng.choice([0, rng.uniform(0, 120)]))
+        await self.sleep(rng.choice([0, rng.uniform(0, 120)]))
         opening = attrs.evolve(
             CALL, op_id=f"op-{number}", user=rng.choice(USERS), model=rng.choice(MODELS)
         )
@@ -103,7 +108,7 @@ class Storm:
             max_output_tokens=rng.choice([None, rng.randint(1, 4_000)]),
             longest=8_000,
         )
-        with trio.move_on_after(rng.choice([inf, rng.uniform(0, 5), 0])):
+        with trio.move_on_after(rng.choice([inf, rng.uniform(0, 5), 0]) / self.speed):
             with suppress(ProviderError, KeyError):
                 async with lease:
                     await self.through(lease)
@@ -112,15 +117,15 @@ class Storm:
     async def through(self, lease: Lease) -> None:
         rng = self.rng
         most = lease.max_output_tokens or 8_000
-        await trio.sleep(rng.choice([0, rng.uniform(0, 2)]))
+        await self.sleep(rng.choice([0, rng.uniform(0, 2)]))
         if rng.random() < 0.1:
             raise KeyError("a bug before the send")
         lease.sent()
-        await trio.sleep(rng.choice([0, rng.uniform(0, 5)]))
+        await self.sleep(rng.choice([0, rng.uniform(0, 5)]))
         if rng.random() < 0.4:
             lease.first_token()
             lease.note(Usage(output=rng.randint(0, most), estimated=True))
-            await trio.sleep(rng.uniform(0, 5))
+            await self.sleep(rng.uniform(0, 5))
         match rng.randrange(6):
             case 0:
                 raise KeyError("a bug")
@@ -142,27 +147,29 @@ def weight(row: Row) -> int:
     return row.opening.reserved if row.closing.cost is None else row.closing.cost
 
 
-@pytest.mark.parametrize("make", LEDGERS.values(), ids=LEDGERS)
+@pytest.mark.parametrize("name", LEDGERS)
 @pytest.mark.parametrize("seed", [1, 2])
-def test_no_budget_is_exceeded_and_nothing_is_left_behind(
-    seed: int, make: Callable[[], AbstractAsyncContextManager[Ledger]]
-) -> None:
+def test_no_budget_is_exceeded_and_nothing_is_left_behind(seed: int, name: str) -> None:
     """
     Rows 18 and 19: a thousand concurrent requests with random cancels, errors
     and crashes never have more than the limit out at any moment; when they are
     over, nothing is reserved, and each sum is that of its rows.
     """
 
+    # A file is written by a thread, which virtual time would not wait for.
+    is_virtual = name != "file"
+    speed = 1 if is_virtual else 60
+
     async def main() -> None:
-        async with make() as ledger:
+        async with LEDGERS[name]() as ledger:
             watched = Watched(ledger)
-            storm = Storm(random.Random(seed), watched)
+            storm = Storm(random.Random(seed), watched, speed)
             await storm.blow(1_000)
             rows = [row async for row in ledger.rows(Selection())]
             await judge(watched, rows)
             judge_alerts(storm.alerts)
 
-    trio.run(main, clock=MockClock(autojump_threshold=0))
+    trio.run(main, clock=MockClock(autojump_threshold=0) if is_virtual else None)
 
 
 async def judge(watched: Watched, rows: Sequence[Row]) -> None:
