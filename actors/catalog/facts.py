@@ -14,7 +14,7 @@ from cattrs import Converter
 from cattrs.errors import BaseValidationError
 
 from ..errors import ConfigError
-from ..wire.converter import CHECK, HIDDEN, Check, explain, key_path, make_converter, shown
+from ..wire.converter import ALLOWED, CHECK, HIDDEN, Check, explain, key_path, make_converter, shown
 
 __all__ = ["ModelFacts", "ModelRef", "SamplingRule", "facts_from"]
 
@@ -48,13 +48,15 @@ class SamplingRule(Enum):
     WITHOUT_REASONING = "without_reasoning"
 
 
-def _tokens() -> dict[str, Check]:
+def _tokens() -> dict[str, Any]:
+    wanted = "a whole number of tokens from 1 to 100000000"
+
     def check(value: object) -> str | None:
         if value is None or (type(value) is int and 1 <= value <= 100_000_000):
             return None
-        return f"must be a whole number of tokens from 1 to 100000000, not {shown(value)}"
+        return f"must be {wanted}, not {shown(value)}"
 
-    return {CHECK: check}
+    return {CHECK: check, ALLOWED: wanted}
 
 
 def _field_name() -> dict[str, Check]:
@@ -68,40 +70,51 @@ def _field_name() -> dict[str, Check]:
 
 @attrs.frozen(kw_only=True)
 class ModelFacts:
-    """One model. `known` says whether a table or an override had anything on it.
-
-    `max_input_tokens` is the longest prompt, `max_output_tokens` the longest
-    answer with its reasoning; some models count both into one window of the
-    first size. `apis` are the wires it answers on; `max_tokens_field` is what
-    the limit of the answer is called on the chat wire; `efforts` are the words
-    it takes for reasoning_effort; `prefill` says whether the last message may
-    be the assistant's; `forced_tools` whether tool_choice may demand a tool.
-    """
+    """What is known of one model; of what nobody has said, nothing is refused."""
 
     name: str = attrs.field(metadata={HIDDEN: True})
     family: str = attrs.field(default="", metadata={HIDDEN: True})
     known: bool = attrs.field(default=False, metadata={HIDDEN: True})
+    """Whether a table or an override had anything on it."""
     max_input_tokens: int | None = attrs.field(default=None, metadata=_tokens())
+    """The longest prompt, in tokens. Some models count the answer into the same window."""
     max_output_tokens: int | None = attrs.field(default=None, metadata=_tokens())
+    """The longest answer, in tokens, its reasoning included."""
     apis: tuple[str, ...] = ()
+    """The wires that it answers on: chat, responses, messages, batch."""
     # What every compatible server knows; OpenAI's own table says max_completion_tokens.
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = attrs.field(
         default="max_tokens", metadata=_field_name()
     )
+    """What the limit of the answer is called on the chat wire: this, or
+    max_completion_tokens."""
     tools: bool | None = None
+    """Whether it uses tools."""
     parallel_tools: bool | None = None
+    """Whether it may be told to use several at once, or not to."""
     forced_tools: bool | None = None
+    """Whether it may be made to use a tool."""
     images: bool | None = None
+    """Whether it takes images."""
     response_schema: bool | None = None
+    """Whether it can be held to a JSON schema."""
     reasoning: bool | None = None
+    """Whether it thinks before it answers."""
     prefill: bool | None = None
+    """Whether the last message may be the assistant's, for it to go on from."""
     sampling: SamplingRule = SamplingRule.ALWAYS
+    """When it takes temperature, top_p and penalties: always, never, or without_reasoning."""
     # The widest that any wire takes: OpenAI's; Anthropic's table says 1.
     max_temperature: float = 2.0
+    """The highest temperature that it takes."""
     penalties: bool = True
+    """Whether it takes frequency_penalty and presence_penalty."""
     max_stop_sequences: int | None = None
+    """How many stop sequences it takes."""
     efforts: tuple[str, ...] = ()
+    """The words that it takes for reasoning_effort."""
     shutdown: datetime.date | None = None
+    """The day from which it no longer answers."""
 
 
 def _date(value: object, _: object) -> datetime.date:

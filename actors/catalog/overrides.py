@@ -18,7 +18,7 @@ import attrs
 from cattrs.errors import BaseValidationError
 
 from ..errors import ConfigError
-from ..wire.converter import CHECK, Check, explain, key_path, make_converter, shown
+from ..wire.converter import ALLOWED, CHECK, explain, key_path, make_converter, shown
 from .rates import Rate, Rates
 
 __all__ = ["PriceOverride", "Prices", "PricesAbove", "pico_dollars", "price_overrides"]
@@ -39,23 +39,27 @@ def pico_dollars(per_million: Decimal) -> int:
     return int((per_million * 1_000_000).to_integral_value(ROUND_HALF_UP))
 
 
-def _dollars() -> dict[str, Check]:
+def _dollars() -> dict[str, Any]:
+    wanted = "dollars a million tokens from 0 to 10000"
+
     def check(value: object) -> str | None:
         # 10,000 $ a million is a hundred times the dearest model; more is a slip of units.
         if value is None or (type(value) in (int, float) and 0 <= float(str(value)) <= 10_000):
             return None
-        return f"must be dollars a million tokens from 0 to 10000, not {shown(value)}"
+        return f"must be {wanted}, not {shown(value)}"
 
-    return {CHECK: check}
+    return {CHECK: check, ALLOWED: wanted}
 
 
-def _tokens() -> dict[str, Check]:
+def _tokens() -> dict[str, Any]:
+    wanted = "a whole number of tokens above 0"
+
     def check(value: object) -> str | None:
         if type(value) is int and value > 0:
             return None
-        return f"must be a whole number of tokens above 0, not {shown(value)}"
+        return f"must be {wanted}, not {shown(value)}"
 
-    return {CHECK: check}
+    return {CHECK: check, ALLOWED: wanted}
 
 
 @attrs.frozen(kw_only=True)
@@ -63,11 +67,17 @@ class Prices:
     """Dollars a million tokens; a part without its own costs what it lies within."""
 
     input: float = attrs.field(metadata=_dollars())
+    """What a million tokens of a prompt cost."""
     output: float = attrs.field(metadata=_dollars())
+    """What a million tokens of an answer cost."""
     cache_read: float | None = attrs.field(default=None, metadata=_dollars())
+    """Those of the prompt that the provider had in its cache; without it as `input`."""
     cache_write: float | None = attrs.field(default=None, metadata=_dollars())
+    """Those of the prompt that it put there; without it as `input`."""
     cache_write_1h: float | None = attrs.field(default=None, metadata=_dollars())
+    """Those that it put there for an hour; without it as `cache_write`."""
     reasoning: float | None = attrs.field(default=None, metadata=_dollars())
+    """Those of the answer that are reasoning; without it as `output`."""
 
 
 @attrs.frozen(kw_only=True)
@@ -75,6 +85,7 @@ class PricesAbove(Prices):
     """The prices of a request, all of it, whose input is more than `tokens`."""
 
     tokens: int = attrs.field(metadata=_tokens())
+    """From more input tokens than these on, all tokens of the request have these prices."""
 
 
 @attrs.frozen(kw_only=True)
@@ -82,7 +93,10 @@ class PriceOverride(Prices):
     """The prices of one model; `tiers` by the provider's service tier, or "batch"."""
 
     above: tuple[PricesAbove, ...] = ()
+    """Prices of long requests, a table for each length, with all of these keys and `tokens`."""
     tiers: Mapping[str, Prices] = attrs.field(factory=dict[str, Prices], hash=False)
+    """Prices by the provider's service tier, or `batch`, a table for each with all of these
+    keys."""
 
     def rates(self, price_id: str, tier: str = "") -> Rates:
         """These prices as rates. A tier that is not stated is assumed to cost the same."""

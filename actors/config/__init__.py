@@ -9,7 +9,7 @@ from .attempts import BreakerConfig, RetryConfig, TimeoutConfig
 from .budgets import BudgetConfig
 from .checks import is_loopback, split_listen
 from .demo import demo_config
-from .load import load_config, parse_config
+from .load import load_config, parse_config, structure_config
 from .models import LinkConfig, ModelConfig, Target, TargetConfig
 from .provider import LocalConfig, ProviderConfig
 from .secret import Secret
@@ -39,4 +39,5 @@ __all__ = [
     "load_config",
     "parse_config",
     "split_listen",
+    "structure_config",
 ]

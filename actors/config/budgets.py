@@ -8,7 +8,7 @@ import attrs
 
 from ..policy.budget import Budget, BudgetScope, Per
 from ..policy.money import nano_dollars
-from ..wire.converter import CHECK, shown
+from ..wire.converter import ALLOWED, CHECK, shown
 from . import checks
 from .models import Target
 
@@ -25,7 +25,7 @@ def _amount() -> checks.Metadata:
             return str(error)
         return None if amount else "must be above 0; to spend nothing, configure no provider"
 
-    return {CHECK: check, checks.ALLOWED: "an amount of dollars, with up to 9 decimals"}
+    return {CHECK: check, ALLOWED: "an amount of dollars, with up to 9 decimals"}
 
 
 @attrs.frozen(kw_only=True)

@@ -15,10 +15,9 @@ from urllib.parse import urlsplit
 import attrs
 
 from ..errors import ConfigError
-from ..wire.converter import CHECK, Check, key_path, shown, suggestion
+from ..wire.converter import ALLOWED, CHECK, Check, key_path, shown, suggestion
 
 __all__ = [
-    "ALLOWED",
     "Metadata",
     "base_url",
     "duration",
@@ -38,6 +37,7 @@ __all__ = [
     "switch",
     "table",
     "text",
+    "told",
     "whole",
     "within",
 ]
@@ -46,9 +46,6 @@ T = TypeVar("T")
 
 Metadata = dict[str, Any]
 """What an attrs field takes as metadata."""
-
-ALLOWED = "trouper.allowed"
-"""Metadata: what a value must be, in words, for the reference."""
 
 # Names become actors' paths, metrics' labels and the first half of a target.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -62,6 +59,11 @@ def _metadata(fits: Callable[[Any], bool], wanted: str) -> Metadata:
         return None if fits(value) else f"must be {wanted}, not {shown(value)}"
 
     return {CHECK: check, ALLOWED: wanted}
+
+
+def told(wanted: str) -> Metadata:
+    """What a value must be that a converter or its own class judges; for the reference only."""
+    return {ALLOWED: wanted}
 
 
 def optional(metadata: Metadata) -> Metadata:

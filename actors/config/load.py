@@ -17,7 +17,7 @@ from .names import Names
 from .secret import Secret, resolve_secret
 from .store import MEMORY, StorePath
 
-__all__ = ["load_config", "parse_config"]
+__all__ = ["load_config", "parse_config", "structure_config"]
 
 # A thousand times what a large configuration needs; /dev/zero has more.
 _LARGEST_FILE = 8 * 1_048_576
@@ -67,7 +67,22 @@ def parse_config(
         raise ConfigError(source, [_syntax_fault(str(error), text)]) from error
     except RecursionError as error:
         raise ConfigError(source, ["is nested too deeply"]) from error
-    faults = list(_name_providers(raw))
+    return structure_config(raw, source=source, folder=folder, environ=environ)
+
+
+def structure_config(
+    tables: Mapping[str, Any],
+    *,
+    source: str = "configuration",
+    folder: Path = Path(),
+    environ: Mapping[str, str] = os.environ,
+) -> AppConfig:
+    """The configuration in `tables`, as a TOML parser gives them: for who reads it elsewhere.
+
+    Raises ConfigError, as `load_config` does.
+    """
+    raw = dict(tables)
+    faults = _name_providers(raw)
     try:
         config = _converter(folder, environ).structure(raw, AppConfig)
     except BaseValidationError as error:
@@ -95,11 +110,18 @@ def _syntax_fault(message: str, text: str) -> str:
 def _name_providers(raw: dict[str, Any]) -> list[str]:
     """Write the name of each provider's table into it; the faults of those with a name key."""
     faults: list[str] = []
-    for name, table in _tables(raw, "providers").items():
-        if "name" in table:
-            key = key_path(key_path("providers", name), "name")
-            faults.append(f"{key}: the name of the table is the provider's name; leave this out")
-        table["name"] = name
+    providers = raw.get("providers")
+    if not isinstance(providers, dict):
+        return faults
+    named = raw["providers"] = dict(providers)
+    for name, table in providers.items():
+        if isinstance(table, dict):
+            if "name" in table:
+                key = key_path(key_path("providers", name), "name")
+                faults.append(
+                    f"{key}: the name of the table is the provider's name; leave this out"
+                )
+            named[name] = {**table, "name": name}
     return faults
 
 
@@ -171,10 +193,6 @@ def _word(value: object) -> str | None:
 def _all(raw: dict[str, Any], key: str) -> dict[str, Any]:
     value = raw.get(key)
     return value if isinstance(value, dict) else {}
-
-
-def _tables(raw: dict[str, Any], key: str) -> dict[str, dict[str, Any]]:
-    return {name: table for name, table in _all(raw, key).items() if isinstance(table, dict)}
 
 
 def _get(table: object, key: str) -> object:

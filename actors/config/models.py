@@ -9,7 +9,7 @@ from cattrs.errors import BaseValidationError
 
 from ..errors import ConfigError, ErrorKind
 from ..policy.routing import Candidate, Link
-from ..wire.converter import CHECK, Check, explain, make_converter, shown, suggestion
+from ..wire.converter import ALLOWED, CHECK, Check, explain, make_converter, shown, suggestion
 from . import checks
 
 __all__ = ["ContextPolicy", "LinkConfig", "Midstream", "ModelConfig", "Target", "TargetConfig"]
@@ -67,7 +67,7 @@ def _kinds_of_error() -> checks.Metadata:
                 return f"{shown(kind)} is no kind of error; {suggestion(str(kind), _KINDS)}"
         return None if value else "names no kind of error; leave it out to mean all"
 
-    return {CHECK: check, checks.ALLOWED: f"a list of {', '.join(_KINDS)}"}
+    return {CHECK: check, ALLOWED: f"a list of {', '.join(_KINDS)}"}
 
 
 def _kinds(values: "Iterable[str | ErrorKind] | None") -> frozenset[ErrorKind] | None:
@@ -84,7 +84,7 @@ def _kinds(values: "Iterable[str | ErrorKind] | None") -> frozenset[ErrorKind] |
 class TargetConfig:
     """A target of which more is said than its name."""
 
-    target: Target = attrs.field(converter=_target)
+    target: Target = attrs.field(converter=_target, metadata=checks.told('"provider/model"'))
     """The provider's name, a slash, and the provider's own name of the model."""
     # Equals have equal shares.
     weight: float = attrs.field(default=1.0, metadata=checks.within(0.001, 1_000))
@@ -201,7 +201,11 @@ class ModelConfig:
     other: among them the one with the fewest calls under way is asked.
     """
 
-    links: tuple[LinkConfig, ...] = attrs.field(converter=_links, alias="targets")
+    links: tuple[LinkConfig, ...] = attrs.field(
+        converter=_links,
+        alias="targets",
+        metadata=checks.told("a list of targets, tables and lists of these"),
+    )
     """Whom to ask: "provider/model", a table that says more of it, or a list of equals."""
     temperature: float | None = attrs.field(
         default=None, metadata=checks.optional(checks.within(0, 2))

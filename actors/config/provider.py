@@ -15,7 +15,7 @@ import attrs
 
 from ..errors import ConfigError
 from ..policy.bucket import RateLimits
-from ..wire.converter import CHECK, HIDDEN, key_path, shown
+from ..wire.converter import ALLOWED, CHECK, HIDDEN, key_path, shown
 from ..wire.plugins import BUILT_IN_KINDS, faults_of_plugin, find_plugin, known_kinds
 from . import checks
 from .attempts import BreakerConfig, RetryConfig, TimeoutConfig
@@ -77,7 +77,7 @@ def _kind() -> checks.Metadata:
             return error.faults[0].removeprefix("kind: ")
         return None
 
-    return {CHECK: check, checks.ALLOWED: f"one of {names}, or the name of a plug-in"}
+    return {CHECK: check, ALLOWED: f"one of {names}, or the name of a plug-in"}
 
 
 def _per_minute() -> checks.Metadata:
@@ -89,7 +89,9 @@ def _per_minute() -> checks.Metadata:
 class LocalConfig:
     """The model that a provider of kind `local` runs on this machine."""
 
-    model_file: Path | None = attrs.field(default=None, converter=_path)
+    model_file: Path | None = attrs.field(
+        default=None, converter=_path, metadata=checks.told("the path of a file")
+    )
     """A GGUF file; without it the model that `trouper local install` fetches."""
     # One person's conversation and a few others; each slot has its share of the memory.
     slots: int = attrs.field(default=4, metadata=checks.whole(1, 256))
@@ -113,9 +115,8 @@ class LocalConfig:
 class ProviderConfig:
     """One provider: how it is reached, with which keys, how patiently, and what it allows.
 
-    `api_keys` takes plain strings and Secrets. The limits are those of one key:
-    with two keys twice as much is asked for. The package of a plug-in is
-    imported to see whether it knows its options.
+    In Python `api_keys` takes plain strings and Secrets. The package of a
+    plug-in is imported, to see whether it knows its options.
     """
 
     name: str = attrs.field(metadata={**checks.name(), HIDDEN: True})
@@ -124,10 +125,12 @@ class ProviderConfig:
     """Which API it speaks."""
     base_url: str = attrs.field(default="", metadata=checks.base_url())
     """What the API's paths are appended to; a slash at its end does not matter."""
-    api_keys: tuple[Secret, ...] = attrs.field(default=(), converter=_api_keys)
+    api_keys: tuple[Secret, ...] = attrs.field(
+        default=(), converter=_api_keys, metadata=checks.told("a list of references to secrets")
+    )
     """The keys, used by turns; one that is refused or used up is left out."""
     requests_per_minute: int | None = attrs.field(default=None, metadata=_per_minute())
-    """How many requests a key may make a minute."""
+    """How many requests may be made a minute with one key; with two keys, twice as many."""
     tokens_per_minute: int | None = attrs.field(default=None, metadata=_per_minute())
     """How many tokens, of prompts and answers together, a key may use a minute."""
     input_tokens_per_minute: int | None = attrs.field(default=None, metadata=_per_minute())
@@ -145,7 +148,7 @@ class ProviderConfig:
     """How long each phase of a request may take."""
     local: LocalConfig = attrs.field(factory=LocalConfig)
     """What a provider of kind `local` runs."""
-    # Which is the version that all models answer to.
+    # The version that all models answer to.
     api_version: ApiVersion | None = attrs.field(
         default=None, metadata=checks.optional(checks.one_of("API version", get_args(ApiVersion)))
     )

@@ -23,25 +23,34 @@ def _origins(values: Iterable[str]) -> tuple[str, ...]:
 
 @attrs.frozen(kw_only=True)
 class ServerConfig:
-    """Where clients connect, who may, and how much they may take.
+    """Where clients connect, who may, and how much they may take."""
 
-    A client shows one of `tokens`; without tokens everybody on this machine may,
-    and nobody else. A browser's page may if its Origin is in `allowed_origins`.
-    """
-
+    # Only programs on this machine reach it.
     listen: str = attrs.field(default="127.0.0.1:8700", metadata=checks.listen_address())
-    tokens: tuple[Secret, ...] = attrs.field(default=(), converter=_tokens)
-    allowed_origins: tuple[str, ...] = attrs.field(default=(), converter=_origins)
+    """Where it listens. An address that other machines reach needs `tokens`."""
+    tokens: tuple[Secret, ...] = attrs.field(
+        default=(), converter=_tokens, metadata=checks.told("a list of references to secrets")
+    )
+    """What clients show, one of them; without any, everybody on this machine may connect and
+    nobody else. Each has 8 characters or more."""
+    allowed_origins: tuple[str, ...] = attrs.field(
+        default=(),
+        converter=_origins,
+        metadata=checks.told('a list of origins, such as "https://chat.example.org"'),
+    )
+    """The sites whose pages a browser may let connect."""
     # Some 45 KiB each: 180 MiB when all are there.
     max_connections: int = attrs.field(default=4_096, metadata=checks.whole(1, 1_000_000))
+    """How many clients may be connected at once."""
     # Some 12 KiB each without a connection: 120 MiB.
     max_sessions: int = attrs.field(default=10_000, metadata=checks.whole(1, 10_000_000))
-    # Without its client a session waits this long to be taken up again; long
-    # enough for a train in a tunnel, and for a person who thinks.
+    """How many conversations may be open at once."""
+    # Long enough for a train in a tunnel, and for a person who thinks.
     session_idle_seconds: float = attrs.field(default=900.0, metadata=checks.seconds())
-    # What trio-websocket takes by default; a prompt with a picture needs more. It
-    # counts characters, of which each takes up to four bytes of the gateway's 16 MiB.
+    """Seconds that a conversation without its client waits to be taken up again."""
+    # What trio-websocket takes by default; a prompt with a picture needs more.
     max_message_bytes: int = attrs.field(default=1_048_576, metadata=checks.whole(1_024, 4_000_000))
+    """The longest message of a client, in characters, of which each takes up to four bytes."""
 
     def __attrs_post_init__(self) -> None:
         checks.refuse_faults(self, self._across)

@@ -29,7 +29,11 @@ class StoreConfig:
     """Where conversations, costs and cached answers are kept: SQLite files."""
 
     # Who tries it out leaves no files behind.
-    path: StorePath = attrs.field(default=StorePath(MEMORY), converter=_store_path)
+    path: StorePath = attrs.field(
+        default=StorePath(MEMORY),
+        converter=_store_path,
+        metadata=checks.told('the path of a file, or ":memory:"'),
+    )
     """The file, seen from the folder of the configuration; `:memory:` keeps nothing."""
     # What was acknowledged is still there after the power has failed.
     durability: Durability = attrs.field(

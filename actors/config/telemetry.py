@@ -15,8 +15,8 @@ class TelemetryConfig:
 
     # Nobody may be there to take them, and each costs time.
     traces: bool = attrs.field(default=False, metadata=checks.switch())
-    """Whether calls are OpenTelemetry spans; needs the extra `otel`. Where they are sent, the
-    variables OTEL_... of the environment say."""
+    """Whether calls are OpenTelemetry spans; needs the extra `otel`, and an SDK that the
+    program has set up, which says where they go."""
     # They are people's own words.
     content: bool = attrs.field(default=False, metadata=checks.switch())
     """Whether prompts and answers stand in the spans."""

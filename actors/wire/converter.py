@@ -25,6 +25,7 @@ from ..errors import ConfigError
 from ..redaction import redact_text
 
 __all__ = [
+    "ALLOWED",
     "CHECK",
     "HIDDEN",
     "Check",
@@ -40,6 +41,9 @@ Check = Callable[[object], str | None]
 
 CHECK = "trouper.check"
 """Metadata of a field whose `Check` alone judges its raw value."""
+
+ALLOWED = "trouper.allowed"
+"""Metadata: what a value must be, in words, for the reference of the configuration."""
 
 HIDDEN = "trouper.hidden"
 """Metadata of a field that is set by the name of the table itself and by no key in it."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.packages import install
 from trouper.actors.config import ProviderConfig, parse_config
 from trouper.actors.errors import ConfigError
 
@@ -36,13 +37,10 @@ model = "default"
 
 @pytest.fixture(autouse=True)
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package that brings the kind `parrot`, as pip would leave it behind."""
+    """A package that brings the kind `parrot`."""
     monkeypatch.setattr(sys, "modules", dict(sys.modules))
-    info = tmp_path / "parrot_provider-1.5.dist-info"
-    info.mkdir()
-    (tmp_path / "parrot_provider.py").write_text(PACKAGE)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: parrot_provider\nVersion: 1.5\n")
-    (info / "entry_points.txt").write_text("[trouper.providers]\nparrot = parrot_provider:KIND\n")
+    point = {"trouper.providers": {"parrot": "parrot_provider:KIND"}}
+    install(tmp_path, "parrot-provider", {"parrot_provider": PACKAGE}, point)
     monkeypatch.syspath_prepend(tmp_path)
 
 
