@@ -38,6 +38,10 @@ class AnswerStore(Protocol):
         """Keep it until that time, or less long where there is no room. Never blocks or raises."""
         ...
 
+    def close(self) -> None:
+        """Let go of what is open; what is asked later opens it again."""
+        ...
+
 
 class MemoryAnswers:
     """Keeps answers in memory, up to `most_bytes`; those that nobody asks for go first."""
@@ -65,6 +69,9 @@ class MemoryAnswers:
     def put(self, key: bytes, answer: KeptAnswer, *, until: float) -> None:
         """Keep it. `until` is of no interest here: what is old goes when room is needed."""
         self.keep(key, answer, len(write_completion(answer.completion)))
+
+    def close(self) -> None:
+        """Nothing is open."""
 
     def keep(self, key: bytes, answer: KeptAnswer, size: int) -> None:
         """Keep it, as an answer of `size` bytes."""

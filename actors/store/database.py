@@ -130,7 +130,10 @@ class Database:
     def _make_private(self) -> None:
         """Make a new file before SQLite does, for its owner alone: who asks what is private."""
         try:
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            # Not even opened: to close it would end all locks that SQLite has on it here.
+            pass
         except OSError as error:
             assert self._lock is not None
             self._lock.release()

@@ -11,7 +11,6 @@ from math import inf
 from typing import Final
 
 import structlog
-import trio
 
 from ...runtime import MailboxFull, Ref
 from .database import Database
@@ -20,6 +19,7 @@ from .ledger_operations import Expire, Page, Reserve, Settle, Spent, Withdraw
 from .operations import Operation
 from .outbox import Outbox
 from .reading import read_page
+from .threads import in_thread
 from .writer import Look, WriterMessage, write
 
 __all__ = ["LOST_AFTER", "SqliteLedger"]
@@ -90,7 +90,7 @@ class SqliteLedger:
             page = Page(selection, after, _PAGE)
             if self._database.is_file:
                 # On a connection of its own, so that nobody's reservation waits for it.
-                found = await trio.to_thread.run_sync(read_page, self._database.path, page)
+                found = await in_thread(read_page, self._database.path, page)
             else:
                 found = await write(self._writer, page)
             for _, row in found:

@@ -8,14 +8,12 @@ callers share a commit and a lone one waits for nobody. There is no timer.
 
 Before you edit: the statements run on the event loop and only COMMIT, which
 waits for the disk, in a thread. A thread must take Python's lock anew after
-each statement, and a loop that is busy does not let go of it: with all loops'
-passes short, it took seconds. For the same reason the loop gives way on purpose
-while a commit is under way (`_give_way`). Nothing is applied out of order: what
-is in the outbox goes before what is asked later.
+each statement, and a loop that is busy is slow to let go of it; threads.py says
+more. Nothing is applied out of order: what is in the outbox goes before what is
+asked later.
 """
 
 import sqlite3
-import time
 from collections.abc import Callable
 from math import inf
 from typing import Any, Generic, TypeVar
@@ -30,6 +28,7 @@ from .database import Database
 from .errors import StoreBusy, WriteAbandoned, is_busy, said_of_file
 from .operations import Operation
 from .outbox import Outbox
+from .threads import give_way, in_thread
 
 __all__ = ["Look", "Write", "Writer", "WriterMessage", "write"]
 
@@ -41,11 +40,6 @@ _AT_ONCE = 32
 # Seconds. SQLite keeps the -wal file as large as it ever was; after a pause
 # as long as this nobody is kept waiting by making it small again.
 _IDLE_AFTER = 10.0
-
-# Seconds between two moments in which the loop gives way to a commit's thread.
-# At 0.5 to 1 ms a commit on a loop without a pause took 1.6 ms; without this it
-# took 0.3 s in the middle and 18 s at the worst.
-_GIVE_WAY_EVERY = 0.001
 
 
 @attrs.frozen
@@ -104,7 +98,7 @@ class Writer(Actor[WriterMessage], background=True):
 
     async def init(self) -> None:
         self._outbox.take_again()
-        await self._blocking(self._database.open)
+        await self._alone(self._database.open)
 
     async def on_start(self) -> None:
         self._take_outbox()
@@ -138,14 +132,14 @@ class Writer(Actor[WriterMessage], background=True):
             self._take_outbox()
             if self._waiting:
                 await self._commit()
-            await self._blocking(self._database.close)
+            await self._alone(self._database.close)
             return
         gone = WriteAbandoned(
             str(self._database), "the writer crashed before it came to this; try again"
         )
         for entry in (*self._writing, *self._waiting):
             entry.fail(gone)
-        await self._blocking(self._database.give_up)
+        await self._alone(self._database.give_up)
 
     # The commits.
 
@@ -164,7 +158,7 @@ class Writer(Actor[WriterMessage], background=True):
                 with trio.move_on_after(self._idle_after) as pause:
                     await self._stirred.wait()
                 if pause.cancelled_caught:
-                    await self._blocking(self._database.checkpoint)
+                    await self._to_disk(self._database.checkpoint)
 
     async def _commit(self) -> None:
         self._writing, self._waiting = self._waiting, []
@@ -180,7 +174,7 @@ class Writer(Actor[WriterMessage], background=True):
             if connection.total_changes == changes:
                 connection.execute("COMMIT")  # nothing is new, so there is no disk to wait for
             else:
-                await self._blocking(connection.execute, "COMMIT")
+                await self._to_disk(connection.execute, "COMMIT")
         except sqlite3.Error as error:
             failure = said_of_file(error, str(self._database))
             for entry in entries:
@@ -196,7 +190,7 @@ class Writer(Actor[WriterMessage], background=True):
         await self._begin()
         connection, file = self._database.connection, str(self._database)
         if any(entry.operation.slow for entry in entries):
-            return await self._blocking(apply_all, connection, entries, file)
+            return await self._to_disk(apply_all, connection, entries, file)
         for start in range(0, len(entries), _AT_ONCE):
             if start:
                 await trio.lowlevel.checkpoint()
@@ -210,9 +204,9 @@ class Writer(Actor[WriterMessage], background=True):
         except sqlite3.OperationalError as error:
             if not is_busy(error):
                 raise
-            await self._blocking(self._database.begin_waiting)
+            await self._to_disk(self._database.begin_waiting)
 
-    async def _blocking(self, function: Callable[..., R], *args: Any) -> R:
+    async def _to_disk(self, function: Callable[..., R], *args: Any) -> R:
         """Call what may wait for the disk: in a thread, or here where there is no disk."""
         if not self._database.is_file:
             return function(*args)
@@ -223,16 +217,17 @@ class Writer(Actor[WriterMessage], background=True):
         finally:
             self._in_thread = False
 
+    async def _alone(self, function: Callable[[], None]) -> None:
+        """The same before the first message, and after the last."""
+        if self._database.is_file:
+            await in_thread(function)
+        else:
+            function()
+
     async def _give_way(self) -> None:
-        """Let the thread have Python's lock now and then, while it is at work."""
+        """While a commit is in its thread: what `in_thread` does, without a task each."""
         while True:
             await self._begun.wait()
             self._begun = trio.Event()
             while self._in_thread:
-                await trio.sleep(_GIVE_WAY_EVERY)
-                _let_go()
-
-
-def _let_go() -> None:
-    """Let go of Python's lock, so that a thread that waits for it has it next."""
-    time.sleep(0)
+                await give_way()

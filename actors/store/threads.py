@@ -1,0 +1,52 @@
+"""A thread that is not starved: what waits for the disk goes on beside a loop that is busy.
+
+A thread that comes back from the disk needs Python's lock to say so. A loop
+that always has something to do gives it up at each pass and takes it back
+before the thread has woken up: with passes of 50 us a commit of 0.3 ms took
+0.3 s in the middle and 18 s at the worst. So while a thread is at work the loop
+sleeps for nothing, once a millisecond, which hands the lock over: then it took
+1.6 ms, and 8 ms at the worst.
+
+In virtual time it has a second use: the clock cannot jump over the thread's
+work to the next deadline, since it is due each millisecond.
+"""
+
+import time
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import outcome
+import trio
+
+__all__ = ["EVERY", "give_way", "in_thread"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+EVERY = 0.001
+"""Seconds. Most commits on a fast disk are over before the first."""
+
+
+async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Call a function in a thread, and wait for it even where this is cancelled."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_give_way_for_ever)
+        # Not what it raises: that would come out of the nursery in a group.
+        ended = await trio.to_thread.run_sync(lambda: outcome.capture(function, *args, **kwargs))
+        nursery.cancel_scope.cancel(reason="the thread has ended")
+    return ended.unwrap()
+
+
+async def give_way() -> None:
+    """Wait a little, and then let a thread that waits for Python's lock have it."""
+    await trio.sleep(EVERY)
+    _sleep_for_nothing()
+
+
+async def _give_way_for_ever() -> None:
+    while True:
+        await give_way()
+
+
+def _sleep_for_nothing() -> None:
+    time.sleep(0)
