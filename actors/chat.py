@@ -2,7 +2,8 @@
 
 A request is a `ChatRequest` of `Message`s, a message is a tuple of parts. A
 plain answer is a `Completion`; a streamed one is a run of chunks that begins
-with `Started` and ends with `Finished`. No value here knows a wire.
+with `Started` and ends with `Finished`. No value here knows a wire. The parts
+are in parts.py, and imported from here.
 """
 
 from collections.abc import Mapping
@@ -11,9 +12,22 @@ from typing import Any, Literal
 
 import attrs
 
+from .parts import (
+    AudioPart,
+    FilePart,
+    ImagePart,
+    IncompleteToolCall,
+    OpaquePart,
+    Part,
+    TextPart,
+    ThinkingPart,
+    ToolCallPart,
+    ToolResultPart,
+)
 from .trail import AttemptRecord
 
 __all__ = [
+    "AudioPart",
     "ChatRequest",
     "Chunk",
     "Completion",
@@ -22,6 +36,8 @@ __all__ = [
     "Finished",
     "Heartbeat",
     "ImagePart",
+    "IncompleteToolCall",
+    "Logprobs",
     "Message",
     "OpaquePart",
     "Part",
@@ -46,71 +62,6 @@ __all__ = [
 ]
 
 Role = Literal["system", "user", "assistant", "tool"]
-
-
-@attrs.frozen
-class TextPart:
-    """Text, of any length."""
-
-    text: str
-
-
-@attrs.frozen
-class ImagePart:
-    """An image: `url` (https or data) for the model to look at."""
-
-    url: str
-    media_type: str = ""
-    detail: str = "auto"
-
-
-@attrs.frozen
-class FilePart:
-    """A file, by `data` (a data URL) or by the provider's `file_id`."""
-
-    data: str = ""
-    file_id: str = ""
-    name: str = ""
-    media_type: str = ""
-
-
-@attrs.frozen
-class ThinkingPart:
-    """What a model thought. It goes back only to the provider family in `origin`."""
-
-    text: str
-    signature: str = ""
-    redacted: bool = False
-    origin: str = ""
-
-
-@attrs.frozen
-class ToolCallPart:
-    """A model's wish to run tool `name`; `args_json` is its text, whether valid JSON or not."""
-
-    id: str
-    name: str
-    args_json: str
-
-
-@attrs.frozen
-class ToolResultPart:
-    """What the tool call `call_id` gave."""
-
-    call_id: str
-    content: str
-    is_error: bool = False
-
-
-@attrs.frozen
-class OpaquePart:
-    """A part that only the provider family `origin` understands, kept as it came."""
-
-    origin: str
-    raw: Mapping[str, Any] = attrs.field(hash=False)
-
-
-Part = TextPart | ImagePart | FilePart | ThinkingPart | ToolCallPart | ToolResultPart | OpaquePart
 
 
 @attrs.frozen
@@ -203,6 +154,8 @@ class Usage:
 class Completion:
     """A whole answer. `raw_finish` is the provider's own word for `finish`.
 
+    `logprobs` are there where they were asked for, in the provider's own words:
+    lists of tokens by name (`content`, `refusal`).
     `trail` has every attempt that it took, the last of which has answered; how
     an answer came about makes it no other answer.
     """
@@ -214,6 +167,7 @@ class Completion:
     model: str = ""
     response_id: str = ""
     service_tier: str | None = None
+    logprobs: Mapping[str, Any] | None = attrs.field(default=None, hash=False)
     trail: tuple[AttemptRecord, ...] = attrs.field(default=(), eq=False)
 
     @property
@@ -290,6 +244,16 @@ class RefusalDelta:
 
 
 @attrs.define
+class Logprobs:
+    """How likely the tokens of the text just told were, as `Completion.logprobs` has them.
+
+    Only where they were asked for.
+    """
+
+    raw: Mapping[str, Any]
+
+
+@attrs.define
 class PartDone:
     """Part `index` is whole."""
 
@@ -306,10 +270,15 @@ class UsageUpdate:
 
 @attrs.define
 class Finished:
-    """The answer has ended; the last chunk of a stream."""
+    """The answer has ended; the last chunk of a stream.
+
+    `service_tier` is the tier that served, where the end of the stream tells: it
+    outranks what `Started` said.
+    """
 
     finish: Finish
     raw_finish: str | None = None
+    service_tier: str | None = None
 
 
 @attrs.define
@@ -332,6 +301,7 @@ Chunk = (
     | ToolCallStarted
     | ToolArgsDelta
     | RefusalDelta
+    | Logprobs
     | PartDone
     | UsageUpdate
     | Finished

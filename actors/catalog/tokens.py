@@ -19,6 +19,7 @@ import attrs
 import trio
 
 from ..chat import (
+    AudioPart,
     ChatRequest,
     FilePart,
     ImagePart,
@@ -81,6 +82,8 @@ class Allowances:
     image: int = 1_600
     # A page of a PDF is 1,500 to 3,000 by Anthropic's reference.
     file: int = 3_000
+    # Five minutes of speech: OpenAI counts ten a second.
+    audio: int = 3_000
 
 
 def slices(text: str, size: int = _SLICE) -> Iterator[str]:
@@ -180,14 +183,16 @@ class TokenCounter:
         match part:
             case TextPart(text) | ThinkingPart(text):
                 return count_text(text, encoder)
-            case ToolCallPart(_, name, arguments):
-                return count_text(name, encoder) + count_text(arguments, encoder)
+            case ToolCallPart():
+                return count_text(part.name, encoder) + count_text(part.args_json, encoder)
             case ToolResultPart(_, content):
                 return count_text(content, encoder)
             case ImagePart():
                 return self.allowances.image
             case FilePart():
                 return self.allowances.file
+            case AudioPart():
+                return self.allowances.audio
             case OpaquePart(_, raw):
                 return count_text(_json(raw), encoder)
             case _:
@@ -210,11 +215,11 @@ def _length(parts: Iterable[Part]) -> int:
         match part:
             case TextPart(text) | ThinkingPart(text) | ToolResultPart(_, text):
                 total += len(text)
-            case ToolCallPart(_, name, arguments):
-                total += len(name) + len(arguments)
+            case ToolCallPart():
+                total += len(part.name) + len(part.args_json)
             case OpaquePart(_, raw):
                 total += len(_json(raw))
-            case ImagePart() | FilePart():
+            case ImagePart() | FilePart() | AudioPart():
                 continue
             case _:
                 assert_never(part)

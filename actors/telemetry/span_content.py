@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from ..chat import (
+    AudioPart,
     FilePart,
     Finish,
     ImagePart,
@@ -85,12 +86,15 @@ def _part(part: Part) -> dict[str, Any]:
             return {"type": "text", "content": _text(text)}
         case ThinkingPart(text=text):
             return {"type": "reasoning", "content": _text(text)}
-        case ToolCallPart(id=id, name=name, args_json=args):
-            return {"type": "tool_call", "id": id, "name": name, "arguments": _text(args)}
+        case ToolCallPart():
+            call = {"type": "tool_call", "id": part.id, "name": part.name}
+            return {**call, "arguments": _text(part.args_json)}
         case ToolResultPart(call_id=id, content=content):
             return {"type": "tool_call_response", "id": id, "response": _text(content)}
         case ImagePart(media_type=media_type):
             return {"type": "image", "mime_type": media_type}
+        case AudioPart(format=coding):
+            return {"type": "audio", "mime_type": f"audio/{coding}"}
         case FilePart(media_type=media_type):
             return {"type": "file", "mime_type": media_type}
         case OpaquePart(origin=origin):

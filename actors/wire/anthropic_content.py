@@ -15,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 import orjson
 
 from ..chat import (
+    AudioPart,
     FilePart,
     ImagePart,
     Message,
@@ -63,6 +64,8 @@ def _said(part: Part) -> list[dict[str, Any]]:
             return [_image(part)]
         case FilePart():
             return [_file(part)]
+        case AudioPart():
+            raise _invalid("audio, which Anthropic does not take; send what was said as text")
         case OpaquePart(origin, raw) if origin == ORIGIN:
             return [dict(raw)]
         case ThinkingPart() | OpaquePart():
@@ -80,12 +83,12 @@ def _assistant(parts: tuple[Part, ...]) -> list[dict[str, Any]]:
                     blocks.append({"type": "text", "text": text})
             case ThinkingPart():
                 blocks += _thought(part)
-            case ToolCallPart(call_id, name, arguments):
-                call = {"type": "tool_use", "id": _id(call_id), "name": name}
-                blocks.append({**call, "input": _input(arguments)})
+            case ToolCallPart():
+                call = {"type": "tool_use", "id": _id(part.id), "name": part.name}
+                blocks.append({**call, "input": _input(part.args_json)})
             case OpaquePart(origin, raw) if origin == ORIGIN:
                 _take_back(raw, blocks)
-            case ImagePart() | FilePart() | OpaquePart():
+            case ImagePart() | AudioPart() | FilePart() | OpaquePart():
                 pass  # an assistant's own pictures go back on no wire
             case ToolResultPart():
                 raise misplaced(part, "it belongs into a message of role tool")

@@ -4,7 +4,8 @@ Text is gathered in lists and joined once, so that a long answer costs no more
 a chunk than a short one.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import attrs
 
@@ -13,6 +14,8 @@ from ..chat import (
     Completion,
     Finish,
     Finished,
+    IncompleteToolCall,
+    Logprobs,
     Message,
     OpaquePart,
     Part,
@@ -32,7 +35,26 @@ from ..chat import (
     UsageUpdate,
 )
 
-__all__ = ["Assembly", "chunks_of"]
+__all__ = ["Assembly", "chunks_of", "settled"]
+
+# After these, whatever the arguments of a call are is what the model wanted to say.
+_ENDED_BY_ITSELF = (Finish.STOP, Finish.TOOL_CALLS)
+
+
+def settled(part: Part, finish: Finish) -> Part:
+    """`part` as it stands now that the answer has ended with `finish`.
+
+    A tool call within whose arguments the answer was cut off becomes an
+    IncompleteToolCall. A JSON object that ends has ended, so one that can be
+    read is whole.
+    """
+    if (
+        isinstance(part, ToolCallPart)
+        and finish not in _ENDED_BY_ITSELF
+        and not (part.args_json.strip() and part.fault is None)
+    ):
+        return IncompleteToolCall(part.id, part.name, part.args_json)
+    return part
 
 
 @attrs.define(eq=False)
@@ -59,6 +81,7 @@ class Assembly:
         self._done: dict[int, Part] = {}
         self._signatures: dict[int, str] = {}
         self._usage: Usage | None = None
+        self._logprobs: dict[str, Any] = {}
         self._finished: Finished | None = None
 
     @property
@@ -96,6 +119,8 @@ class Assembly:
                 self._done[index] = part
             case UsageUpdate(usage):
                 self._usage = usage
+            case Logprobs(raw):
+                self._take_logprobs(raw)
             case Finished():
                 self._finished = chunk
             case Started():
@@ -104,6 +129,14 @@ class Assembly:
                 self._begin()
             case _:
                 pass  # a heartbeat, and the text that `extend` has taken
+
+    def _take_logprobs(self, raw: Mapping[str, Any]) -> None:
+        for name, value in raw.items():
+            before = self._logprobs.get(name)
+            if isinstance(before, list) and isinstance(value, list):
+                before.extend(value)
+            elif value is not None:
+                self._logprobs[name] = [*value] if isinstance(value, list) else value
 
     def _opened(self, index: int, make: Callable[[str], Part]) -> list[str]:
         part = self._open.get(index)
@@ -127,14 +160,16 @@ class Assembly:
         for index, part in self._open.items():
             parts[index] = part.make("".join(part.pieces))
         finished = self._finished or Finished(Finish.UNKNOWN)
+        said = tuple(settled(parts[i], finished.finish) for i in sorted(parts))
         return Completion(
-            message=Message(role="assistant", parts=tuple(parts[i] for i in sorted(parts))),
+            message=Message(role="assistant", parts=said),
             finish=finished.finish,
             raw_finish=finished.raw_finish,
             usage=self._usage,
             model=self._started.model,
             response_id=self._started.id,
-            service_tier=self._started.service_tier,
+            service_tier=finished.service_tier or self._started.service_tier,
+            logprobs=dict(self._logprobs) or None,
         )
 
 
@@ -158,12 +193,14 @@ def chunks_of(completion: Completion) -> list[Chunk]:
             case ToolCallPart(id, name, arguments):
                 chunks += [ToolCallStarted(index, id, name), ToolArgsDelta(index, arguments)]
                 chunks.append(PartDone(index, part))
-            case ThinkingPart(text, redacted=False):
+            case ThinkingPart(text, redacted=False) if text:
                 chunks += [ThinkingDelta(index, text), PartDone(index, part)]
             case OpaquePart(raw={"type": "refusal", "refusal": str(text)}):
                 chunks += [RefusalDelta(index, text), PartDone(index, part)]
             case _:
                 chunks.append(PartDone(index, part))
+    if completion.logprobs:
+        chunks.append(Logprobs(completion.logprobs))
     if completion.usage is not None:
         chunks.append(UsageUpdate(completion.usage))
     chunks.append(Finished(completion.finish, completion.raw_finish))

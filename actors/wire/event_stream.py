@@ -36,9 +36,10 @@ _FIELDS = (b"data:", b"event:", b"id:", b"retry:")
 class EventStream(ABC):
     """A `Decoder` but for what the events mean; see codec.py for its promises.
 
-    `max_event` bounds one event, and a body that is no stream, in bytes. Who
-    inherits says what an event, an end and a whole body mean, and sets `_whole`
-    once the answer is.
+    `max_event` bounds one event, and a body that is no stream, in bytes;
+    `skip_malformed` is how many events that are no JSON are passed over before
+    one is an error. Who inherits says what an event, an end and a whole body
+    mean, and sets `_whole` once the answer is.
     """
 
     __slots__ = (
@@ -48,6 +49,7 @@ class EventStream(ABC):
         "_events",
         "_head",
         "_max_body",
+        "_skippable",
         "_sse",
         "_whole",
         "_wire",
@@ -58,8 +60,9 @@ class EventStream(ABC):
     _usual: ClassVar[str] = "message"
     _usual_line: ClassVar[bytes] = b""
 
-    def __init__(self, max_event: int) -> None:
+    def __init__(self, max_event: int, skip_malformed: int = 0) -> None:
         self._max_body = max_event
+        self._skippable = skip_malformed
         self._sse = SseDecoder(max_event)
         self._wire = ""  # "" until the first byte told; then events, json or html
         self._head = b""
@@ -184,6 +187,9 @@ class EventStream(ABC):
                 return data.decode("utf-8", "replace")
             if not data.strip():
                 return {}  # an event without data: a keep-alive
+            if self._skippable > 0:
+                self._skippable -= 1
+                return {}
             raise self._protocol_error(
                 f"event {self._events} of the stream is no JSON ({fault.msg} at {fault.pos}): "
                 f"{excerpt(data)!r}"

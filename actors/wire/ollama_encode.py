@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from ..chat import (
+    AudioPart,
     ChatRequest,
     FilePart,
     ImagePart,
@@ -128,6 +129,8 @@ def _asked(message: Message) -> dict[str, Any]:
             raise _misplaced(part, "it belongs into a message of role assistant or tool")
         elif isinstance(part, FilePart):
             raise _refused("Ollama takes text and images, and no files; send the text within")
+        elif isinstance(part, AudioPart):
+            raise _refused("Ollama takes text and images, and no audio; send what was said as text")
     if images:
         said["images"] = images
     return said

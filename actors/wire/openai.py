@@ -2,7 +2,8 @@
 
 Reading order: openai_encode.py (requests), openai_decode.py (streams),
 openai_tools.py (tool calls out of fragments), openai_answer.py (whole bodies),
-openai_values.py (JSON as our values), openai_errors.py (refusals).
+openai_values.py (JSON as our values), openai_extra.py (what callers add),
+openai_errors.py (refusals).
 """
 
 from collections.abc import Mapping
@@ -28,12 +29,22 @@ class OpenAICodec:
     refuse `max_tokens`, and most compatible servers know nothing else.
     `lenient_finish` lets a bare [DONE] end an answer, for servers that never
     send a finish_reason; without it such an answer is StreamTruncated.
-    `max_event` bounds one event of a stream, in bytes.
+    `max_event` bounds one event of a stream, in bytes. `skip_malformed` is how
+    many events of a stream that are no JSON are passed over: none, because an
+    answer with a hole in it is worse than an error that can be retried.
+
+    What is in a request's `extra` is merged into the body: `n`, `logprobs`,
+    `prediction`, `safety_identifier`, `service_tier` and whatever else the
+    server knows. What it says of `metadata`, `stream_options` and `tools` (custom
+    ones) is joined with what the request says, and a limit of the answer under
+    either of its names replaces the request's. It cannot name model, messages
+    or stream.
     """
 
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     lenient_finish: bool = False
     max_event: int = MAX_EVENT
+    skip_malformed: int = 0
     _encoded: EncodedMessages = attrs.field(
         factory=EncodedMessages, init=False, repr=False, eq=False
     )
@@ -41,7 +52,8 @@ class OpenAICodec:
     def encode(self, request: ChatRequest, *, stream: bool) -> HttpRequest:
         """The request, without what authorizes it.
 
-        Raises ProviderError (INVALID_REQUEST) for what JSON or the wire cannot say.
+        Raises ProviderError (INVALID_REQUEST) for what JSON or the wire cannot
+        say, and for an `extra` that would replace model, messages or stream.
         """
         return HttpRequest(
             method="POST",
@@ -60,7 +72,11 @@ class OpenAICodec:
 
     def stream(self) -> OpenAIDecoder:
         """A decoder for one streamed answer with status 200, whatever its content type."""
-        return OpenAIDecoder(lenient_finish=self.lenient_finish, max_event=self.max_event)
+        return OpenAIDecoder(
+            lenient_finish=self.lenient_finish,
+            max_event=self.max_event,
+            skip_malformed=self.skip_malformed,
+        )
 
     def parse(self, status: int, headers: Mapping[str, str], body: bytes) -> Completion:
         """A whole answer.

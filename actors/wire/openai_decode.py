@@ -14,6 +14,8 @@ import orjson
 from ..chat import (
     Chunk,
     Finished,
+    Logprobs,
+    PartDone,
     RefusalDelta,
     Started,
     TextDelta,
@@ -27,7 +29,15 @@ from .http import excerpt
 from .openai_answer import is_error, read_answer
 from .openai_errors import error_in_stream
 from .openai_tools import ToolCalls
-from .openai_values import ORIGIN, finish_of, text_and_thinking, thinking_of, usage_of
+from .openai_values import (
+    ORIGIN,
+    beside_parts,
+    finish_of,
+    likelihoods_of,
+    text_and_thinking,
+    thinking_of,
+    usage_of,
+)
 from .sse import MAX_EVENT
 
 __all__ = ["OpenAIDecoder"]
@@ -37,10 +47,12 @@ class OpenAIDecoder(EventStream):
     """A `Decoder` of chat completion streams; see codec.py for its promises.
 
     `lenient_finish` lets a bare [DONE] end an answer. `max_event` bounds one
-    event, and a body that is no stream, in bytes.
+    event, and a body that is no stream, in bytes; `skip_malformed` is how many
+    events that are no JSON are passed over.
     """
 
     __slots__ = (
+        "_beside",
         "_calls",
         "_lenient",
         "_parts",
@@ -49,11 +61,18 @@ class OpenAIDecoder(EventStream):
         "_started",
         "_text_part",
         "_thinking_part",
+        "_tier",
         "_totals",
     )
 
-    def __init__(self, *, lenient_finish: bool = False, max_event: int = MAX_EVENT) -> None:
-        super().__init__(max_event)
+    def __init__(
+        self,
+        *,
+        lenient_finish: bool = False,
+        max_event: int = MAX_EVENT,
+        skip_malformed: int = 0,
+    ) -> None:
+        super().__init__(max_event, skip_malformed)
         self._lenient = lenient_finish
         self._started = False
         self._raw_finish: str | None = None
@@ -63,6 +82,8 @@ class OpenAIDecoder(EventStream):
         self._thinking_part = -1
         self._refusal_part = -1
         self._calls: ToolCalls | None = None
+        self._beside: dict[str, Any] | None = None
+        self._tier: Any = None
 
     def _end_of_events(self) -> list[Chunk]:
         if self._raw_finish is None:
@@ -101,20 +122,24 @@ class OpenAIDecoder(EventStream):
                         chunks.append(TextDelta(self._text_part, text))
                 elif delta:
                     self._take_delta(delta, chunks)
+            if choice.get("logprobs"):
+                self._take_logprobs(choice, chunks)
             reason = choice.get("finish_reason")
             if reason and type(reason) is str:
                 self._raw_finish = reason
+                self._tier = frame.get("service_tier") or self._tier
         usage = frame.get("usage")
         if usage and type(usage) is dict:
             chunks.append(UsageUpdate(usage_of(usage)))
             self._totals = not choices
+            self._tier = frame.get("service_tier") or self._tier
         return None
 
     def _start(self, frame: Mapping[str, Any], chunks: list[Chunk]) -> None:
         # Azure's first frame names nothing and holds only the verdict on the prompt.
         if frame.get("id") or frame.get("model") or frame.get("choices"):
             self._started = True
-            tier = frame.get("service_tier")
+            self._tier = tier = frame.get("service_tier")
             chunks.append(
                 Started(
                     id=str(frame.get("id") or ""),
@@ -145,6 +170,22 @@ class OpenAIDecoder(EventStream):
             if self._calls is None:
                 self._calls = ToolCalls(self._next_part)
             chunks += self._calls.take(entries)
+        if delta.get("audio") or delta.get("annotations"):
+            self._take_beside(delta)
+
+    def _take_logprobs(self, choice: Mapping[str, Any], chunks: list[Chunk]) -> None:
+        raw = likelihoods_of(choice)
+        if raw is not None:
+            chunks.append(Logprobs(raw))
+
+    def _take_beside(self, delta: Mapping[str, Any]) -> None:
+        """Audio, of which texts go on and all else replaces, and annotations."""
+        beside = self._beside = self._beside or {"audio": {}, "annotations": []}
+        audio, cited = delta.get("audio"), delta.get("annotations")
+        for name, value in audio.items() if isinstance(audio, Mapping) else ():
+            goes_on = name in ("data", "transcript") and isinstance(value, str)
+            beside["audio"][name] = beside["audio"].get(name, "") + value if goes_on else value
+        beside["annotations"] += cited if isinstance(cited, list) else []
 
     def _next_part(self) -> int:
         part = self._parts
@@ -160,9 +201,12 @@ class OpenAIDecoder(EventStream):
 
     def _end(self) -> list[Chunk]:
         self._whole = True
-        chunks = [] if self._calls is None else self._calls.end()
-        refused = self._refusal_part >= 0
-        chunks.append(Finished(finish_of(self._raw_finish, refused=refused), self._raw_finish))
+        finish = finish_of(self._raw_finish, refused=self._refusal_part >= 0)
+        chunks = [] if self._calls is None else self._calls.end(finish)
+        for part in beside_parts(self._beside or {}):
+            chunks.append(PartDone(self._next_part(), part))
+        tier = self._tier if isinstance(self._tier, str) else None
+        chunks.append(Finished(finish, self._raw_finish, tier))
         return chunks
 
     def _truncated(self, how: str) -> StreamTruncated:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..chat import (
+    AudioPart,
     ChatRequest,
     FilePart,
     ImagePart,
@@ -23,9 +24,18 @@ from ..chat import (
     ToolSpec,
 )
 from .encoded import MAX_KEPT, Encoded, dump_json, misplaced
-from .openai_values import ORIGIN
+from .openai_extra import merged
+from .openai_values import BESIDE, ORIGIN, sent_arguments
 
 __all__ = ["EncodedMessages", "encode_body", "encode_message"]
+
+# `n`, `logprobs`, `prediction`, `service_tier` and all else that is not here is the
+# caller's own; one of these would change what is asked, or how the answer is read.
+_RESERVED = frozenset({"messages", "model", "stream"})
+_JOINED = frozenset({"metadata", "stream_options", "tools"})
+# Opaque parts of ours that stand beside an assistant's content, or do not go back at all.
+_NO_CONTENT = ("audio", "custom", BESIDE)
+_LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
 
 
 def encode_message(message: Message) -> bytes:
@@ -49,22 +59,30 @@ def encode_message(message: Message) -> bytes:
 
 
 def _assistant(message: Message) -> dict[str, Any]:
-    calls = [
-        {
-            "id": part.id,
-            "type": "function",
-            "function": {"name": part.name, "arguments": part.args_json},
-        }
-        for part in message.parts
-        if isinstance(part, ToolCallPart)
-    ]
-    if any(isinstance(part, OpaquePart) and part.origin == ORIGIN for part in message.parts):
-        said = (part for part in message.parts if not isinstance(part, ToolCallPart))
-        content: Any = [item for part in said for item in _content(part)]
+    calls: list[Mapping[str, Any]] = []
+    in_parts = False  # what only a list of parts can hold, as a refusal
+    audio: Any = None
+    for part in message.parts:
+        match part:
+            case ToolCallPart(call_id, name, arguments):
+                function = {"name": name, "arguments": sent_arguments(arguments)}
+                calls.append({"id": call_id, "type": "function", "function": function})
+            case OpaquePart(origin, {"type": "custom"} as raw) if origin == ORIGIN:
+                calls.append(raw)
+            case OpaquePart(origin, {"type": "audio"} as raw) if origin == ORIGIN:
+                audio = {"id": raw.get("id")}
+            case OpaquePart(origin, raw) if origin == ORIGIN and raw.get("type") != BESIDE:
+                in_parts = True
+            case _:
+                pass
+    if in_parts:
+        spoken = (part for part in message.parts if not isinstance(part, ToolCallPart))
+        content: Any = [item for part in spoken for item in _content(part)]
     else:
-        # Null is what OpenAI itself answers beside tool calls, so all take it back.
-        content = message.text or (None if calls else "")
-    return {"content": content, "tool_calls": calls} if calls else {"content": content}
+        # Null is what OpenAI itself answers beside these, so all take it back.
+        content = message.text or (None if calls or audio else "")
+    said = {"content": content, "tool_calls": calls or None, "audio": audio}
+    return {name: value for name, value in said.items() if value is not None or name == "content"}
 
 
 def _result(part: Part) -> dict[str, Any]:
@@ -82,10 +100,12 @@ def _content(part: Part) -> list[dict[str, Any]]:
         case ImagePart(url, detail=detail):
             image = {"url": url} if detail == "auto" else {"url": url, "detail": detail}
             return [{"type": "image_url", "image_url": image}]
+        case AudioPart(data, format):
+            return [{"type": "input_audio", "input_audio": {"data": data, "format": format}}]
         case FilePart(data, file_id, name):
             file = {"file_data": data, "file_id": file_id, "filename": name}
             return [{"type": "file", "file": {key: at for key, at in file.items() if at}}]
-        case OpaquePart(origin, raw) if origin == ORIGIN:
+        case OpaquePart(origin, raw) if origin == ORIGIN and raw.get("type") not in _NO_CONTENT:
             return [dict(raw)]
         case ThinkingPart() | OpaquePart():
             return []
@@ -108,13 +128,11 @@ def encode_body(
     body = _options(request, max_tokens_field)
     if stream:
         body["stream_options"] = {"include_usage": True}
-    body |= request.extra
-    # How the answer is read hangs on this one, so it is no matter of `extra`.
-    body.pop("stream", None)
+    if _LIMITS & request.extra.keys():
+        body.pop(max_tokens_field, None)  # servers refuse two limits
+    body = merged(body, request.extra, reserved=_RESERVED, joined=_JOINED)
     if stream:
         body["stream"] = True
-    if "messages" in request.extra:
-        return dump_json(body)
     listed = b",".join(map(messages.get, request.messages))
     return b'%b,"messages":[%b]}' % (dump_json(body)[:-1], listed)
 

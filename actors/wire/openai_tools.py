@@ -17,8 +17,18 @@ from typing import Any
 import attrs
 import orjson
 
-from ..chat import Chunk, PartDone, ToolArgsDelta, ToolCallPart, ToolCallStarted
-from .openai_values import arguments_of, mint_call_id
+from ..chat import (
+    Chunk,
+    Finish,
+    OpaquePart,
+    Part,
+    PartDone,
+    ToolArgsDelta,
+    ToolCallPart,
+    ToolCallStarted,
+)
+from .assembly import settled
+from .openai_values import ORIGIN, arguments_of, mint_call_id
 
 __all__ = ["ToolCalls"]
 
@@ -27,6 +37,7 @@ __all__ = ["ToolCalls"]
 class _Call:
     """One call so far. It is announced when its name can no longer grow.
 
+    A custom one has no JSON for its arguments and is told whole, at its end.
     `id` is the server's; `shown` is what it was announced under, a minted one
     where the server's had not come by then.
     """
@@ -35,6 +46,7 @@ class _Call:
     id: str = ""
     name: str = ""
     shown: str = ""
+    custom: bool = False
     arguments: list[str] = attrs.field(factory=list[str])
 
     def is_whole(self) -> bool:
@@ -72,25 +84,23 @@ class ToolCalls:
                 self._take_entry(entry, chunks)
         return chunks
 
-    def end(self) -> list[Chunk]:
-        """The chunks that end all calls, once the answer is whole."""
+    def end(self, finish: Finish) -> list[Chunk]:
+        """The chunks that end all calls, once the answer has ended with `finish`."""
         chunks: list[Chunk] = []
         for call in self._calls:
             self._announce(call, chunks)
-        chunks += [
-            PartDone(call.part, ToolCallPart(call.shown, call.name, "".join(call.arguments)))
-            for call in self._calls
-        ]
+        chunks += [PartDone(call.part, settled(_part(call), finish)) for call in self._calls]
         return chunks
 
     def _take_entry(self, entry: Mapping[str, Any], chunks: list[Chunk]) -> None:
-        function = entry.get("function")
+        custom = entry.get("custom")
+        function = entry.get("function") if custom is None else custom
         function = function if isinstance(function, Mapping) else {}
         index = entry.get("index")
         index = index if type(index) is int else None
         call_id = str(entry.get("id") or "")
         name = str(function.get("name") or "")
-        arguments = arguments_of(function.get("arguments"))
+        arguments = arguments_of(function.get("arguments" if custom is None else "input"))
 
         call = self._call_of(index, call_id, name)
         if call is None:
@@ -100,6 +110,7 @@ class ToolCalls:
                 self._announce(self._calls[-1], chunks)
             call = _Call(part=self._next_part())
             self._calls.append(call)
+        call.custom = call.custom or custom is not None
         if call_id and not call.id:
             call.id = call_id
             self._by_id[call_id] = call
@@ -136,12 +147,20 @@ class ToolCalls:
         return call
 
     def _announce(self, call: _Call, chunks: list[Chunk]) -> None:
-        if call.shown:
+        if call.shown or call.custom:
             return
         call.shown = call.id or mint_call_id()
         chunks.append(ToolCallStarted(call.part, call.shown, call.name))
         if call.arguments:
             chunks.append(ToolArgsDelta(call.part, "".join(call.arguments)))
+
+
+def _part(call: _Call) -> Part:
+    text = "".join(call.arguments)
+    if not call.custom:
+        return ToolCallPart(call.shown, call.name, text)
+    custom = {"name": call.name, "input": text}
+    return OpaquePart(ORIGIN, {"id": call.id, "type": "custom", "custom": custom})
 
 
 def _repeats(call: _Call, name: str) -> bool:

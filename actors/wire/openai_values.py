@@ -21,14 +21,20 @@ from ..chat import (
     ToolCallPart,
     Usage,
 )
+from .assembly import settled
+from .encoded import dump_json
 
 __all__ = [
+    "BESIDE",
     "ORIGIN",
     "arguments_of",
+    "beside_parts",
     "completion_of",
     "finish_of",
+    "likelihoods_of",
     "mint_call_id",
     "refusal_part",
+    "sent_arguments",
     "text_and_thinking",
     "thinking_of",
     "usage_of",
@@ -36,6 +42,9 @@ __all__ = [
 
 # The provider family in ThinkingPart.origin and OpaquePart.origin.
 ORIGIN = "openai"
+
+# The type of an OpaquePart of ours that holds what our parts have no room for.
+BESIDE = "trouper.beside"
 
 _FINISH: dict[str, Finish] = {
     "stop": Finish.STOP,
@@ -127,6 +136,22 @@ def arguments_of(value: Any) -> str:
     return "" if value is None else orjson.dumps(value).decode()
 
 
+def sent_arguments(args_json: str) -> str:
+    """A call's arguments as they go back: the text of a JSON object, whatever came.
+
+    Many servers read the arguments of all calls in the history, and fail on those
+    that another model got wrong. What is none is wrapped, so that the model sees
+    its mistake and the error that is its result makes sense.
+    """
+    if not args_json.strip():
+        return "{}"
+    try:
+        whole = isinstance(orjson.loads(args_json), dict)
+    except orjson.JSONDecodeError:
+        whole = False
+    return args_json if whole else dump_json({"INVALID_JSON": args_json}).decode()
+
+
 def mint_call_id() -> str:
     """An id for a call whose server gave it none; its result must name one."""
     return f"call_{uuid4().hex}"
@@ -137,8 +162,32 @@ def refusal_part(text: str, origin: str = ORIGIN) -> OpaquePart:
     return OpaquePart(origin=origin, raw={"type": "refusal", "refusal": text})
 
 
-def _call_part(raw: Any) -> ToolCallPart | None:
-    function = raw.get("function") if isinstance(raw, Mapping) else None
+def beside_parts(said: Mapping[str, Any]) -> list[OpaquePart]:
+    """What stands beside the content of a message: spoken audio, and annotations (the
+    sources of a web search)."""
+    audio, cited = said.get("audio"), said.get("annotations")
+    raws: list[Mapping[str, Any]] = []
+    if isinstance(audio, Mapping) and audio:
+        raws.append({"type": "audio", **audio})
+    if isinstance(cited, list) and cited:
+        raws.append({"type": BESIDE, "annotations": cited})
+    return [OpaquePart(ORIGIN, raw) for raw in raws]
+
+
+def likelihoods_of(choice: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The logprobs of a choice, without what is null in them; None where there are none."""
+    raw = choice.get("logprobs")
+    if not isinstance(raw, Mapping):
+        return None
+    return {name: value for name, value in raw.items() if value is not None} or None
+
+
+def _call_part(raw: Any) -> Part | None:
+    if not isinstance(raw, Mapping):
+        return None
+    if raw.get("type") == "custom":
+        return OpaquePart(ORIGIN, raw)
+    function = raw.get("function")
     if not isinstance(function, Mapping):
         return None
     return ToolCallPart(
@@ -167,16 +216,19 @@ def completion_of(raw: Mapping[str, Any], choice: Mapping[str, Any]) -> Completi
         part = _call_part(call)
         if part is not None:
             parts.append(part)
-    finish = choice.get("finish_reason")
-    finish = finish if isinstance(finish, str) and finish else None
+    parts += beside_parts(said)
+    raw_finish = choice.get("finish_reason")
+    raw_finish = raw_finish if isinstance(raw_finish, str) and raw_finish else None
+    finish = finish_of(raw_finish, refused=bool(refusal))
     usage = raw.get("usage")
     tier = raw.get("service_tier")
     return Completion(
-        message=Message(role="assistant", parts=tuple(parts)),
-        finish=finish_of(finish, refused=bool(refusal)),
-        raw_finish=finish,
+        message=Message("assistant", tuple(settled(part, finish) for part in parts)),
+        finish=finish,
+        raw_finish=raw_finish,
         usage=usage_of(usage) if isinstance(usage, Mapping) else None,
         model=str(raw.get("model") or ""),
         response_id=str(raw.get("id") or ""),
         service_tier=tier if isinstance(tier, str) and tier else None,
+        logprobs=likelihoods_of(choice),
     )

@@ -36,7 +36,8 @@ class ResponsesCodec:
 
     `reasons` says of a model's name whether it reasons: only of such a model may
     the encrypted reasoning be asked for, others refuse the request with status
-    400. `max_event` bounds one event of a stream, in bytes.
+    400. `max_event` bounds one event of a stream, in bytes; `skip_malformed` is how
+    many events that are no JSON are passed over.
 
     What is in a request's `extra` is merged into the body: `store`, `service_tier`,
     `truncation` and whatever else the wire knows. What it says of `include`,
@@ -47,6 +48,7 @@ class ResponsesCodec:
 
     reasons: Callable[[str], bool] = _always
     max_event: int = MAX_EVENT
+    skip_malformed: int = 0
     _messages: Encoded = attrs.field(factory=_encoded, init=False, repr=False, eq=False)
 
     def encode(self, request: ChatRequest, *, stream: bool) -> HttpRequest:
@@ -72,7 +74,7 @@ class ResponsesCodec:
 
     def stream(self) -> ResponsesDecoder:
         """A decoder for one streamed answer with status 200, whatever its content type."""
-        return ResponsesDecoder(max_event=self.max_event)
+        return ResponsesDecoder(max_event=self.max_event, skip_malformed=self.skip_malformed)
 
     def parse(self, status: int, headers: Mapping[str, str], body: bytes) -> Completion:
         """A whole answer.

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..chat import (
+    AudioPart,
     FilePart,
     ImagePart,
     Message,
@@ -21,7 +22,9 @@ from ..chat import (
     ToolCallPart,
     ToolResultPart,
 )
+from ..errors import ErrorKind, ProviderError
 from .encoded import dump_json, misplaced
+from .openai_values import sent_arguments
 from .responses_values import BESIDE, ORIGIN
 
 __all__ = ["encode_items"]
@@ -70,6 +73,14 @@ def _content(part: Part) -> list[dict[str, Any]]:
             return [{"type": "input_image", "image_url": url, "detail": detail}]
         case FilePart():
             return [_file(part)]
+        case AudioPart():
+            raise ProviderError(
+                kind=ErrorKind.INVALID_REQUEST,
+                message=(
+                    "the request holds audio, which OpenAI's Responses do not take; ask a model "
+                    "of Chat Completions, or send what was said as text"
+                ),
+            )
         case ThinkingPart() | OpaquePart():
             return []
         case ToolCallPart() | ToolResultPart():
@@ -103,12 +114,12 @@ def _assistant(parts: tuple[Part, ...]) -> list[dict[str, Any]]:
             case ThinkingPart(text, signature, origin=origin):
                 if origin == ORIGIN and signature:
                     items.append(_reasoning(text, signature))
-            case ToolCallPart(call_id, name, arguments):
-                call = {"type": "function_call", "call_id": call_id, "name": name}
-                items.append({**call, "arguments": arguments})
+            case ToolCallPart():
+                call = {"type": "function_call", "call_id": part.id, "name": part.name}
+                items.append({**call, "arguments": sent_arguments(part.args_json)})
             case OpaquePart(origin, raw) if origin == ORIGIN:
                 _take_back(raw, items)
-            case ImagePart() | FilePart() | OpaquePart():
+            case ImagePart() | AudioPart() | FilePart() | OpaquePart():
                 pass  # an assistant's own pictures go back on no wire
             case ToolResultPart():
                 raise misplaced(part, "it belongs into a message of role tool")

@@ -30,7 +30,8 @@ _TEXT = "response.output_text.delta"
 class ResponsesDecoder(EventStream):
     """A `Decoder` of streamed responses; see codec.py for its promises.
 
-    `max_event` bounds one event, and a body that is no stream, in bytes.
+    `max_event` bounds one event, and a body that is no stream, in bytes;
+    `skip_malformed` is how many events that are no JSON are passed over.
     """
 
     __slots__ = ("_items",)
@@ -38,8 +39,8 @@ class ResponsesDecoder(EventStream):
     _usual: ClassVar[str] = _TEXT
     _usual_line: ClassVar[bytes] = b"event: response.output_text.delta\n"
 
-    def __init__(self, *, max_event: int = MAX_EVENT) -> None:
-        super().__init__(max_event)
+    def __init__(self, *, max_event: int = MAX_EVENT, skip_malformed: int = 0) -> None:
+        super().__init__(max_event, skip_malformed)
         self._items = OutputItems()
 
     def _take_event(self, data: bytes, kind: str, chunks: list[Chunk]) -> None:

@@ -20,6 +20,7 @@ import attrs
 from ..chat import (
     Chunk,
     Finished,
+    Logprobs,
     OpaquePart,
     PartDone,
     RefusalDelta,
@@ -116,6 +117,9 @@ class OutputItems:
             if part is None:
                 part = self._texts[place] = self._next_part(chunks)
             chunks.append(TextDelta(part, text))
+            likelihoods = frame.get("logprobs")
+            if likelihoods and isinstance(likelihoods, list):
+                chunks.append(Logprobs({"content": likelihoods}))
 
     def refusal(self, frame: Mapping[str, Any], chunks: list[Chunk]) -> None:
         """response.refusal.delta."""
@@ -208,7 +212,7 @@ class OutputItems:
                 self._stop_call(item, chunks)
         self.count(response, chunks)
         finish, raw_finish = finish_of(response, called=self._called, refused=self._refused)
-        chunks.append(Finished(finish, raw_finish))
+        chunks.append(Finished(finish, raw_finish, tier_of(response)))
 
     def count(self, response: Mapping[str, Any], chunks: list[Chunk]) -> None:
         """The tokens of a response, where it says them."""
@@ -242,7 +246,8 @@ class OutputItems:
                     self.refusal(_whole(place, content.get("refusal")), chunks)
                 continue
             if place not in self._texts:
-                self.text(_whole(place, content.get("text")), chunks)
+                whole = _whole(place, content.get("text"))
+                self.text({**whole, "logprobs": content.get("logprobs")}, chunks)
             beside = {"annotations": content.get("annotations"), "phase": raw.get("phase")}
             if place in self._texts:
                 self._beside(self._texts[place], beside, chunks)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..chat import Finish, Usage
-from .anthropic_values import BESIDE
+from .openai_values import BESIDE
 
 __all__ = [
     "BESIDE",

@@ -1,5 +1,6 @@
 """Chunks fold into the completion that they are parts of, and come out of it again."""
 
+import attrs
 import pytest
 from hypothesis import given, strategies as st
 
@@ -9,6 +10,8 @@ from trouper.actors.chat import (
     Finish,
     Finished,
     Heartbeat,
+    IncompleteToolCall,
+    Logprobs,
     Message,
     OpaquePart,
     PartDone,
@@ -26,7 +29,7 @@ from trouper.actors.chat import (
     Usage,
     UsageUpdate,
 )
-from trouper.actors.wire.assembly import Assembly, chunks_of
+from trouper.actors.wire.assembly import Assembly, chunks_of, settled
 
 
 def assembled(*chunks: Chunk) -> Completion:
@@ -43,6 +46,14 @@ PARTS = st.one_of(
     st.builds(OpaquePart, st.just("openai"), st.dictionaries(WORDS, WORDS)),
     st.just(OpaquePart("openai", {"type": "refusal", "refusal": "no"})),
 )
+
+
+def as_codecs_give_it(completion: Completion) -> Completion:
+    """With its tool calls as they stand after such a finish."""
+    said = tuple(settled(part, completion.finish) for part in completion.message.parts)
+    return attrs.evolve(completion, message=Message("assistant", said))
+
+
 COMPLETIONS = st.builds(
     Completion,
     message=st.builds(Message, st.just("assistant"), st.lists(PARTS, max_size=6).map(tuple)),
@@ -52,7 +63,8 @@ COMPLETIONS = st.builds(
     model=WORDS,
     response_id=WORDS,
     service_tier=st.none() | WORDS,
-)
+    logprobs=st.none() | st.just({"content": [{"token": "a", "logprob": -0.1}]}),
+).map(as_codecs_give_it)
 
 
 @given(COMPLETIONS)
@@ -127,3 +139,41 @@ def test_a_reset_voids_what_was_said() -> None:
     )
 
     assert (completion.text, completion.usage, completion.response_id) == ("new", None, "r2")
+
+
+CUT_BY: dict[Finish, bool] = {
+    finish: finish not in (Finish.STOP, Finish.TOOL_CALLS) for finish in Finish
+}
+
+
+@pytest.mark.parametrize(("finish", "cut"), CUT_BY.items())
+def test_a_call_is_incomplete_where_the_answer_ended_within_its_arguments(
+    finish: Finish, cut: bool
+) -> None:
+    completion = assembled(
+        ToolCallStarted(0, "a", "f"),
+        ToolArgsDelta(0, "{}"),
+        ToolCallStarted(1, "b", "g"),
+        ToolArgsDelta(1, '{"x": '),
+        Finished(finish),
+    )
+
+    kind = IncompleteToolCall if cut else ToolCallPart
+    assert completion.message.parts == (ToolCallPart("a", "f", "{}"), kind("b", "g", '{"x": '))
+
+
+def test_likelihoods_are_joined_and_what_is_no_list_is_the_last_one() -> None:
+    completion = assembled(
+        Logprobs({"content": [1], "text": "a", "bytes": None}),
+        Logprobs({"content": [2], "text": "b", "refusal": [3]}),
+        Logprobs({"content": None}),
+    )
+
+    assert completion.logprobs == {"content": [1, 2], "text": "b", "refusal": [3]}
+
+
+def test_the_tier_that_the_end_names_outranks_that_of_the_start() -> None:
+    said = (Started("r", "m", "flex"), Finished(Finish.STOP, "stop"))
+
+    assert assembled(*said).service_tier == "flex"
+    assert assembled(*said, Finished(Finish.STOP, "stop", "default")).service_tier == "default"

@@ -12,7 +12,10 @@ from trouper.actors.chat import (
     Chunk,
     Finish,
     Finished,
+    IncompleteToolCall,
+    Logprobs,
     OpaquePart,
+    PartDone,
     RefusalDelta,
     Started,
     TextDelta,
@@ -111,6 +114,8 @@ def test_a_byte_order_mark_and_blank_lines_before_the_first_event_change_nothing
 
 
 def test_a_cut_at_any_byte_is_a_proper_end_or_a_truncation_and_never_silent() -> None:
+    """Truncated streams were reported as success (litellm#40260, pydantic-ai#6610,
+    Portkey#1797): the end of the bytes without a finish_reason is StreamTruncated."""
     # The answer is whole once the event with its finish_reason is.
     whole_from = STREAM.index(totals())
     for cut in range(len(STREAM)):
@@ -143,6 +148,7 @@ def test_the_totals_and_done_end_an_answer_whose_server_gives_no_reason() -> Non
 
 
 def test_a_lenient_codec_takes_a_bare_done_for_the_end() -> None:
+    """The way out for servers that never send a finish_reason (pydantic-ai#2996)."""
     chunks = decode([delta(content="4"), DONE], OpenAICodec(lenient_finish=True))
 
     assert chunks[-1] == Finished(Finish.UNKNOWN, None)
@@ -218,6 +224,13 @@ def test_of_several_answers_the_first_is_read() -> None:
     assert chunks[-1] == Finished(Finish.LENGTH, "length")
 
 
+def test_comments_between_events_say_nothing() -> None:
+    comment = b": OPENROUTER PROCESSING\n\n"
+    said = [comment, delta(content="a"), comment * 3, delta("stop"), comment, DONE]
+
+    assert [type(chunk) for chunk in decode(said)] == [Started, TextDelta, Finished]
+
+
 def test_frames_without_choices_and_nulls_everywhere_are_taken_in_stride() -> None:
     odd = [
         event({"choices": [], "id": "", "model": "", "prompt_filter_results": []}),
@@ -238,6 +251,78 @@ def test_the_tier_that_served_is_told_at_the_start() -> None:
     frame = {"id": "1", "model": "m", "service_tier": "flex", "choices": []}
 
     assert decode([event(frame), delta("stop"), DONE])[0] == Started("1", "m", "flex", "openai")
+
+
+def test_the_tier_at_the_end_is_told_with_the_end() -> None:
+    end = {"choices": [{"delta": {}, "finish_reason": "stop"}], "service_tier": "priority"}
+    finished = decode([delta(content="a"), event(end), DONE])[-1]
+
+    assert finished == Finished(Finish.STOP, "stop", "priority")
+
+
+def test_likelihoods_are_handed_on_where_they_were_asked_for() -> None:
+    tokens = [{"token": "a", "logprob": -0.1}, {"token": "b", "logprob": -0.2}]
+    frames = [
+        event(
+            {
+                "id": "1",
+                "choices": [
+                    {
+                        "delta": {"content": token["token"]},
+                        "logprobs": {"content": [token], "refusal": None},
+                    }
+                ],
+            }
+        )
+        for token in tokens
+    ]
+    odd = event({"choices": [{"delta": {}, "logprobs": [1]}]})
+    chunks = decode([*frames, odd, delta("stop")])
+    message = {"role": "assistant", "content": "ab"}
+    choice = {"message": message, "logprobs": {"content": tokens, "refusal": None}}
+    body = json.dumps({"choices": [choice | {"finish_reason": "stop"}]}).encode()
+
+    assert chunks[1:3] == [TextDelta(0, "a"), Logprobs({"content": tokens[:1]})]
+    for whole in (chunks, decode([body])):
+        assembly = Assembly()
+        assembly.extend(whole)
+        assert assembly.completion().logprobs == {"content": tokens}
+    assert OpenAICodec().parse(200, {}, body).logprobs == {"content": tokens}
+
+
+def test_audio_and_annotations_are_kept_as_they_came() -> None:
+    cited = {"type": "url_citation", "url_citation": {"url": "https://example.com"}}
+    stream = [
+        delta(role="assistant", audio={"id": "audio_1", "transcript": "he"}),
+        delta(audio={"data": "UklG", "transcript": "llo"}),
+        delta(audio={"data": "Rg=="}, annotations=[cited]),
+        delta(audio={"expires_at": 7}),
+        delta("stop"),
+    ]
+    audio = {"id": "audio_1", "transcript": "hello", "data": "UklGRg==", "expires_at": 7}
+    said = {"role": "assistant", "content": None, "audio": audio, "annotations": [cited]}
+    body = json.dumps({"choices": [{"message": said, "finish_reason": "stop"}]}).encode()
+
+    assembly = Assembly()
+    assembly.extend(decode(stream))
+    for parts in (
+        assembly.completion().message.parts,
+        OpenAICodec().parse(200, {}, body).message.parts,
+    ):
+        assert parts == (
+            OpaquePart("openai", {"type": "audio", **audio}),
+            OpaquePart("openai", {"type": "trouper.beside", "annotations": [cited]}),
+        )
+
+
+def test_a_call_that_the_limit_cut_off_is_not_to_be_run() -> None:
+    call = {"index": 0, "id": "a", "function": {"name": "f", "arguments": '{"x": '}}
+    said = {"role": "assistant", "content": None, "tool_calls": [call]}
+    body = json.dumps({"choices": [{"message": said, "finish_reason": "length"}]}).encode()
+    cut_off = IncompleteToolCall("a", "f", '{"x": ')
+
+    assert PartDone(0, cut_off) in decode([delta(tool_calls=[call]), delta("length")])
+    assert OpenAICodec().parse(200, {}, body).message.parts == (cut_off,)
 
 
 def test_bytes_that_are_no_utf8_become_replacement_characters() -> None:

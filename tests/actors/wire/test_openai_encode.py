@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, strategies as st
 
 from trouper.actors.chat import (
+    AudioPart,
     ChatRequest,
     FilePart,
     ImagePart,
+    IncompleteToolCall,
     Message,
     OpaquePart,
     Part,
@@ -154,19 +156,6 @@ def test_a_response_schema_is_strict_where_it_was_written_to_be(
     }
 
 
-def test_extra_is_merged_as_it_is_and_outranks_the_rest() -> None:
-    extra = {"top_k": 5, "model": "other", "seed": None, "stream_options": {"a": 1}}
-    body = body_of(request(extra=extra, sampling=Sampling(seed=1)), stream=True)
-
-    assert {key: body[key] for key in extra} == extra
-
-
-def test_extra_may_replace_the_messages_but_not_say_how_the_answer_is_read() -> None:
-    body = body_of(request(extra={"messages": [], "stream": True}))
-
-    assert body == {"model": "m", "messages": []}
-
-
 # --- messages
 
 
@@ -187,6 +176,62 @@ def test_parts_that_are_more_than_one_text_stay_apart() -> None:
         {"type": "file", "file": {"file_data": "data:text/plain;base64,AA==", "filename": "a.txt"}},
         {"type": "file", "file": {"file_id": "file-1"}},
     ]
+
+
+def test_audio_goes_as_base64_with_its_coding() -> None:
+    assert message("user", TextPart("listen"), AudioPart("UklGRg==", "wav"))["content"] == [
+        {"type": "text", "text": "listen"},
+        {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}},
+    ]
+
+
+def test_audio_that_the_assistant_spoke_goes_back_by_its_id() -> None:
+    spoken = OpaquePart("openai", {"type": "audio", "id": "audio_1", "data": "UklGRg=="})
+
+    assert message("assistant", spoken) == {
+        "role": "assistant",
+        "content": None,
+        "audio": {"id": "audio_1"},
+    }
+
+
+def test_a_custom_call_goes_back_among_the_calls_in_its_place() -> None:
+    raw = {"id": "b", "type": "custom", "custom": {"name": "shell", "input": "ls"}}
+    calls = message(
+        "assistant", ToolCallPart("a", "f", "{}"), OpaquePart("openai", raw), TextPart("so")
+    )
+
+    assert calls["content"] == "so"
+    assert [call["id"] for call in calls["tool_calls"]] == ["a", "b"]
+    assert calls["tool_calls"][1] == raw
+
+
+def test_annotations_do_not_go_back_because_the_wire_has_no_place_for_them() -> None:
+    cited = OpaquePart("openai", {"type": "trouper.beside", "annotations": [{}]})
+
+    assert message("assistant", TextPart("so"), cited) == {"role": "assistant", "content": "so"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sent"),
+    [
+        ('{"x": 1}', {"x": 1}),
+        ("", {}),
+        (" ", {}),
+        ('{"x": ', {"INVALID_JSON": '{"x": '}),
+        ("[1]", {"INVALID_JSON": "[1]"}),
+        ("a\ud83d", {"INVALID_JSON": "a\ufffd"}),
+    ],
+)
+def test_arguments_that_are_no_json_object_do_not_poison_the_history(
+    arguments: str, sent: dict[str, Any]
+) -> None:
+    """Bad arguments JSON in the history failed one turn later, as a 500 (litellm#33678):
+    what goes back is JSON, and still shows the model what it said."""
+    for call in (ToolCallPart("a", "f", arguments), IncompleteToolCall("a", "f", arguments)):
+        (told,) = message("assistant", call)["tool_calls"]
+
+        assert json.loads(told["function"]["arguments"]) == sent
 
 
 def test_what_belongs_to_other_providers_stays_behind() -> None:

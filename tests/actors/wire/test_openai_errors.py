@@ -261,6 +261,8 @@ USAGES: list[tuple[dict[str, Any], Usage]] = [
 
 @pytest.mark.parametrize(("raw", "usage"), USAGES)
 def test_tokens_are_totals_with_their_parts_within(raw: dict[str, Any], usage: Usage) -> None:
+    """Cached tokens were billed twice (litellm#11789, #9812, #11364, aider#5516): `input` is
+    the total with the cached ones, and a part is never more than its whole."""
     answer = OpenAICodec().parse(200, {}, json.dumps(WHOLE | {"usage": raw}).encode())
 
     assert answer.usage == usage

@@ -48,6 +48,10 @@ ERROR_FRAMES = {
 @pytest.mark.parametrize("frame", ERROR_FRAMES.values(), ids=ERROR_FRAMES.keys())
 @pytest.mark.parametrize("before", [b"", delta(role="assistant"), delta(content="a")])
 def test_an_error_frame_is_raised_after_all_that_preceded_it(frame: bytes, before: bytes) -> None:
+    """An error within a stream of status 200 was taken for an empty token or for success
+    (OmniRoute PR 8210, goose PR 8027), and escaped retry and fallback as a 200
+    (anthropic-sdk-python#1918, litellm#6957): it is looked for before `choices` in every
+    frame, and is of the same kind as the HTTP error, with `in_stream` set."""
     decoder = OpenAICodec().stream()
 
     chunks = decoder.feed(before + frame + DONE)
@@ -81,10 +85,23 @@ def test_an_error_says_its_status_within_the_frame() -> None:
 
 @pytest.mark.parametrize("frame", [b"data: {oops\n\n", b"data: 7\n\n", b"data: [1]\n\n"])
 def test_an_event_that_is_no_chunk_is_an_error_that_says_which(frame: bytes) -> None:
+    """A malformed event killed an otherwise complete stream with an error that said nothing
+    (litellm#40404): the error is typed, and names the event and the place within it."""
     with pytest.raises(ProviderError, match="event 2 of the stream") as caught:
         decode([delta(content="a"), frame])
 
     assert caught.value.kind is ErrorKind.PROTOCOL_ERROR
+
+
+def test_events_that_are_no_json_are_passed_over_as_often_as_was_allowed() -> None:
+    broken = b"data: {oops\n\n"
+    decoder = OpenAICodec(skip_malformed=2).stream()
+
+    chunks = decoder.feed(broken + delta(content="a") + broken + delta(content="b") + broken)
+
+    assert chunks[1:] == [TextDelta(0, "a"), TextDelta(0, "b")]
+    with pytest.raises(ProviderError, match=r"event 5 of the stream is no JSON \(.* at 1\)"):
+        decoder.eof()
 
 
 def test_an_event_over_the_bound_is_an_error_after_the_text_before_it() -> None:

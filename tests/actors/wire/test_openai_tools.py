@@ -5,7 +5,16 @@ from typing import Any
 
 import pytest
 
-from trouper.actors.chat import Chunk, PartDone, ToolArgsDelta, ToolCallPart, ToolCallStarted
+from trouper.actors.chat import (
+    Chunk,
+    Finish,
+    IncompleteToolCall,
+    OpaquePart,
+    PartDone,
+    ToolArgsDelta,
+    ToolCallPart,
+    ToolCallStarted,
+)
 from trouper.actors.wire.openai_tools import ToolCalls
 
 Fragment = dict[str, Any]
@@ -27,7 +36,9 @@ def part(
 def chunks_of(*deltas: list[Any]) -> list[Chunk]:
     indices = iter(range(100))
     calls = ToolCalls(lambda: next(indices))
-    return [chunk for entries in deltas for chunk in calls.take(entries)] + calls.end()
+    return [chunk for entries in deltas for chunk in calls.take(entries)] + calls.end(
+        Finish.TOOL_CALLS
+    )
 
 
 def calls_of(*deltas: list[Any]) -> list[tuple[str, str, str]]:
@@ -131,6 +142,9 @@ CASES: dict[str, tuple[list[list[Any]], list[tuple[str, str, str]]]] = {
 def test_fragments_become_the_calls_that_were_meant(
     deltas: list[list[Any]], calls: list[tuple[str, str, str]]
 ) -> None:
+    """Parallel calls that are all index 0 (litellm#33678), or have none (openai-python#2806),
+    and an index twice in one chunk (openai-python#3201, #3203) were merged or lost: calls
+    are told apart by index and id, entry by entry."""
     assert calls_of(*deltas) == calls
 
 
@@ -190,3 +204,33 @@ def test_ten_thousand_fragments_that_all_repeat_the_name_are_one_call() -> None:
     found = calls_of(*([part(0, name="f", args=letter)] for letter in text))
 
     assert [(name, arguments) for _, name, arguments in found] == [("f", text)]
+
+
+def test_calls_within_which_the_limit_fell_are_marked_as_not_to_be_run() -> None:
+    """A finish of `length` within a call's JSON makes an IncompleteToolCall."""
+    indices = iter(range(100))
+    calls = ToolCalls(lambda: next(indices))
+    calls.take([part(0, "a", "f", "{}"), part(1, "b", "g", '{"x": '), part(2, "c", "h")])
+
+    done = [chunk.part for chunk in calls.end(Finish.LENGTH) if isinstance(chunk, PartDone)]
+
+    assert done == [
+        ToolCallPart("a", "f", "{}"),
+        IncompleteToolCall("b", "g", '{"x": '),
+        IncompleteToolCall("c", "h", ""),
+    ]
+
+
+def test_a_custom_call_is_kept_as_it_came_because_its_input_is_no_json() -> None:
+    begun = {"index": 0, "id": "a", "type": "custom", "custom": {"name": "shell", "input": "ls "}}
+    chunks = chunks_of(
+        [begun], [{"index": 0, "custom": {"input": "-l"}}], [part(1, "b", "f", "{}")]
+    )
+
+    raw = {"id": "a", "type": "custom", "custom": {"name": "shell", "input": "ls -l"}}
+    assert chunks == [
+        ToolCallStarted(1, "b", "f"),
+        ToolArgsDelta(1, "{}"),
+        PartDone(0, OpaquePart("openai", raw)),
+        PartDone(1, ToolCallPart("b", "f", "{}")),
+    ]

@@ -30,6 +30,8 @@ def read(headers: Mapping[str, str]) -> RateSnapshot:
     ],
 )
 def test_durations_are_read_as_go_prints_them(text: str, seconds: float) -> None:
+    """Resets were misread (bounty-challenge#5370: "17ms", "23h47m36.648s"): they are
+    durations as Go prints them."""
     assert go_duration(text) == pytest.approx(seconds)
 
 
@@ -157,6 +159,8 @@ def test_a_moment_counts_from_the_date_of_the_answer_and_never_into_the_past() -
 
 
 def test_the_pause_is_that_of_the_limit_that_is_exhausted() -> None:
+    """The reset of the requests hid that of the tokens (AutoGPT PR 14087): it is that of the
+    limit of which nothing remains which counts."""
     told = read(ANTHROPIC)
 
     assert told.exhausted == ("output_tokens",)

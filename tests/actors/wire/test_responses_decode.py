@@ -1,26 +1,19 @@
 """Streamed responses: every split, every cut, every item, every oddity that servers have."""
 
-import json
-from collections.abc import Iterable
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
 
+from tests.fakes.responses import added, decode, done, event, response, said, text
 from trouper.actors.chat import (
-    Chunk,
-    Completion,
     Finish,
     Finished,
-    OpaquePart,
     PartDone,
     RefusalDelta,
     Started,
     TextDelta,
-    TextPart,
     ThinkingDelta,
-    ThinkingPart,
     ThinkingSignature,
     ToolArgsDelta,
     ToolCallPart,
@@ -29,8 +22,6 @@ from trouper.actors.chat import (
     UsageUpdate,
 )
 from trouper.actors.errors import ErrorKind, ProviderError, StreamTruncated
-from trouper.actors.wire.assembly import Assembly
-from trouper.actors.wire.codec import Decoder
 from trouper.actors.wire.responses import ResponsesCodec
 
 COUNTED = {
@@ -40,48 +31,6 @@ COUNTED = {
     "output_tokens_details": {"reasoning_tokens": 12},
     "total_tokens": 110,
 }
-
-
-def event(kind: str, **members: Any) -> bytes:
-    frame = json.dumps({"type": kind, **members}, ensure_ascii=False)
-    return f"event: {kind}\ndata: {frame}\n\n".encode()
-
-
-def response(kind: str, /, **members: Any) -> bytes:
-    told = {"id": "resp_1", "model": "m-1", "output": [], **members}
-    return event(f"response.{kind}", response=told)
-
-
-def added(index: int | None, /, **item: Any) -> bytes:
-    return event("response.output_item.added", output_index=index, item=item)
-
-
-def done(index: int | None, /, **item: Any) -> bytes:
-    return event("response.output_item.done", output_index=index, item=item)
-
-
-def text(index: int | None, delta: str, content_index: int = 0) -> bytes:
-    return event(
-        "response.output_text.delta", output_index=index, content_index=content_index, delta=delta
-    )
-
-
-def said(*texts: str, **members: Any) -> dict[str, Any]:
-    """A message item that is done."""
-    content = [{"type": "output_text", "text": text, "annotations": []} for text in texts]
-    return {"type": "message", "id": "msg_1", "role": "assistant", "content": content, **members}
-
-
-def decode(parts: Iterable[bytes]) -> list[Chunk]:
-    decoder: Decoder = ResponsesCodec().stream()
-    chunks = [chunk for part in parts for chunk in decoder.feed(part)]
-    return chunks + decoder.eof()
-
-
-def completion(*parts: bytes) -> Completion:
-    assembly = Assembly()
-    assembly.extend(decode(parts))
-    return assembly.completion()
 
 
 SUMMARY = "response.reasoning_summary_text.delta"
@@ -141,7 +90,8 @@ def test_a_stream_is_started_then_its_parts_then_usage_then_finished_last() -> N
     assert WHOLE[14] == UsageUpdate(
         Usage(input=90, output=20, cache_read=64, cache_write=10, reasoning=12)
     )
-    assert WHOLE[15:] == [Finished(Finish.TOOL_CALLS, "completed")]
+    # At the start the tier is `auto`, which is no tier that serves.
+    assert WHOLE[15:] == [Finished(Finish.TOOL_CALLS, "completed", "default")]
 
 
 @given(st.lists(st.integers(0, len(STREAM))))
@@ -160,6 +110,9 @@ def test_other_line_ends_change_nothing(ending: str) -> None:
 
 
 def test_a_cut_at_any_byte_is_a_truncation_and_never_silent() -> None:
+    """Truncated streams were reported as success (litellm#40260, pydantic-ai#6610), and so
+    were Responses that are incomplete or failed (pydantic-ai#7911): without a terminal
+    event an answer is StreamTruncated."""
     for cut in range(len(STREAM)):
         with pytest.raises(StreamTruncated, match="the stream ended before the answer did"):
             decode([STREAM[:cut]])
@@ -217,145 +170,15 @@ def test_a_refusal_is_no_text_and_changes_why_the_answer_ended() -> None:
     ]
 
 
-def test_items_that_no_delta_told_are_told_when_they_are_done() -> None:
-    refused = {"type": "refusal", "refusal": "no"}
-    whole = completion(
-        response("created"),
-        done(0, type="reasoning", id="r", summary=[{"text": "a"}, {"text": "b"}]),
-        done(1, type="message", id="m", content=[*said("so")["content"], refused]),
-        done(2, type="function_call", id="f", call_id="c", name="f", arguments="{}"),
-        response("completed"),
-    )
+def test_events_that_are_no_json_are_passed_over_as_often_as_was_allowed() -> None:
+    decoder = ResponsesCodec(skip_malformed=1).stream()
+    broken = b"event: response.output_text.delta\ndata: {oops\n\n"
 
-    assert whole.message.parts == (
-        ThinkingPart("a\n\nb", origin="openai-responses"),
-        TextPart("so"),
-        OpaquePart("openai-responses", refused),
-        ToolCallPart("c", "f", "{}"),
-    )
+    chunks = decoder.feed(text(0, "a") + broken + text(0, "b") + broken + text(0, "c"))
 
-
-def test_items_that_no_event_told_are_told_by_the_list_that_ends_the_answer() -> None:
-    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
-    whole = completion(response("completed", output=[said("so"), call]))
-
-    assert whole.message.parts == (TextPart("so"), ToolCallPart("c", "f", "{}"))
-    assert whole.finish is Finish.TOOL_CALLS
-
-
-def test_what_the_deltas_have_told_is_not_told_again_by_the_list_that_ends_the_answer() -> None:
-    call = {"type": "function_call", "id": "f", "call_id": "c", "name": "f", "arguments": "{}"}
-    chunks = decode(
-        [
-            text(0, "so"),
-            added(1, **{**call, "arguments": ""}),
-            event(ARGUMENTS, output_index=1, delta="{}"),
-            response("completed", output=[said("so"), call]),
-        ]
-    )
-
-    assert sum(isinstance(chunk, TextDelta) for chunk in chunks) == 1
-    assert sum(isinstance(chunk, ToolArgsDelta) for chunk in chunks) == 1
-    assert chunks.count(PartDone(2, ToolCallPart("c", "f", "{}"))) == 1
-
-
-def test_a_call_that_was_never_done_ends_with_the_answer() -> None:
-    whole = completion(
-        added(0, type="function_call", id="f", call_id="c", name="f"),
-        event("response.function_call_arguments.done", output_index=0, arguments='{"a": 1}'),
-        response("incomplete", incomplete_details={"reason": "max_output_tokens"}),
-    )
-
-    assert whole.message.parts == (ToolCallPart("c", "f", '{"a": 1}'),)
-    assert whole.finish is Finish.LENGTH
-
-
-def test_items_that_are_all_numbered_zero_are_told_apart_by_their_ids() -> None:
-    calls = [
-        {"type": "function_call", "id": id, "call_id": id, "name": id, "arguments": "{}"}
-        for id in ("a", "b")
-    ]
-    whole = completion(
-        added(0, type="message", id="m1"),
-        text(0, "one"),
-        done(0, **said("one", id="m1")),
-        added(0, type="message", id="m2"),
-        text(0, "two"),
-        done(0, **said("two", id="m2")),
-        *(added(0, **{**call, "arguments": ""}) for call in calls),
-        *(event(ARGUMENTS, item_id=id, output_index=0, delta="{}") for id in ("a", "b")),
-        *(done(0, **call) for call in calls),
-        response("completed"),
-    )
-
-    assert whole.message.parts == (
-        TextPart("one"),
-        TextPart("two"),
-        ToolCallPart("a", "a", "{}"),
-        ToolCallPart("b", "b", "{}"),
-    )
-
-
-def test_items_that_get_a_new_id_in_each_event_are_known_by_their_place() -> None:
-    whole = completion(
-        added(0, type="function_call", id="x1", call_id="c", name="f"),
-        event(ARGUMENTS, item_id="x2", output_index=0, delta="{}"),
-        done(0, type="function_call", id="x3", call_id="c", name="f", arguments="{}"),
-        response("completed"),
-    )
-
-    assert whole.message.parts == (ToolCallPart("c", "f", "{}"),)
-
-
-def test_thinking_in_plain_words_goes_along_as_it_came() -> None:
-    raw = {"type": "reasoning", "id": "r", "content": [{"type": "reasoning_text", "text": "hm"}]}
-    whole = completion(
-        event("response.reasoning_text.delta", output_index=0, content_index=0, delta="hm"),
-        done(0, **raw),
-        response("completed"),
-    )
-
-    assert whole.message.parts == (
-        ThinkingPart("hm", origin="openai-responses"),
-        OpaquePart("openai-responses", raw),
-    )
-
-
-@pytest.mark.parametrize("kind", ["web_search_call", "custom_tool_call", "yet_to_be_invented"])
-def test_items_of_other_kinds_are_kept_as_they_came(kind: str) -> None:
-    raw = {"type": kind, "id": "x_1", "status": "completed", "input": "anything"}
-    whole = completion(
-        added(0, type=kind, id="x_1", status="in_progress"),
-        event(f"response.{kind}.searching", item_id="x_1", output_index=0),
-        done(0, **raw),
-        text(1, "so"),
-        response("completed"),
-    )
-
-    assert whole.message.parts == (OpaquePart("openai-responses", raw), TextPart("so"))
-    ours = kind == "custom_tool_call"  # it is the caller's turn
-    assert whole.finish is (Finish.TOOL_CALLS if ours else Finish.STOP)
-
-
-def test_what_our_parts_have_no_room_for_follows_its_part() -> None:
-    cited = {"type": "url_citation", "url": "https://example.com"}
-    message = said("so", phase="commentary")
-    message["content"][0]["annotations"] = [cited]
-    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
-    whole = completion(
-        text(0, "so"),
-        done(0, **message),
-        done(1, **call, namespace="n", caller={"type": "direct"}),
-        response("completed"),
-    )
-
-    beside = {"type": "trouper.beside", "annotations": [cited], "phase": "commentary"}
-    assert whole.message.parts == (
-        TextPart("so"),
-        OpaquePart("openai-responses", beside),
-        ToolCallPart("c", "f", "{}"),
-        OpaquePart("openai-responses", {"type": "trouper.beside", "namespace": "n"}),
-    )
+    assert chunks[1:] == [TextDelta(0, "a"), TextDelta(0, "b")]
+    with pytest.raises(ProviderError, match="event 4 of the stream is no JSON"):
+        decoder.eof()
 
 
 def test_a_type_may_stand_in_the_event_line_alone() -> None:

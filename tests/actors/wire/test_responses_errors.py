@@ -5,16 +5,12 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.responses import event, text
 from trouper.actors.chat import Chunk, TextDelta, UsageUpdate
 from trouper.actors.errors import ErrorKind, ProviderError, StreamTruncated
 from trouper.actors.wire.responses import ResponsesCodec
 
-
-def event(kind: str, /, **members: Any) -> bytes:
-    return f"event: {kind}\ndata: {json.dumps({'type': kind, **members})}\n\n".encode()
-
-
-TEXT = event("response.output_text.delta", output_index=0, content_index=0, delta="so")
+TEXT = text(0, "so")
 
 
 def failed(*parts: bytes) -> tuple[list[Chunk], ProviderError]:
