@@ -217,13 +217,12 @@ class Lease:
     async def _reserve_shortened(self, output: int, rates: Rates) -> None:
         """Reserve for so long an answer, or for the longest that still can be paid."""
         least = min(self._least, output)
-        for tries_left in reversed(range(_TRIES)):
-            denied = await self._reserve()
-            if denied is None:
-                return
+        tries = 0
+        while (denied := await self._reserve()) is not None:
+            tries += 1
             budget = next(budget for budget, limit in self._held if limit == denied.limit)
             output = longest_output(denied.left, self._input_tokens, output, rates)
-            if not budget.clamp or output < least or not tries_left:
+            if not budget.clamp or output < least or tries == _TRIES:
                 raise self._refused(budget, denied)
             self.max_output_tokens = output
             self._ask_for(output, rates)

@@ -107,9 +107,9 @@ def limit_of(budget: Budget, call: Opening) -> Limit | None:
     who leaves the name out does not leave the budget.
     """
     window = window_at(budget.per, call.at)
-    if budget.scope == "all":
-        return Limit("all", window, budget.limit)
     name = _name_in(budget.scope, call)
+    if name is None:
+        return Limit("all", window, budget.limit)
     if budget.only is not None and name != budget.only:
         return None
     return Limit(f"{budget.scope}:{name}", window, budget.limit)
@@ -125,10 +125,11 @@ def own_limit(budget: Budget, at: float) -> Limit | None:
     return Limit(f"{budget.scope}:{budget.only}", window, budget.limit)
 
 
-def _name_in(scope: BudgetScope, call: Opening) -> str:
+def _name_in(scope: BudgetScope, call: Opening) -> str | None:
+    """What the call is of, in that scope; None where the scope is of all calls."""
     match scope:
         case "all":
-            return ""
+            return None
         case "provider":
             return call.provider
         case "model":

@@ -54,6 +54,23 @@ async def test_a_row_says_what_is_known(autojump_clock: MockClock) -> None:
     }
 
 
+async def test_cached_tokens_are_paid_once() -> None:
+    """
+    Row 15: cached tokens billed twice. They are within the input, at the rate
+    of their own, in answers that are streamed and in those that are not.
+    """
+    rates = attrs.evolve(RATES, cache_read=Rate(100))
+    house = House(budget())
+    async with house.lease(rates, prompt=1_000) as lease:
+        lease.sent()
+        lease.settle(Usage(input=1_000, cache_read=900, output=10))
+    async with house.lease(rates, prompt=1_000) as streamed:
+        streamed.sent()
+        streamed.note(Usage(input=1_000, cache_read=900, output=10))
+    assert lease.cost == streamed.cost == 100 + 90 + 40
+    assert await house.totals() == (460, 0)
+
+
 async def test_only_the_first_word_counts() -> None:
     house = House(budget())
     async with house.lease() as lease:

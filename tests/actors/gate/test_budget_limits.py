@@ -1,15 +1,18 @@
 """What a budget lets through, what it shortens, and what it says where it refuses."""
 
+from collections.abc import Sequence
+
 import attrs
 import pytest
 import trio
 from trio.testing import MockClock
 
 from tests.fakes.budgets import MIDNIGHT, NOON, RATES, House, budget
+from tests.fakes.ledger import FakeLedger
 from trouper.actors.catalog.rates import FREE, Rate, UnknownPrice
 from trouper.actors.chat import Usage
 from trouper.actors.errors import ErrorKind, ProviderError
-from trouper.actors.store.ledger import Limit, Totals
+from trouper.actors.store.ledger import Denied, Limit, Opening, Totals
 
 
 async def test_near_the_limit_the_answer_is_shortened() -> None:
@@ -18,6 +21,23 @@ async def test_near_the_limit_the_answer_is_shortened() -> None:
     async with house.lease() as lease:
         assert lease.max_output_tokens == (4_000 - 110) // 4
         assert lease.opening.reserved == 110 + 4 * 972
+
+
+async def test_whoever_always_comes_too_late_is_refused_in_the_end() -> None:
+    class Greedy(FakeLedger):
+        """Something else takes a part of what is left, before each reservation."""
+
+        async def reserve(self, opening: Opening, limits: Sequence[Limit] = ()) -> Denied | None:
+            other = attrs.evolve(opening, op_id=f"other {len(self.table)}", reserved=400)
+            await super().reserve(other, limits)
+            return await super().reserve(opening, limits)
+
+    ledger = Greedy()
+    house = House(budget(4_400), ledger=ledger)
+    with pytest.raises(ProviderError, match="budget_exceeded"):
+        async with house.lease():
+            raise AssertionError("it was never fast enough")
+    assert len(ledger.table) == 4
 
 
 async def test_an_answer_is_not_shortened_to_nothing() -> None:

@@ -74,8 +74,9 @@ class Watched:
 class Storm:
     """Random calls, for two minutes; of a clock that goes `speed` times as fast."""
 
-    def __init__(self, rng: random.Random, ledger: Ledger, speed: float = 1) -> None:
+    def __init__(self, rng: random.Random, ledger: Watched, speed: float = 1) -> None:
         self.rng = rng
+        self.ledger = ledger
         self.speed = speed
         self.begun = trio.current_time()
         self.alerts: list[Alert] = []
@@ -112,7 +113,9 @@ class Storm:
             with suppress(ProviderError, KeyError):
                 async with lease:
                     await self.through(lease)
+        ended = dict(self.ledger.settled)
         lease.close(KeyError("a second end"))
+        assert ended == self.ledger.settled
 
     async def through(self, lease: Lease) -> None:
         rng = self.rng
@@ -139,6 +142,7 @@ class Storm:
                 pass
             case _:
                 lease.settle(Usage(output=rng.randint(0, most)))
+                lease.settle(Usage(output=most))
 
 
 def weight(row: Row) -> int:
