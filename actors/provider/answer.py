@@ -12,6 +12,7 @@ from ..errors import ProviderError
 from ..wire.assembly import Assembly, chunks_of
 from .asked import Asked, first_batch
 from .call import Call
+from .course import Hop
 from .messages import Batch
 from .partial import partial_answer
 from .pause import MOST_LEGS, continued, going_on
@@ -40,7 +41,8 @@ class Answer:
         self._legs = 0
         self._parts = 0
         self._usage: Usage | None = None
-        self._paused = False
+        self._goes_on = False
+        self._paused: Hop | None = None
 
     def completion(self) -> Completion:
         """The answer as far as it has been handed on, with its trail so far."""
@@ -59,7 +61,7 @@ class Answer:
             except StopAsyncIteration:
                 await self._end_leg(won)
             except ProviderError as error:
-                return self._broke_off(won, error)
+                return self._broke_off(won.hop, error)
             else:
                 batch = self._taken(batch)
                 if batch:
@@ -85,13 +87,13 @@ class Answer:
                 if won is not None:
                     break
         except BaseException as error:
+            if isinstance(error, ProviderError) and self._paused is not None:
+                # It was to go on from what was handed on.
+                return self._broke_off(self._paused, error)
             self._over = True
-            if isinstance(error, ProviderError) and self._legs:
-                # It went on from what was handed on.
-                self._fail(error)
             self._asked.ended(error)
             raise
-        self._won = won
+        self._won, self._paused = won, None
         self.target = won.hop.target.name
         return self._taken(won.result)
 
@@ -111,7 +113,7 @@ class Answer:
         if batch:
             last = batch[-1]
             if type(last) is Finished and last.finish is Finish.PAUSE and self._legs < MOST_LEGS:
-                self._paused = True
+                self._goes_on = True
                 batch = batch[:-1]
             self._assembly.extend(batch)
         return batch
@@ -120,23 +122,22 @@ class Answer:
         """The provider has ended its answer: the next leg, or the end of the whole."""
         await won.leave()
         self._won = None
-        if not self._paused:
+        if not self._goes_on:
             self._over = True
             self._asked.ended(None)
             return
-        self._paused = False
+        self._goes_on, self._paused = False, won.hop
         self._legs += 1
         said = self._assembly.completion()
         # Who pauses numbers its parts without a gap.
         self._parts, self._usage = len(said.message.parts), said.usage
         self._asked.course.go_on(won.hop, going_on(self._asked.request, said.message))
 
-    def _broke_off(self, won: Won[Batch], error: ProviderError) -> Batch:
+    def _broke_off(self, hop: Hop, error: ProviderError) -> Batch:
         """It has ended within; the attempt is settled."""
-        course = self._asked.course
-        self._won = None
-        won.hop.place.leave()
-        if self._route.on_midstream == "restart" and course.turn_from(won.hop, error):
+        self._won = self._paused = None
+        hop.place.leave()
+        if self._route.on_midstream == "restart" and self._asked.course.turn_from(hop, error):
             return self._void(error)
         self._over = True
         self._fail(error)

@@ -1,24 +1,43 @@
 """A route over fake providers, with a router, for tests in virtual time."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import attrs
+import httpx
+import pytest
 
-from tests.fakes.provider import Answers, config
+from tests.fakes.provider import Answers, config, make_request
+from trouper.actors.chat import Completion
+from trouper.actors.errors import ProviderError
 from trouper.actors.gate.router import Router
 from trouper.actors.gate.router_messages import GetRoutes, RouterMessage
 from trouper.actors.policy.backoff import RetryPolicy
 from trouper.actors.policy.routing import Candidate, Chain, Link
+from trouper.actors.provider.call import Call
 from trouper.actors.provider.connection import Connection
 from trouper.actors.provider.knowledge import Knowledge
+from trouper.actors.provider.messages import Batch
 from trouper.actors.provider.pace import Pace
+from trouper.actors.provider.request import complete, stream
 from trouper.actors.provider.route import Route, make_route
 from trouper.actors.provider.target import Gates, Target
 from trouper.runtime import Ref, System, child
 
-__all__ = ["Stage", "link", "open_route"]
+__all__ = ["Stage", "link", "open_route", "refusal", "whole"]
+
+
+def refusal(status: int, code: str = "", **headers: str) -> httpx.Response:
+    """A provider that says no."""
+    error = {"message": f"no, says {status}", "code": code or None}
+    return httpx.Response(status, headers=headers, json={"error": error})
+
+
+def whole(text: str = "hello", finish: str = "stop") -> httpx.Response:
+    """A plain answer."""
+    choice = {"index": 0, "message": {"content": text}, "finish_reason": finish}
+    return httpx.Response(200, json={"id": "r1", "model": "fake", "choices": [choice]})
 
 
 def link(*names: str, **more: Any) -> Link:
@@ -33,6 +52,21 @@ class Stage:
     route: Route
     router: Ref[RouterMessage]
     asked: Mapping[str, Answers]
+
+    async def collect(self, call: Call | None = None) -> list[Batch]:
+        """All batches of a streamed answer."""
+        async with aclosing(stream(self.route, make_request(), call or Call())) as batches:
+            return [batch async for batch in batches]
+
+    async def complete(self) -> Completion:
+        """A plain answer."""
+        return await complete(self.route, make_request())
+
+    async def fails(self, call: Call | None = None) -> ProviderError:
+        """The error of a streamed answer."""
+        with pytest.raises(ProviderError) as caught:
+            await self.collect(call)
+        return caught.value
 
     @property
     def counts(self) -> dict[str, int]:

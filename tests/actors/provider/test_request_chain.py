@@ -1,7 +1,6 @@
 """A request over a chain of targets: who is asked next, when, and what is said when nobody is left."""
 
 from contextlib import aclosing
-from typing import Any
 
 import httpx
 import pytest
@@ -9,6 +8,8 @@ import trio
 from trio.testing import MockClock
 
 from tests.fakes.provider import (
+    DONE,
+    FINISH,
     ROLE,
     Answers,
     Body,
@@ -18,44 +19,18 @@ from tests.fakes.provider import (
     sse,
     text_of,
 )
-from tests.fakes.routes import Stage, open_route
-from trouper.actors.errors import ErrorKind, ProviderError
+from tests.fakes.routes import link, open_route, refusal, whole
+from trouper.actors.errors import ErrorKind
 from trouper.actors.gate.circuit import Circuit
 from trouper.actors.gate.circuit_messages import Trip
 from trouper.actors.policy.backoff import RetryPolicy
 from trouper.actors.provider.call import Call
-from trouper.actors.provider.messages import Batch
 from trouper.actors.provider.request import stream
 from trouper.actors.provider.target import Gates
 from trouper.runtime import System, child
 
 ONCE = RetryPolicy(attempts=1)
 CUT = httpx.ReadError("reset by peer")
-WHOLE = {
-    "id": "r1",
-    "model": "fake",
-    "choices": [{"index": 0, "message": {"content": "hello"}, "finish_reason": "stop"}],
-}
-
-
-def refusal(status: int, code: str = "", **headers: str) -> httpx.Response:
-    error = {"message": f"no, says {status}", "code": code or None}
-    return httpx.Response(status, headers=headers, json={"error": error})
-
-
-def whole() -> httpx.Response:
-    return httpx.Response(200, json=WHOLE)
-
-
-async def collect(stage: Stage, **more: Any) -> list[Batch]:
-    async with aclosing(stream(stage.route, make_request(), **more)) as batches:
-        return [batch async for batch in batches]
-
-
-async def fail(stage: Stage, **more: Any) -> ProviderError:
-    with pytest.raises(ProviderError) as caught:
-        await collect(stage, **more)
-    return caught.value
 
 
 @pytest.mark.parametrize(
@@ -73,7 +48,7 @@ async def test_before_the_first_content_the_next_target_answers_and_nobody_notic
     before it"."""
     a, b = Answers(Body(*begun, CUT)), Answers(sse("from ", "b"))
     async with open_route(a=a, b=b, retry=ONCE) as stage:
-        batches = await collect(stage)
+        batches = await stage.collect()
         under_way = await stage.in_flight()
 
     chunks = [type(chunk).__name__ for batch in batches for chunk in batch]
@@ -89,7 +64,7 @@ async def test_after_partial_output_no_other_target_says_it_again(
     Reset chunk"."""
     a, b = Answers(Body(ROLE, delta("hel"), CUT)), Answers(sse("never asked"))
     async with open_route(a=a, b=b) as stage:
-        error = await fail(stage)
+        error = await stage.fails()
         counts = stage.counts
 
     assert error.committed
@@ -107,7 +82,7 @@ async def test_a_target_is_waited_for_until_the_later_of_two_times_that_were_sai
         await ref.ask(Trip("said again, and shorter", 5.0))
         began = trio.current_time()
         async with open_route(a=Answers(sse("hello")), gates={"a": Gates(circuit=ref)}) as stage:
-            assert text_of(await collect(stage)) == "hello"
+            assert text_of(await stage.collect()) == "hello"
 
     assert trio.current_time() - began == pytest.approx(30.0, abs=0.5)
 
@@ -126,7 +101,7 @@ async def test_where_all_targets_are_open_the_soonest_is_waited_for_and_answers(
         async with open_route(
             a=Answers(sse("from a")), b=Answers(sse("from b")), gates=gates
         ) as stage:
-            assert text_of(await collect(stage)) == "from b"
+            assert text_of(await stage.collect()) == "from b"
 
     assert trio.current_time() - began == pytest.approx(20.0, abs=0.5)
 
@@ -140,9 +115,104 @@ async def test_where_none_reopens_in_time_it_gives_up_at_once_and_says_when(
         await ref.ask(Trip("down", 40.0))
         began = trio.current_time()
         async with open_route(a=Answers(), gates={"a": Gates(circuit=ref)}) as stage:
-            error = await fail(stage, call=Call(deadline=began + 10))
+            error = await stage.fails(Call(deadline=began + 10))
 
     assert error.kind is ErrorKind.CIRCUIT_OPEN
     assert error.retry_after == pytest.approx(40.0, abs=0.1)
     assert "the soonest may be asked in 40.0 s" in error.message
     assert trio.current_time() - began < 1
+
+
+async def test_the_last_error_tells_the_whole_way_in_words(autojump_clock: MockClock) -> None:
+    a = Answers(refusal(500), refusal(500))
+    b = Answers(refusal(404))
+    async with open_route(a=a, b=b, retry=RetryPolicy(attempts=2)) as stage:
+        error = await stage.fails()
+
+    assert str(error) == (
+        "b: model_not_found (HTTP 404): no, says 404; no target has answered: "
+        "a/m server_error 2 times (0.0 s), then b/m model_not_found (0.0 s) "
+        "[the provider has no model of that name; check targets of this model]"
+    )
+    assert [record.kind for record in error.trail] == [
+        "server_error",
+        "server_error",
+        "model_not_found",
+    ]
+
+
+async def test_the_error_of_one_target_alone_is_the_providers_own_word(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_route(a=Answers(refusal(404))) as stage:
+        error = await stage.fails()
+
+    assert error.message == "no, says 404"
+
+
+async def test_an_answer_has_the_trail_of_all_who_were_asked(autojump_clock: MockClock) -> None:
+    async with open_route(a=Answers(refusal(500), refusal(500), whole()), b=Answers()) as stage:
+        completion = await stage.complete()
+
+    assert [record.kind for record in completion.trail] == ["server_error", "server_error", "ok"]
+
+
+async def test_a_prompt_that_is_too_long_is_never_sent_there_again(
+    autojump_clock: MockClock,
+) -> None:
+    too_long = refusal(400, "context_length_exceeded")
+    large = link("c", on=frozenset({ErrorKind.CONTEXT_WINDOW_EXCEEDED}))
+    async with open_route(
+        [link("a"), link("b"), large],
+        a=Answers(too_long),
+        b=Answers(),
+        c=Answers(sse("I can read that")),
+    ) as stage:
+        assert text_of(await stage.collect()) == "I can read that"
+        assert stage.counts == {"a": 1, "b": 0, "c": 1}
+
+
+async def test_each_target_but_the_last_has_half_of_the_time_to_begin(
+    autojump_clock: MockClock,
+) -> None:
+    silent = Body(ROLE, *[frame({}), 1.0] * 50, 10_000.0)
+    async with open_route(
+        a=Answers(silent), b=Answers(Body(60.0)), c=Answers(sse("in time")), total=100.0
+    ) as stage:
+        began = trio.current_time()
+        batches = await stage.collect()
+
+    assert text_of(batches) == "in time"
+    assert trio.current_time() - began == pytest.approx(75.0, abs=1.0)
+    assert silent.closed
+
+
+async def test_what_has_begun_in_its_half_may_use_all_of_the_time(
+    autojump_clock: MockClock,
+) -> None:
+    long = Body(ROLE, delta("x"), *[step for _ in range(90) for step in (delta("x"), 1.0)])
+    long.steps = (*long.steps, FINISH, DONE)
+    async with open_route(a=Answers(long), b=Answers(), total=100.0) as stage:
+        assert len(text_of(await stage.collect())) == 91
+
+
+async def test_the_deadline_is_that_of_the_whole_chain(autojump_clock: MockClock) -> None:
+    names = {name: Answers(Body(10_000.0)) for name in "abc"}
+    async with open_route(total=100.0, **names) as stage:
+        began = trio.current_time()
+        error = await stage.fails()
+
+        assert stage.counts == {"a": 1, "b": 1, "c": 1}
+    assert error.kind is ErrorKind.TIMEOUT
+    assert trio.current_time() - began == pytest.approx(100.0, abs=2.0)
+
+
+async def test_a_conversation_is_first_asked_of_who_answered_it_last(
+    autojump_clock: MockClock,
+) -> None:
+    async with (
+        open_route(a=Answers(), b=Answers(sse("b again"))) as stage,
+        aclosing(stream(stage.route, make_request(), pinned="b/m")) as answer,
+    ):
+        assert text_of([batch async for batch in answer]) == "b again"
+        assert answer.target == "b/m"
