@@ -1,16 +1,20 @@
 """The configuration: frozen classes that check themselves, and a TOML file that makes them.
 
-Reading order: `provider`, `attempts`, `server` and `app` hold the classes, `secret` what
-must not be shown, `checks` what single values must be like, `load` the file.
+Reading order: `app` is the whole; `server`, `store`, `provider` with `attempts`,
+`models` with `chain`, `budgets` and `telemetry` are its tables; `names` is what
+they call each other, `checks` and `addresses` what single values must be like,
+`secret` what must not be shown, `load` the file. `advice` says what is right
+and will do harm all the same.
 """
 
+from .addresses import is_loopback, split_listen
 from .app import AppConfig, AssistantConfig
 from .attempts import BreakerConfig, RetryConfig, TimeoutConfig
 from .budgets import BudgetConfig
-from .checks import is_loopback, split_listen
+from .chain import LinkConfig, Target, TargetConfig
 from .demo import demo_config
 from .load import load_config, parse_config, structure_config
-from .models import LinkConfig, ModelConfig, Target, TargetConfig
+from .models import ModelConfig
 from .provider import LocalConfig, ProviderConfig
 from .secret import Secret
 from .server import ServerConfig

@@ -11,8 +11,8 @@ from ..catalog.rates import UnknownPrice
 from ..catalog.validation import validate
 from ..chat import ChatRequest, Sampling
 from ..wire.converter import key_path, suggestion
+from .addresses import is_loopback
 from .app import AppConfig
-from .checks import is_loopback
 from .models import ModelConfig
 from .provider import ProviderConfig
 

@@ -10,7 +10,7 @@ from ..policy.budget import Budget, BudgetScope, Per
 from ..policy.money import nano_dollars
 from ..wire.converter import ALLOWED, CHECK, shown
 from . import checks
-from .models import Target
+from .chain import Target
 
 __all__ = ["BudgetConfig"]
 

@@ -6,11 +6,10 @@ in Python, so the two cannot differ. A fault is the second half of a sentence
 whose first half is the path of the key.
 """
 
-import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from functools import partial
+from typing import Any, TypeVar, get_args, get_origin
 
 import attrs
 
@@ -19,21 +18,17 @@ from ..wire.converter import ALLOWED, CHECK, Check, key_path, shown, suggestion
 
 __all__ = [
     "Metadata",
-    "base_url",
     "duration",
-    "fault_of_origin",
     "fault_of_path",
-    "is_loopback",
     "is_name",
     "items",
-    "listen_address",
+    "judged",
     "name",
     "one_of",
     "optional",
     "refuse_faults",
     "seconds",
     "share",
-    "split_listen",
     "switch",
     "table",
     "text",
@@ -50,11 +45,11 @@ Metadata = dict[str, Any]
 # Names become actors' paths, metrics' labels and the first half of a target.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DURATION = re.compile(r"-?([0-9]+(\.[0-9]+)?(ms|s|m|h))+")
-_LISTEN = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.%]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>[0-9]{1,5})")
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@*]+")
 
 
-def _metadata(fits: Callable[[Any], bool], wanted: str) -> Metadata:
+def judged(fits: Callable[[Any], bool], wanted: str) -> Metadata:
+    """What `fits`; `wanted` says in words what that is."""
+
     def check(value: object) -> str | None:
         return None if fits(value) else f"must be {wanted}, not {shown(value)}"
 
@@ -78,7 +73,7 @@ def optional(metadata: Metadata) -> Metadata:
 
 def whole(low: int, high: int) -> Metadata:
     """A whole number."""
-    return _metadata(
+    return judged(
         lambda value: type(value) is int and low <= value <= high,
         f"a whole number from {low} to {high}",
     )
@@ -86,7 +81,7 @@ def whole(low: int, high: int) -> Metadata:
 
 def within(low: float, high: float) -> Metadata:
     """A number; not a NaN, which is in no range."""
-    return _metadata(
+    return judged(
         lambda value: type(value) in (int, float) and low <= value <= high,
         f"a number from {low:g} to {high:g}",
     )
@@ -94,7 +89,7 @@ def within(low: float, high: float) -> Metadata:
 
 def share() -> Metadata:
     """A share of a whole."""
-    return _metadata(
+    return judged(
         lambda value: type(value) in (int, float) and 0 < value <= 1,
         "a number above 0 and up to 1",
     )
@@ -106,7 +101,7 @@ def table() -> Metadata:
     def is_table(value: object) -> bool:
         return isinstance(value, Mapping)
 
-    return _metadata(is_table, "a table")
+    return judged(is_table, "a table")
 
 
 def switch() -> Metadata:
@@ -115,12 +110,12 @@ def switch() -> Metadata:
     def is_bool(value: object) -> bool:
         return type(value) is bool
 
-    return _metadata(is_bool, "true or false")
+    return judged(is_bool, "true or false")
 
 
 def seconds(high: float = 86_400.0) -> Metadata:
     """A time in seconds, up to a day: there is no wait without an end."""
-    return _metadata(
+    return judged(
         lambda value: type(value) in (int, float) and 0 < value <= high,
         f"a number of seconds above 0 and up to {high:.12g}",
     )
@@ -128,7 +123,7 @@ def seconds(high: float = 86_400.0) -> Metadata:
 
 def text(longest: int) -> Metadata:
     """Text of at most so many characters."""
-    return _metadata(
+    return judged(
         lambda value: isinstance(value, str) and len(value) <= longest,
         f"text of up to {longest} characters",
     )
@@ -143,7 +138,7 @@ def fault_of_path(path: object) -> str | None:
 
 def duration() -> Metadata:
     """A time as Ollama takes it: Go's notation, or seconds."""
-    return _metadata(
+    return judged(
         lambda value: (
             _DURATION.fullmatch(value) is not None if isinstance(value, str) else type(value) is int
         ),
@@ -158,7 +153,7 @@ def is_name(value: object) -> bool:
 
 def name() -> Metadata:
     """A name: letters, digits, dot, hyphen and underscore, up to 64 of them."""
-    return _metadata(is_name, "a name of up to 64 letters, digits, dots, hyphens and underscores")
+    return judged(is_name, "a name of up to 64 letters, digits, dots, hyphens and underscores")
 
 
 def one_of(what: str, known: Iterable[str]) -> Metadata:
@@ -178,85 +173,6 @@ def one_of(what: str, known: Iterable[str]) -> Metadata:
     return {CHECK: check, ALLOWED: f"one of {', '.join(words)}"}
 
 
-def base_url() -> Metadata:
-    """The address of a provider's API, or "" for none. It is not quoted: one with a password
-    in it is just what must not be shown."""
-    wanted = (
-        'an http or https URL without user, query and fragment, such as "https://api.openai.com/v1"'
-    )
-
-    def check(value: object) -> str | None:
-        if value == "":
-            return None
-        if isinstance(value, str) and _is_base_url(value):
-            return None
-        return f"must be {wanted}"
-
-    return {CHECK: check, ALLOWED: wanted}
-
-
-def _is_base_url(value: str) -> bool:
-    try:
-        url = urlsplit(value)
-        port_is_valid = url.port is None or url.port > 0
-    except ValueError:
-        return False
-    return (
-        port_is_valid
-        and url.scheme in ("http", "https")
-        and bool(url.hostname)
-        and "@" not in url.netloc
-        and not url.query
-        and not url.fragment
-        and value.isprintable()
-        and " " not in value
-    )
-
-
-def listen_address() -> Metadata:
-    """Where a server listens, as HOST:PORT."""
-    return _metadata(
-        lambda value: isinstance(value, str) and _match_listen(value) is not None,
-        'HOST:PORT, such as "127.0.0.1:8700" (port 0 picks a free one)',
-    )
-
-
-def _match_listen(address: str) -> tuple[str, int] | None:
-    match = _LISTEN.fullmatch(address)
-    if match is None or int(match["port"]) > 65_535:
-        return None
-    return match["six"] or match["host"], int(match["port"])
-
-
-def split_listen(address: str) -> tuple[str, int]:
-    """Host and port of `address`, HOST:PORT or [IPV6]:PORT. Raises ValueError."""
-    parts = _match_listen(address)
-    if parts is None:
-        raise ValueError(f'must be HOST:PORT, such as "127.0.0.1:8700", not {shown(address)}')
-    return parts
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only programs on this machine can reach `host`. A name other than localhost is
-    not looked up: it may be anything tomorrow."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def fault_of_origin(origin: object) -> str | None:
-    """What is wrong with `origin` as a browser's Origin header, if anything."""
-    if isinstance(origin, str) and _ORIGIN.fullmatch(origin):
-        return None
-    return (
-        'must be an origin as a browser sends it, such as "https://chat.example.org": '
-        f"scheme and host in full, no path, no wildcard; not {shown(origin)}"
-    )
-
-
 def items(owner: str, key: str, values: Iterable[T]) -> tuple[T, ...]:
     """`values` of the field `key` of class `owner` as a tuple. Raises ConfigError."""
     # A str is an iterable of strings, too, and would become its characters.
@@ -267,6 +183,20 @@ def items(owner: str, key: str, values: Iterable[T]) -> tuple[T, ...]:
     if iterator is None:
         raise ConfigError(owner, [f"{key}: must be a list, not {shown(values)}"])
     return tuple(iterator)
+
+
+def _fault_of_class(wanted: Any, value: object) -> str | None:
+    """What is wrong with `value` where a class of ours, or a table of such, is wanted."""
+    if get_origin(wanted) is Mapping:
+        inner = get_args(wanted)[1]
+        if not isinstance(value, Mapping):
+            return f"must be a table, not {shown(value)}"
+        table: Mapping[object, object] = value  # pyright: ignore[reportUnknownVariableType]
+        named = ((key, _fault_of_class(inner, one)) for key, one in table.items())
+        return next((f"{key_path('', key)} {fault}" for key, fault in named if fault), None)
+    if attrs.has(wanted) and not isinstance(value, wanted):
+        return f"must be of class {wanted.__name__}, not {shown(value)}"
+    return None
 
 
 def _none() -> Iterator[str]:
@@ -283,8 +213,8 @@ def refuse_faults(
     """
     faults: list[str] = []
     for field in attrs.fields(type(instance)):
-        check: Check | None = field.metadata.get(CHECK)
-        fault = None if check is None else check(getattr(instance, field.name))
+        check: Check = field.metadata.get(CHECK) or partial(_fault_of_class, field.type)
+        fault = check(getattr(instance, field.name))
         if fault is not None:
             faults.append(f"{key_path('', field.alias or field.name)}: {fault}")
     faults = faults or list(across())

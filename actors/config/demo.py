@@ -1,7 +1,8 @@
 """The configuration of `trouper demo`: a small model on this machine, for nobody else."""
 
 from .app import AppConfig, AssistantConfig
-from .models import ModelConfig, Target
+from .chain import Target
+from .models import ModelConfig
 from .provider import LocalConfig, ProviderConfig
 from .server import ServerConfig
 

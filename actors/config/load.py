@@ -12,7 +12,7 @@ from cattrs import BaseValidationError, Converter
 from ..errors import ConfigError
 from ..wire.converter import explain, key_path, make_converter, shown
 from .app import AppConfig
-from .models import LinkConfig, Target
+from .chain import LinkConfig, Target
 from .names import Names
 from .secret import Secret, resolve_secret
 from .store import MEMORY, StorePath

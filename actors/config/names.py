@@ -13,7 +13,7 @@ from ..catalog.overrides import price_overrides
 from ..errors import ConfigError
 from ..wire.converter import key_path, shown, suggestion
 from . import checks
-from .models import Target
+from .chain import Target
 
 __all__ = ["Names"]
 
@@ -105,6 +105,8 @@ class Names:
                     yield f"{key}: must be a table, not {shown(entry)}"
                     continue
                 yield from self._provider(key, target.provider)
+                if table == "facts" and target.model == "*":
+                    yield f"{key}: is no model; only prices are given for all of a provider's"
                 tables[name] = entry
             try:
                 _ = Models(tables) if table == "facts" else price_overrides(tables)

@@ -16,8 +16,8 @@ import attrs
 from ..errors import ConfigError
 from ..policy.bucket import RateLimits
 from ..wire.converter import ALLOWED, CHECK, HIDDEN, key_path, shown
-from ..wire.plugins import BUILT_IN_KINDS, faults_of_plugin, find_plugin, known_kinds
-from . import checks
+from ..wire.plugins import BUILT_IN_KINDS, faults_of_plugin, known_kinds
+from . import addresses, checks
 from .attempts import BreakerConfig, RetryConfig, TimeoutConfig
 from .secret import Secret, secrets_of
 
@@ -71,11 +71,7 @@ def _kind() -> checks.Metadata:
             return f"must be one of {names}, or the name of a plug-in, not {shown(value)}"
         if value in BUILT_IN_KINDS or value in known_kinds():
             return None
-        try:
-            find_plugin(value)
-        except ConfigError as error:
-            return error.faults[0].removeprefix("kind: ")
-        return None
+        return faults_of_plugin(value, {}, "")[0].removeprefix("kind: ")
 
     return {CHECK: check, ALLOWED: f"one of {names}, or the name of a plug-in"}
 
@@ -123,7 +119,7 @@ class ProviderConfig:
     """What targets call it; in a file, the name of the table."""
     kind: str = attrs.field(metadata=_kind())
     """Which API it speaks."""
-    base_url: str = attrs.field(default="", metadata=checks.base_url())
+    base_url: str = attrs.field(default="", metadata=addresses.base_url())
     """What the API's paths are appended to; a slash at its end does not matter."""
     api_keys: tuple[Secret, ...] = attrs.field(
         default=(), converter=_api_keys, metadata=checks.told("a list of references to secrets")

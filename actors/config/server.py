@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
-from . import checks
+from . import addresses, checks
 from .secret import Secret, secrets_of
 
 __all__ = ["ServerConfig"]
@@ -26,7 +26,7 @@ class ServerConfig:
     """Where clients connect, who may, and how much they may take."""
 
     # Only programs on this machine reach it.
-    listen: str = attrs.field(default="127.0.0.1:8700", metadata=checks.listen_address())
+    listen: str = attrs.field(default="127.0.0.1:8700", metadata=addresses.listen_address())
     """Where it listens. An address that other machines reach needs `tokens`."""
     tokens: tuple[Secret, ...] = attrs.field(
         default=(), converter=_tokens, metadata=checks.told("a list of references to secrets")
@@ -58,15 +58,15 @@ class ServerConfig:
     @property
     def host(self) -> str:
         """The host of `listen`, without the brackets of an IPv6 address."""
-        return checks.split_listen(self.listen)[0]
+        return addresses.split_listen(self.listen)[0]
 
     @property
     def port(self) -> int:
         """The port of `listen`; 0 picks a free one."""
-        return checks.split_listen(self.listen)[1]
+        return addresses.split_listen(self.listen)[1]
 
     def _across(self) -> Iterator[str]:
-        if not self.tokens and not checks.is_loopback(self.host):
+        if not self.tokens and not addresses.is_loopback(self.host):
             yield (
                 f"listen: {self.listen} can be reached from other machines, and no tokens are "
                 'configured; add tokens = ["env:TROUPER_TOKEN"], or listen on 127.0.0.1'
@@ -75,6 +75,6 @@ class ServerConfig:
             if len(token.reveal()) < _SHORTEST_TOKEN:
                 yield f"tokens[{index}]: has fewer than {_SHORTEST_TOKEN} characters"
         for index, origin in enumerate(self.allowed_origins):
-            fault = checks.fault_of_origin(origin)
+            fault = addresses.fault_of_origin(origin)
             if fault is not None:
                 yield f"allowed_origins[{index}]: {fault}"

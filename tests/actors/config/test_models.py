@@ -158,3 +158,17 @@ def test_all_places_that_are_wrong_are_named_at_once() -> None:
 )
 def test_how_an_answer_is_had_is_checked(arguments: dict[str, Any], sentence: str) -> None:
     assert faults_of("a/m", **arguments) == (sentence,)
+
+
+def test_a_target_of_which_more_is_said_is_checked_when_it_is_made() -> None:
+    assert TargetConfig(target="a/m", on=["overloaded"]).on == frozenset({ErrorKind.OVERLOADED})
+    assert _faults(target="a") == ("target: must be \"provider/model\", not 'a'",)
+    assert _faults(target="a/m", on=["overload"]) == (
+        "on: 'overload' is no kind of error; did you mean \"overloaded\"?",
+    )
+
+
+def _faults(**arguments: Any) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        TargetConfig(**arguments)
+    return caught.value.faults

@@ -198,6 +198,10 @@ def test_cached_answers_lie_beside_in_a_file_of_their_own(path: str, beside: str
             "budgets.'a b': a name has up to 64 letters, digits, dots, hyphens and underscores",
         ),
         ("facts = 3", "facts: must be a table, not 3"),
+        (
+            '[facts."here/*"]\ntools = true',
+            "facts.'here/*': is no model; only prices are given for all of a provider's",
+        ),
         ("[facts]\nm = {}", 'facts.m: must be called "provider/model"'),
         ('[facts]\n"here/m" = 3', "facts.'here/m': must be a table, not 3"),
         (
@@ -260,3 +264,18 @@ def test_overrides_made_in_python_are_checked_too(table: str) -> None:
 
     assert said == f"{table}.'local/m': must be a table, not 3"
     assert faults_of(AppConfig, **arguments, **{table: 3}) == (f"{table}: must be a table, not 3",)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"store": 3}, "store: must be of class StoreConfig, not 3"),
+        ({"providers": []}, "providers: must be a table, not a list"),
+        ({"budgets": {"b": {}}}, "budgets: b must be of class BudgetConfig, not a table"),
+        ({"models": {"m": "a/b"}}, "models: m must be of class ModelConfig, not 'a/b'"),
+    ],
+)
+def test_what_is_no_class_of_the_configuration_is_said_to_be_none(
+    arguments: dict[str, Any], sentence: str
+) -> None:
+    assert faults_of(AppConfig, **arguments) == (sentence,)
