@@ -92,19 +92,21 @@ async def open_route(
     chance: float = 1.0,
     route: Mapping[str, Any] | None = None,
     kinds: Mapping[str, str] | None = None,
-    **answers: Answers,
+    answers: Mapping[str, Answers] | None = None,
+    **more: Answers,
 ) -> AsyncGenerator[Stage]:
     """Providers by their names, with what they answer; one after the other, or by `chain`."""
     pace = Pace()
+    fakes = {**(answers or {}), **more}
 
     def connection(name: str) -> Any:
         kind = (kinds or {}).get(name, "openai")
         made = config(name=name, kind=kind)
-        return child(name, lambda: Connection(made, pace, transport=answers[name]), poison=0)
+        return child(name, lambda: Connection(made, pace, transport=fakes[name]), poison=0)
 
     spec = child("router", lambda: router or Router(chance=lambda: 0.0))
     async with System(
-        *map(connection, answers), spec, *specs, signals=False, intensity=100
+        *map(connection, fakes), spec, *specs, signals=False, intensity=100
     ) as system:
         ref = system.ref("router", Router)
         targets = [
@@ -119,6 +121,6 @@ async def open_route(
                 gates=(gates or {}).get(name, Gates()),
                 knowledge=facts or Knowledge(),
             )
-            for name in answers
+            for name in fakes
         ]
-        yield Stage(make_route(targets, chain, router=ref, **(route or {})), ref, answers)
+        yield Stage(make_route(targets, chain, router=ref, **(route or {})), ref, fakes)

@@ -13,6 +13,7 @@ from tests.fakes.provider import (
     ROLE,
     Answers,
     Body,
+    Step,
     delta,
     frame,
     make_request,
@@ -175,7 +176,8 @@ async def test_a_prompt_that_is_too_long_is_never_sent_there_again(
 async def test_each_target_but_the_last_has_half_of_the_time_to_begin(
     autojump_clock: MockClock,
 ) -> None:
-    silent = Body(ROLE, *[frame({}), 1.0] * 50, 10_000.0)
+    lifecycle: list[Step] = [frame({}), 1.0]
+    silent = Body(ROLE, *lifecycle * 50, 10_000.0)
     async with open_route(
         a=Answers(silent), b=Answers(Body(60.0)), c=Answers(sse("in time")), total=100.0
     ) as stage:
@@ -190,15 +192,15 @@ async def test_each_target_but_the_last_has_half_of_the_time_to_begin(
 async def test_what_has_begun_in_its_half_may_use_all_of_the_time(
     autojump_clock: MockClock,
 ) -> None:
-    long = Body(ROLE, delta("x"), *[step for _ in range(90) for step in (delta("x"), 1.0)])
-    long.steps = (*long.steps, FINISH, DONE)
+    words: list[Step] = [step for _ in range(90) for step in (delta("x"), 1.0)]
+    long = Body(ROLE, delta("x"), *words, FINISH, DONE)
     async with open_route(a=Answers(long), b=Answers(), total=100.0) as stage:
         assert len(text_of(await stage.collect())) == 91
 
 
 async def test_the_deadline_is_that_of_the_whole_chain(autojump_clock: MockClock) -> None:
     names = {name: Answers(Body(10_000.0)) for name in "abc"}
-    async with open_route(total=100.0, **names) as stage:
+    async with open_route(total=100.0, answers=names) as stage:
         began = trio.current_time()
         error = await stage.fails()
 

@@ -2,7 +2,6 @@
 
 import pickle
 from contextlib import aclosing
-from typing import Any
 
 import httpx
 import pytest
@@ -101,7 +100,7 @@ async def test_restart_goes_from_target_to_target_and_ends_with_what_the_last_on
     autojump_clock: MockClock,
 ) -> None:
     answers = {name: Answers(broken(f"{name} says")) for name in "abc"}
-    async with open_route(route=RESTART, **answers) as stage:
+    async with open_route(route=RESTART, answers=answers) as stage:
         got: list[str] = []
         with pytest.raises(ProviderError) as caught:
             async with aclosing(stream(stage.route, make_request())) as batches:
@@ -179,7 +178,7 @@ async def test_an_answer_that_is_too_long_to_be_held_back_is_an_error(
 async def test_what_a_filter_ends_before_anybody_saw_it_is_asked_of_who_is_for_that(
     way: str, autojump_clock: MockClock
 ) -> None:
-    async with open_route([link("a"), POLICY], route=BUFFER, **answers_of(way)) as stage:
+    async with open_route([link("a"), POLICY], route=BUFFER, answers=answers_of(way)) as stage:
         text = (await stage.complete()).text if way == "plain" else text_of(await stage.collect())
 
         assert text == "of course"
@@ -199,7 +198,7 @@ def answers_of(way: str) -> dict[str, Answers]:
 async def test_what_a_filter_ends_is_the_answer_where_nobody_is_for_that(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_route(route=BUFFER, **answers_of("plain")) as stage:
+    async with open_route(route=BUFFER, answers=answers_of("plain")) as stage:
         completion = await stage.complete()
 
     assert (completion.text, completion.finish) == ("I", Finish.CONTENT_FILTER)
@@ -209,8 +208,8 @@ async def test_what_a_filter_ends_is_the_answer_where_who_is_for_that_has_none(
     autojump_clock: MockClock,
 ) -> None:
     down = Answers(*[httpx.Response(500, json={})] * 3)
-    answers: dict[str, Any] = {**answers_of("plain"), "b": down}
-    async with open_route([link("a"), POLICY], **answers) as stage:
+    answers = {**answers_of("plain"), "b": down}
+    async with open_route([link("a"), POLICY], answers=answers) as stage:
         completion = await stage.complete()
 
     assert completion.finish is Finish.CONTENT_FILTER
@@ -220,7 +219,9 @@ async def test_what_a_filter_ends_is_the_answer_where_who_is_for_that_has_none(
 async def test_what_a_filter_ends_in_a_stream_that_was_seen_stands(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_route([link("a"), POLICY], route=RESTART, **answers_of("stream")) as stage:
+    async with open_route(
+        [link("a"), POLICY], route=RESTART, answers=answers_of("stream")
+    ) as stage:
         batches = await stage.collect()
 
         assert batches[-1][-1] == Finished(Finish.CONTENT_FILTER, "content_filter")

@@ -15,7 +15,12 @@ CUT = httpx.ReadError("reset by peer")
 
 async def test_one_loop_retries_and_its_tries_do_not_multiply(autojump_clock: MockClock) -> None:
     """Row 27: "Exactly one retry loop; codecs and transport never retry"."""
-    down = [httpx.ConnectError("refused"), CUT, httpx.ReadTimeout("slow"), refusal(500)]
+    down: list[httpx.Response | Exception] = [
+        httpx.ConnectError("refused"),
+        CUT,
+        httpx.ReadTimeout("slow"),
+        refusal(500),
+    ]
     three = RetryPolicy(attempts=3)
     async with open_route(a=Answers(*down), b=Answers(*down), retry=three) as stage:
         streamed = await stage.fails()
