@@ -15,6 +15,7 @@ from ..config import AppConfig, BudgetConfig, load_config
 from ..config.advice import warnings_of
 from ..errors import ConfigError
 from ..policy.money import dollars
+from ..redaction import printable, redact_text
 
 __all__ = ["add_arguments", "run"]
 
@@ -33,14 +34,15 @@ def run(args: argparse.Namespace, *, today: datetime.date | None = None) -> int:
     try:
         config = load_config(args.file)
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        # A key that was pasted into the wrong place may be the name of a table now.
+        print(printable(redact_text(str(error))), file=sys.stderr)
         print(f"{args.file}: {_count(len(error.faults), 'fault')}", file=sys.stderr)
         return 1
     # The list of prices takes up to half a second; only budgets want to know them.
     book = trio.run(load_price_book, config.prices) if config.budgets else None
     today = today or datetime.datetime.now(datetime.UTC).date()
     for warning in warnings_of(config, today, book):
-        print(f"{args.file}: warning: {warning}", file=sys.stderr)
+        print(printable(f"{args.file}: warning: {warning}"), file=sys.stderr)
     print(f"{args.file} is right. {_summary(config)}")
     return 0
 

@@ -2,11 +2,11 @@
 
 import datetime
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..catalog.facts import ModelRef
 from ..catalog.models import Models, families, family_of, warnings
+from ..catalog.prices import PriceBook
 from ..catalog.rates import UnknownPrice
 from ..catalog.validation import validate
 from ..chat import ChatRequest, Sampling
@@ -16,10 +16,6 @@ from .app import AppConfig
 from .models import ModelConfig
 from .provider import ProviderConfig
 
-if TYPE_CHECKING:
-    # It imports trio, which nobody needs who reads a file.
-    from ..catalog.prices import PriceBook
-
 __all__ = ["ref_of", "warnings_of"]
 
 # The wire of each kind of provider, as the table of models calls it.
@@ -27,7 +23,7 @@ _APIS = {"anthropic": "messages", "openai": "chat", "openai-responses": "respons
 _KINDS = {api: kind for kind, api in _APIS.items()}
 
 
-def ref_of(provider: ProviderConfig, model: str, book: "PriceBook | None" = None) -> ModelRef:
+def ref_of(provider: ProviderConfig, model: str, book: PriceBook | None = None) -> ModelRef:
     """The model of this provider as the catalog looks it up. A price book knows more families."""
     family = family_of(provider.kind, provider.base_url)
     if not family and book is not None:
@@ -36,7 +32,7 @@ def ref_of(provider: ProviderConfig, model: str, book: "PriceBook | None" = None
 
 
 def warnings_of(
-    config: AppConfig, today: datetime.date, book: "PriceBook | None" = None
+    config: AppConfig, today: datetime.date, book: PriceBook | None = None
 ) -> tuple[str, ...]:
     """What is not wrong and will do harm all the same: sentences that begin with their key.
 
@@ -48,7 +44,7 @@ def warnings_of(
     return tuple(_warnings(config, today, book))
 
 
-def _warnings(config: AppConfig, today: datetime.date, book: "PriceBook | None") -> Iterator[str]:
+def _warnings(config: AppConfig, today: datetime.date, book: PriceBook | None) -> Iterator[str]:
     for provider in config.providers.values():
         yield from _of_provider(provider)
     facts = Models(config.facts)
@@ -111,7 +107,7 @@ def _of_target(
     yield from validate(asked, facts)
 
 
-def _of_price(key: str, ref: ModelRef, today: datetime.date, book: "PriceBook") -> Iterator[str]:
+def _of_price(key: str, ref: ModelRef, today: datetime.date, book: PriceBook) -> Iterator[str]:
     at = datetime.datetime.combine(today, datetime.time(), datetime.UTC)
     rates = book.rates(ref, at=at)
     if isinstance(rates, UnknownPrice):

@@ -1,5 +1,6 @@
 """How much money may be spent, on whom, and within what time."""
 
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import get_args
@@ -15,12 +16,16 @@ from .chain import Target
 __all__ = ["BudgetConfig"]
 
 
+# What `nano_dollars` may quote: no key that was pasted into the wrong place.
+_NUMBER = re.compile(r"\s*\$?[-+]?[0-9.]{1,40}(e-?[0-9]{1,3})?\s*")
+
+
 def _amount() -> checks.Metadata:
     def check(value: object) -> str | None:
-        if type(value) not in (str, int, float, Decimal):
+        if not isinstance(value, str | int | float | Decimal) or not _NUMBER.fullmatch(str(value)):
             return f'must be an amount of dollars such as "5.00", not {shown(value)}'
         try:
-            amount = nano_dollars(value)  # type: ignore[arg-type]
+            amount = nano_dollars(value)
         except ValueError as error:
             return str(error)
         return None if amount else "must be above 0; to spend nothing, configure no provider"

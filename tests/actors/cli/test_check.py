@@ -162,3 +162,15 @@ def test_budgets_are_summed_up_and_want_prices(
     )
     assert "models.default.targets[0]: no prices are known for x" in warned
     assert "targets[1]" not in warned
+
+
+def test_a_key_that_was_pasted_into_the_place_of_a_name_is_not_shown(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = "sk-proj-abcdefghijklmnop"
+    file.write_text(f"{GOOD}[facts.{key}]\ntools = true\n[budgets.{key}]\n{key} = 3\n")
+
+    assert main(["check", "trouper.toml"]) == 1
+    said = capsys.readouterr().err
+    assert key not in said
+    assert 'must be called "provider/model"' in said

@@ -257,7 +257,9 @@ def test_no_fault_shows_a_key_that_was_pasted_into_the_wrong_place() -> None:
     text = (
         f'[providers.here]\nkind = "{key}"\nbase_url = "https://me:{key}@x"\n'
         f'api_keys = ["{key}", "env:{key}"]\nmax_connections = "{key}"\n'
-        f'[models.default]\ntargets = ["{key}"]\n'
+        f'[models.default]\ntargets = ["{key}", {{target = "{key}", on = ["{key}"]}}]\n'
+        f'[budgets.b]\nlimit_usd = "{key}"\nper = "{key}"\nscope = "model"\nonly = "{key}"\n'
+        f'[store]\ndurability = "{key}"\n'
     )
 
     assert key not in "\n".join(faults(text))

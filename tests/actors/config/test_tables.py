@@ -166,6 +166,10 @@ def test_cached_answers_lie_beside_in_a_file_of_their_own(path: str, beside: str
             'budgets.b.limit_usd: must be an amount of dollars such as "5.00", not true',
         ),
         (
+            '[budgets.b]\nlimit_usd = "-1"\nper = "day"',
+            "budgets.b.limit_usd: must be from 0 to 1000000000 dollars, not -1",
+        ),
+        (
             '[budgets.b]\nlimit_usd = 0\nper = "day"',
             "budgets.b.limit_usd: must be above 0; to spend nothing, configure no provider",
         ),
