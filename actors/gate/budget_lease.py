@@ -107,23 +107,19 @@ class Lease:
     async def open(self) -> None:
         """Reserve the most that the attempt can cost; where this raises, it is closed."""
         purse, rates = self._purse, self._rates
-        call = self.opening = attrs.evolve(self.opening, at=purse.clock(), reserved=0)
-        held = limits_of(purse.budgets, call)
-        if isinstance(rates, UnknownPrice):
-            if held:
-                raise price_unknown(held[0][0], call, rates)
-            await self._reserve()
-            return
         longest = _least_known(self.max_output_tokens, self._longest)
         output = UNKNOWN_LONGEST if longest is None else longest
-        self._ask_for(output, rates)
+        self._ask_for(output, at=purse.clock())
+        held = limits_of(purse.budgets, self.opening)
+        if held and isinstance(rates, UnknownPrice):
+            raise price_unknown(held[0][0], self.opening, rates)
         if held and self.opening.reserved:
             # What is free goes on when nothing is left.
             if longest is None:
                 self.max_output_tokens = output
             self._sums = await purse.sums.begin([limit for _, limit in held])
             self._held = held
-        await self._reserve_shortened(output, rates)
+        await self._reserve_shortened(output)
 
     def sent(self) -> None:
         """The call is being sent. Say it before the first byte leaves."""
@@ -207,25 +203,27 @@ class Lease:
         # Whoever fails after the first words has worked for them.
         return not error.committed and self._first_token is None
 
-    def _ask_for(self, output: int, rates: Rates) -> None:
-        self.opening = attrs.evolve(
-            self.opening,
-            reserved=ceiling(self._input_tokens, output, rates),
-            price_id=rates.price_id,
-        )
+    def _ask_for(self, output: int, at: float) -> None:
+        rates = self._rates
+        amount, price_id = 0, ""
+        if isinstance(rates, Rates):
+            amount, price_id = ceiling(self._input_tokens, output, rates), rates.price_id
+        self.opening = attrs.evolve(self.opening, at=at, reserved=amount, price_id=price_id)
 
-    async def _reserve_shortened(self, output: int, rates: Rates) -> None:
+    async def _reserve_shortened(self, output: int) -> None:
         """Reserve for so long an answer, or for the longest that still can be paid."""
         least = min(self._least, output)
         tries = 0
         while (denied := await self._reserve()) is not None:
             tries += 1
             budget = next(budget for budget, limit in self._held if limit == denied.limit)
-            output = longest_output(denied.left, self._input_tokens, output, rates)
+            # Without a price there was no limit to deny it.
+            assert isinstance(self._rates, Rates)
+            output = longest_output(denied.left, self._input_tokens, output, self._rates)
             if not budget.clamp or output < least or tries == _TRIES:
                 raise self._refused(budget, denied)
             self.max_output_tokens = output
-            self._ask_for(output, rates)
+            self._ask_for(output, at=self.opening.at)
 
     async def _reserve(self) -> Denied | None:
         limits = [limit for _, limit in self._held]

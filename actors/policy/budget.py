@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
 from enum import Enum
+from functools import cached_property, lru_cache
 from typing import Final, Literal, assert_never
 
 import attrs
@@ -47,6 +48,9 @@ UNKNOWN_LONGEST: Final = 32_768
 """Tokens that an answer gets at most where a budget applies and neither the request nor
 anything that is known of the model bounds it: longer than nearly all answers are."""
 
+# Seconds. In the time of computers every day is as long: leap seconds are not counted.
+_DAY: Final = 86_400
+
 
 @attrs.frozen(kw_only=True)
 class Budget:
@@ -69,7 +73,7 @@ class Budget:
     alert_at: float = attrs.field(default=0.8, validator=and_(gt(0), le(1)))
     clamp: bool = True
 
-    @property
+    @cached_property
     def alert_above(self) -> int:
         """The nano-dollars of which somebody is told once they are spent."""
         part = Decimal(str(self.alert_at)) * self.limit
@@ -78,10 +82,13 @@ class Budget:
 
 def window_at(per: Per, at: float) -> str:
     """The window that this moment lies in: "2026-11-21", "2026-11" or "total"."""
-    if per == "total":
-        return "total"
-    date = datetime.fromtimestamp(at, UTC)
-    return f"{date:%Y-%m-%d}" if per == "day" else f"{date:%Y-%m}"
+    return "total" if per == "total" else _date(at // _DAY)[: 10 if per == "day" else 7]
+
+
+@lru_cache(maxsize=8)
+def _date(day: float) -> str:
+    # Each call asks for it, and it is another one once a day.
+    return datetime.fromtimestamp(day * _DAY, UTC).date().isoformat()
 
 
 def renews_at(per: Per, at: float) -> float | None:
