@@ -18,7 +18,17 @@ import trio
 from ...runtime import Actor, Reject, on
 from ..errors import ErrorKind, ProviderError
 from ..policy.key_verdict import Verdict
-from ..policy.keys import Choice, Key, Keyring, NoKeyLeft, choose, make_keyring, revive, settle
+from ..policy.keys import (
+    Choice,
+    Key,
+    Keyring,
+    NoKeyLeft,
+    Use,
+    choose,
+    make_keyring,
+    revive,
+    settle,
+)
 from .keys_messages import (
     BarredModel,
     ChooseKey,
@@ -125,6 +135,8 @@ class Keys(Actor[KeysMessage]):
 
     def _become(self, ring: Keyring) -> None:
         before, self._ring = self._ring, ring
+        if before.keys is ring.keys:
+            return  # as with nearly every call
         for old, new in zip(before.keys, ring.keys, strict=True):
             if old is not new:
                 self._log_change(old, new)
@@ -169,7 +181,8 @@ class Keys(Actor[KeysMessage]):
 
     def _states(self) -> tuple[KeyState, ...]:
         now = trio.current_time()
-        return tuple(_state(key, now) for key in self._ring.keys)
+        ring = self._ring
+        return tuple(_state(key, use, now) for key, use in zip(ring.keys, ring.uses, strict=True))
 
 
 def _told(choice: Choice) -> ChosenKey:
@@ -180,7 +193,7 @@ def _told(choice: Choice) -> ChosenKey:
     )
 
 
-def _state(key: Key, now: float) -> KeyState:
+def _state(key: Key, use: Use, now: float) -> KeyState:
     barred = tuple(
         BarredModel(
             model=model,
@@ -207,7 +220,7 @@ def _state(key: Key, now: float) -> KeyState:
         cause=cause,
         since=now - since,
         tried_in=tried_in,
-        in_flight=key.in_flight,
-        used=key.used,
+        in_flight=use.in_flight,
+        used=use.used,
         barred=barred,
     )

@@ -45,6 +45,7 @@ __all__ = [
     "Key",
     "Keyring",
     "NoKeyLeft",
+    "Use",
     "choose",
     "make_keyring",
     "revive",
@@ -96,16 +97,12 @@ _NO_DOUBTS: Mapping[str, int] = MappingProxyType({})
 class Key:
     """What is known of one key.
 
-    `turn` says when it was last chosen, by the count of all choices. `barred`
-    holds the models that it may not use, `doubts` how many 403s it has had in a
-    row for models that it may still use.
+    `barred` holds the models that it may not use, `doubts` how many 403s it has
+    had in a row for models that it may still use.
     """
 
     id: str
     generation: int = 0
-    in_flight: int = 0
-    used: int = 0
-    turn: int = 0
     well_since: float = 0.0
     paused_since: float = 0.0
     paused_until: float = -inf
@@ -119,10 +116,24 @@ class Key:
 
 
 @attrs.frozen
+class Use:
+    """How a key is used: calls under way, calls in all, and at which of all choices the last."""
+
+    in_flight: int = 0
+    used: int = 0
+    turn: int = 0
+
+
+@attrs.frozen
 class Keyring:
-    """All keys of a provider, in the order of its configuration."""
+    """All keys of a provider, in the order of its configuration, and the use of each.
+
+    What changes with each call stands apart from what is known of a key, which
+    nearly none changes.
+    """
 
     keys: tuple[Key, ...]
+    uses: tuple[Use, ...]
     choices: int = 0
 
 
@@ -153,7 +164,7 @@ def make_keyring(ids: Iterable[str], now: float) -> Keyring:
     keys = tuple(Key(id=id, well_since=now) for id in dict.fromkeys(ids))
     if not keys:
         raise ValueError("a provider that shows no key needs no keys")
-    return Keyring(keys)
+    return Keyring(keys, (Use(),) * len(keys))
 
 
 def choose(
@@ -165,13 +176,13 @@ def choose(
     least used. But before all goes a key whose time has come to be tried, where
     this request has tried none: it has other keys to go on with.
     """
-    left = [key for key in ring.keys if key.fault(model) is None]
+    left = [index for index, key in enumerate(ring.keys) if key.fault(model) is None]
     if not left or not tried:
-        due = next((key for key in ring.keys if _is_due(key, model, tried, now)), None)
-        if due is not None:
-            return _chosen(ring, _with_try(due, model), model)
+        for index, key in enumerate(ring.keys):
+            if _is_due(key, model, tried, now):
+                return _chosen(_replaced(ring, index, _with_try(key, model)), index, model)
     if left:
-        return _chosen(ring, min(left, key=lambda key: _rank(key, tried, now)), model)
+        return _chosen(ring, min(left, key=lambda index: _rank(ring, index, tried, now)), model)
     faults = [(key.id, fault) for key in ring.keys if (fault := key.fault(model))]
     waits = [fault.tried_at for _, fault in faults if not fault.trying]
     return ring, NoKeyLeft(tuple(faults), max(now, min(waits)) if waits else None)
@@ -182,14 +193,15 @@ def _is_due(key: Key, model: str, tried: Set[str], now: float) -> bool:
     return fault is not None and not fault.trying and fault.tried_at <= now and key.id not in tried
 
 
-def _rank(key: Key, tried: Set[str], now: float) -> tuple[bool, float, int, int]:
+def _rank(ring: Keyring, index: int, tried: Set[str], now: float) -> tuple[bool, float, int, int]:
+    key, use = ring.keys[index], ring.uses[index]
     paused_until = key.paused_until if key.paused_until > now else -inf
-    return (key.id in tried, paused_until, key.in_flight, key.turn)
+    return (key.id in tried, paused_until, use.in_flight, use.turn)
 
 
-def _chosen(ring: Keyring, key: Key, model: str) -> tuple[Keyring, Choice]:
-    """Note that `key` is chosen; it is being tried where it has a fault."""
-    turn = ring.choices + 1
+def _chosen(ring: Keyring, index: int, model: str) -> tuple[Keyring, Choice]:
+    """Note that this key is chosen; it is being tried where it has a fault."""
+    key, use, turn = ring.keys[index], ring.uses[index], ring.choices + 1
     choice = Choice(
         key_id=key.id,
         model=model,
@@ -197,48 +209,49 @@ def _chosen(ring: Keyring, key: Key, model: str) -> tuple[Keyring, Choice]:
         paused_until=key.paused_until,
         fault=key.fault(model),
     )
-    key = attrs.evolve(key, in_flight=key.in_flight + 1, used=key.used + 1, turn=turn)
-    return Keyring(_replaced(ring, key), turn), choice
+    uses = _at(ring.uses, index, Use(use.in_flight + 1, use.used + 1, turn))
+    return Keyring(ring.keys, uses, turn), choice
 
 
 def settle(ring: Keyring, choice: Choice, verdict: Verdict, now: float) -> Keyring:
     """The call of `choice` has ended with `verdict`. Once for each choice."""
-    key = _find(ring, choice.key_id)
-    key = attrs.evolve(key, in_flight=key.in_flight - 1)
+    index = _find(ring, choice.key_id)
+    key, use = ring.keys[index], ring.uses[index]
+    uses = _at(ring.uses, index, Use(use.in_flight - 1, use.used, use.turn))
+    ring = Keyring(ring.keys, uses, ring.choices)
     if verdict.says is Says.PAUSE:
         key = _paused(key, verdict, now)
     if choice.fault is not None:
         key = _tried(key, choice.model, choice.fault, verdict, now)
     elif choice.generation == key.generation:
         key = _heard(key, choice.model, verdict, now)
-    return Keyring(_replaced(ring, key), ring.choices)
+    return ring if key is ring.keys[index] else _replaced(ring, index, key)
 
 
 def revive(ring: Keyring, id: str, now: float) -> Keyring:
     """The key of that id is believed to be well; "" is all of them. Raises KeyError."""
-    chosen = ring.keys if not id else (_find(ring, id),)
-    for key in chosen:
-        well = Key(
-            id=key.id,
-            generation=key.generation + 1,
-            in_flight=key.in_flight,
-            used=key.used,
-            turn=key.turn,
-            well_since=now if key.dead or key.paused_until > now else key.well_since,
-        )
-        ring = Keyring(_replaced(ring, well), ring.choices)
+    for index in [_find(ring, id)] if id else range(len(ring.keys)):
+        key = ring.keys[index]
+        ill = key.dead is not None or key.paused_until > now
+        since = now if ill else key.well_since
+        well = Key(id=key.id, generation=key.generation + 1, well_since=since)
+        ring = _replaced(ring, index, well)
     return ring
 
 
-def _find(ring: Keyring, id: str) -> Key:
-    for key in ring.keys:
+def _find(ring: Keyring, id: str) -> int:
+    for index, key in enumerate(ring.keys):
         if key.id == id:
-            return key
+            return index
     raise KeyError(id)
 
 
-def _replaced(ring: Keyring, key: Key) -> tuple[Key, ...]:
-    return tuple(key if each.id == key.id else each for each in ring.keys)
+def _replaced(ring: Keyring, index: int, key: Key) -> Keyring:
+    return Keyring(_at(ring.keys, index, key), ring.uses, ring.choices)
+
+
+def _at(values: tuple[V, ...], index: int, value: V) -> tuple[V, ...]:
+    return (*values[:index], value, *values[index + 1 :])
 
 
 def _paused(key: Key, verdict: Verdict, now: float) -> Key:
@@ -306,7 +319,11 @@ def _fault(verdict: Verdict, before: Fault | None, now: float) -> Fault:
 
 
 def _dead(key: Key, fault: Fault) -> Key:
-    return attrs.evolve(key, generation=key.generation + 1, dead=fault)
+    # Whoever tries a bar learns nothing from now on, and must not hold it for ever.
+    barred = {model: attrs.evolve(each, trying=False) for model, each in key.barred.items()}
+    return attrs.evolve(
+        key, generation=key.generation + 1, dead=fault, barred=MappingProxyType(barred)
+    )
 
 
 def _doubted(key: Key, model: str, verdict: Verdict, now: float) -> Key:

@@ -1,7 +1,9 @@
 """One call's use of a key ends in every case, and says what it knows. In virtual time."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from math import inf
+from random import Random
 
 import attrs
 import pytest
@@ -191,3 +193,35 @@ async def test_entering_raises_what_the_ask_raises(autojump_clock: MockClock) ->
     with pytest.raises(ActorDown):
         async with KeyUse(ref):
             raise AssertionError("there is nobody to ask")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_in_a_storm_of_calls_and_cancels_no_use_is_leaked(seed: int) -> None:
+    random = Random(seed)
+    kinds = [None, ErrorKind.AUTH, ErrorKind.PERMISSION, ErrorKind.RATE_LIMITED]
+
+    async def call(ref: Ref[KeysMessage]) -> None:
+        await trio.sleep(random.uniform(0, 300))
+        with trio.move_on_after(random.choice([0, 0.5, inf])), suppress(ProviderError):
+            async with KeyUse(ref, model=random.choice("mn")):
+                await trio.sleep(random.random())
+                kind = random.choice(kinds)
+                if kind is not None:
+                    raise ProviderError(kind=kind, message="no", retry_after=3.0)
+
+    async def storm() -> None:
+        async with running(lambda: Keys("openai", [A, "bbbbbbbb"])) as ref:
+            async with trio.open_nursery() as nursery:
+                for _ in range(200):
+                    nursery.start_soon(call, ref)
+            states = await ref.ask(GetKeys())
+            assert [each.in_flight for each in states] == [0, 0]
+            await trio.sleep(3_600)
+            # Whoever was dead or barred is tried by the next calls, and found to be well.
+            for model in "mnmn":
+                async with KeyUse(ref, model=model):
+                    pass
+            states = await ref.ask(GetKeys())
+            assert [(each.state, each.barred) for each in states] == [("well", ())] * 2
+
+    trio.run(storm, clock=MockClock(autojump_threshold=0))

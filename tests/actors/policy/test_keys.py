@@ -4,7 +4,7 @@ from math import inf
 
 import attrs
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from trouper.actors.errors import ErrorKind
 from trouper.actors.policy.key_verdict import NOTHING, Says, Verdict
@@ -180,7 +180,7 @@ def test_calls_that_were_made_together_kill_a_key_once() -> None:
     dead = player.key("a").dead
     assert dead is not None
     assert dead.times == 1
-    assert player.key("a").in_flight == 0
+    assert player.ring.uses[0].in_flight == 0
 
 
 def test_an_answer_to_a_call_from_before_it_died_makes_no_key_well() -> None:
@@ -318,6 +318,23 @@ def test_a_barred_key_that_is_refused_altogether_is_dead() -> None:
     assert player.nobody("other").faults[0][1].times == 1
 
 
+def test_a_key_that_dies_while_a_barred_model_is_tried_has_that_model_tried_again_later() -> None:
+    """The try was held by a call whose end was then news of the past, and so for ever."""
+    player = Player.of("a")
+    other = player.chosen("n")
+    for _ in range(3):
+        player.call(FORBIDDEN, "m")
+    player.now += FIRST_TRY
+    probe = player.chosen("m")
+    player.ended(other, REFUSED)
+    player.ended(probe, ACCEPTED)
+    player.now += FIRST_TRY
+    player.call(ACCEPTED, "n")
+
+    assert player.call(ACCEPTED, "m") == "a"
+    assert not player.key("a").barred
+
+
 def test_a_dead_key_that_only_may_not_do_this_is_known_to_the_provider_again() -> None:
     player = Player.of("a")
     player.call(REFUSED)
@@ -345,11 +362,12 @@ verdicts = st.sampled_from([ACCEPTED, REFUSED, FORBIDDEN, NOTHING, too_fast(None
 steps = st.one_of(
     st.tuples(st.just("choose"), st.sampled_from("mn"), st.sets(st.sampled_from("abc"))),
     st.tuples(st.just("end"), st.integers(0, 5), verdicts),
-    st.tuples(st.just("wait"), st.floats(0, 4_000), st.none()),
+    st.tuples(st.just("wait"), st.sampled_from([1.0, 61.0, 4_000.0]), st.none()),
     st.tuples(st.just("revive"), st.sampled_from(["", "a"]), st.none()),
 )
 
 
+@settings(max_examples=200)
 @given(st.lists(steps, max_size=60))
 def test_whatever_happens_the_rules_hold(taken: list[tuple[str, object, object]]) -> None:
     player = Player.of("a", "b", "c")
@@ -371,15 +389,19 @@ def test_whatever_happens_the_rules_hold(taken: list[tuple[str, object, object]]
                 assert all(not k.dead for k in player.ring.keys if id in ("", k.id))
             case _:
                 raise AssertionError(what)
-        for key in player.ring.keys:
-            assert key.in_flight == sum(choice.key_id == key.id for choice in under_way)
+        for key, use in zip(player.ring.keys, player.ring.uses, strict=True):
+            assert use.in_flight == sum(choice.key_id == key.id for choice in under_way)
+            tries = [choice.fault for choice in under_way if choice.key_id == key.id]
+            for fault in (key.dead, *key.barred.values()):
+                assert fault is None or not fault.trying or fault in tries
 
     for choice in under_way:
         player.ended(choice, NOTHING)
     # Nothing stays as it is for ever, whatever was under way: in time each key is tried.
     player.now += max(LAST_TRY, LONGEST_PAUSE)
-    assert {player.call(ACCEPTED) for _ in range(6)} == set("abc")
-    assert all(key.fault("m") is None for key in player.ring.keys)
+    for model in "mn":
+        assert {player.call(ACCEPTED, model) for _ in range(6)} == set("abc")
+    assert all(key.dead is None and not key.barred for key in player.ring.keys)
 
 
 def check_choice(
