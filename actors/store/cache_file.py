@@ -2,27 +2,31 @@
 
 Of its own, because it may be lost: its commits do not wait for the disk, a
 damaged file is put aside for a new one, and large answers stay out of the
-journal's write-ahead log. Reads are a look-up by key on the event loop, over a
-connection that cannot write; writes go through a writer (writer.py), of which
-this is the way in. The answers of the last minutes are in memory, too: those
-that are not in the file yet, and those that everybody asks for.
+journal's write-ahead log. Writes go through a writer of its own (writer.py).
+Reads are a look-up by key on the event loop, over a connection that cannot
+write. The latest answers are in memory, too: those that are not in the file
+yet, and those that everybody asks for.
 """
 
 import sqlite3
-from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from math import inf
 from pathlib import Path
 
 import attrs
 import structlog
 
+from ...runtime import ActorError, Backoff, ChildSpec, Ref, child, supervisor
 from ..wire.stored import Unreadable, read_completion, write_completion
 from .cache import LARGEST, KeptAnswer, MemoryAnswers
 from .database import Database
-from .errors import StoreCorrupt, StoreTooNew
+from .errors import StoreCorrupt, StoreTooNew, is_of_the_file
+from .operations import Operation
 from .outbox import Outbox
+from .writer import Look, Writer, WriterMessage
 
-__all__ = ["AnswerFile", "CacheDatabase"]
+__all__ = ["AnswerFile"]
 
 _log = structlog.get_logger("trouper.cache")
 
@@ -40,12 +44,21 @@ CREATE INDEX response_cache_expires_at ON response_cache (expires_at);
 # Bytes in memory in front of the file: some thousand answers of a page.
 _IN_FRONT = 8 * 1024 * 1024
 
-# Answers that are deleted with each one that is written, at most: more than one,
-# so that they get fewer, and few, so that a commit is short.
-_AT_ONCE = 16
+# Answers that are deleted at once, and how often that is done for one that is
+# written: room among small ones, and no more than a millisecond of work.
+_AT_ONCE = 8
+_TIMES = 16
+
+# Writes that wait for a file that is down; further answers are not kept.
+_MOST_WAITING = 64
+
+# A disk that is full for an hour must not end the program: with this backoff the
+# writer cannot crash so often in a minute.
+_BACKOFF = Backoff(initial=1.0, maximum=30.0, reset_after=60.0)
+_CRASHES, _PERIOD = 30, 60.0
 
 
-class CacheDatabase(Database):
+class _CacheDatabase(Database):
     """The file of kept answers. One that cannot be used is put aside, and begun anew.
 
     The damaged one stays beside it as `NAME.damaged` until there is another.
@@ -62,7 +75,7 @@ class CacheDatabase(Database):
         try:
             super().open()
             if self._suspect:
-                self._check()
+                _check(self.connection, str(self))
         except (StoreCorrupt, StoreTooNew) as error:
             _log.warning("kept answers are lost; a new file is begun", error=str(error))
             self.close()
@@ -76,12 +89,6 @@ class CacheDatabase(Database):
         super().give_up()
         self._suspect = True
 
-    def _check(self) -> None:
-        """Read all of it, which takes a second for a large one: after a fault, not at each start."""
-        found = self.connection.execute("PRAGMA quick_check(1)").fetchone()
-        if found != ("ok",):
-            raise StoreCorrupt(str(self), f"it is damaged: {found}")
-
     def _put_aside(self) -> None:
         for suffix in ("-wal", "-shm"):
             with suppress(FileNotFoundError):
@@ -90,9 +97,16 @@ class CacheDatabase(Database):
             self.path.replace(self.path.with_name(f"{self.path.name}.damaged"))
 
 
+def _check(connection: sqlite3.Connection, file: str) -> None:
+    """Read all of it, which takes a second for a large one: after a fault, not at each start."""
+    found = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if found != ("ok",):
+        raise StoreCorrupt(file, f"it is damaged: {found[0]}")
+
+
 @attrs.frozen
 class _Put:
-    """Keep one answer, and let go what is old or too much."""
+    """Keep one answer, if there is room for it once those are gone whose time is over."""
 
     key: bytes
     at: float
@@ -103,21 +117,15 @@ class _Put:
     slow = False
 
     def apply(self, connection: sqlite3.Connection) -> None:
-        connection.execute(
-            "DELETE FROM response_cache WHERE key IN (SELECT key FROM response_cache"
-            " WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)",
-            (self.at, _AT_ONCE),
-        )
-        connection.execute(
-            "INSERT OR REPLACE INTO response_cache VALUES (?, ?, ?, ?, ?)",
-            (self.key, self.at, self.until, self.target, self.body),
-        )
-        if _bytes_used(connection) > self.most_bytes:
-            connection.execute(
-                "DELETE FROM response_cache WHERE key IN (SELECT key FROM response_cache"
-                " WHERE key <> ? ORDER BY expires_at LIMIT ?)",
-                (self.key, _AT_ONCE),
-            )
+        _delete_until(connection, self.at)
+        for _ in range(_TIMES):
+            if _bytes_used(connection) + len(self.body) <= self.most_bytes:
+                connection.execute(
+                    "INSERT OR REPLACE INTO response_cache VALUES (?, ?, ?, ?, ?)",
+                    (self.key, self.at, self.until, self.target, self.body),
+                )
+                return
+            _delete_until(connection, inf)
 
 
 @attrs.frozen
@@ -131,6 +139,30 @@ class _Forget:
         connection.execute("DELETE FROM response_cache WHERE key = ?", (self.key,))
 
 
+@attrs.frozen
+class _Check:
+    """Look the file through, and have it put aside if it is damaged."""
+
+    slow = True
+
+    def apply(self, connection: sqlite3.Connection) -> None:
+        try:
+            _check(connection, "")
+        except StoreCorrupt as error:
+            fault = sqlite3.DatabaseError(error.detail)
+            fault.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            raise fault from error
+
+
+def _delete_until(connection: sqlite3.Connection, time: float) -> None:
+    """Delete what expires until then, the soonest first."""
+    connection.execute(
+        "DELETE FROM response_cache WHERE key IN (SELECT key FROM response_cache"
+        " WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)",
+        (time, _AT_ONCE),
+    )
+
+
 def _bytes_used(connection: sqlite3.Connection) -> int:
     """Bytes of the file that hold something; the others are used before it grows."""
     pages, free, size = (
@@ -140,29 +172,50 @@ def _bytes_used(connection: sqlite3.Connection) -> int:
     return int((pages - free) * size)
 
 
-class AnswerFile:
-    """Keeps answers in `database`, up to `most_bytes`; those go first whose time is over soonest.
+class _CacheWriter(Writer):
+    """The writer of kept answers, which says when there is a new one."""
 
-    `outbox` is that of the writer of the database, and `look` tells it that
-    there is something in it. While that writer is down nothing is written, and
-    what is known goes on to be read.
+    def __init__(self, database: _CacheDatabase, outbox: Outbox, answers: "AnswerFile") -> None:
+        super().__init__(database, outbox)
+        self._answers = answers
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        self._answers.written_by(self.ref)
+
+
+class AnswerFile:
+    """Keeps answers in the file `path`, up to `most_bytes`.
+
+    Where there is no room, those go first whose time is over soonest. `spec()`
+    is the child that writes: without it, or while it is down, nothing is
+    written, and what is known goes on to be read.
     """
 
-    def __init__(
-        self,
-        database: CacheDatabase,
-        outbox: Outbox,
-        look: Callable[[], object],
-        most_bytes: int,
-    ) -> None:
-        self._database = database
-        self._outbox = outbox
-        self._look = look
+    def __init__(self, path: str | Path, most_bytes: int) -> None:
+        self._database = _CacheDatabase(path)
+        self._outbox = Outbox(_MOST_WAITING)
         self._most_bytes = most_bytes
         self._front = MemoryAnswers(min(_IN_FRONT, most_bytes))
+        self._writer: Ref[WriterMessage] | None = None
         self._reader: sqlite3.Connection | None = None
         self._generation = 0
         self._said = False
+
+    def spec(self, id: str = "answers") -> ChildSpec:
+        """The child that writes, to be started before those who ask."""
+        writer = child(
+            "writer",
+            partial(_CacheWriter, self._database, self._outbox, self),
+            backoff=_BACKOFF,
+            while_down="reject",
+            poison=0,
+        )
+        return supervisor(id, writer, intensity=_CRASHES, period=_PERIOD)
+
+    def written_by(self, writer: Ref[WriterMessage]) -> None:
+        """From now on this one writes."""
+        self._writer = writer
 
     def close(self) -> None:
         """Let go of the file."""
@@ -178,7 +231,8 @@ class AnswerFile:
         try:
             row = self._row(key)
         except sqlite3.Error as error:
-            self._say("kept answers cannot be read", error)
+            if self._say("kept answers cannot be read", error) and is_of_the_file(error):
+                self._write(_Check())
             return None
         if row is None or row[0] < since:
             return None
@@ -202,8 +256,10 @@ class AnswerFile:
 
     def _row(self, key: bytes) -> tuple[float, str, bytes] | None:
         if self._generation != self._database.generation:
+            # Opened anew, and perhaps another file; what was said was of the old one.
             self.close()
             self._generation = self._database.generation
+            self._said = False
         if self._reader is None:
             if not self._generation:
                 return None  # the writer has not opened it yet
@@ -215,12 +271,16 @@ class AnswerFile:
         ).fetchone()
         return found
 
-    def _write(self, operation: _Put | _Forget) -> None:
-        if self._outbox.put(operation):
-            self._look()
+    def _write(self, operation: Operation[None]) -> None:
+        if self._outbox.put(operation) and self._writer is not None:
+            # One that is down or busy looks when it is not.
+            with suppress(ActorError):
+                self._writer.tell(Look())
 
-    def _say(self, what: str, error: Exception) -> None:
-        """Warn, once a file: what is damaged in one place is so in others."""
-        note = _log.debug if self._said else _log.warning
+    def _say(self, what: str, error: Exception) -> bool:
+        """Warn, once a file: what is damaged in one place is so in others. Whether it was once."""
+        first = not self._said
         self._said = True
+        note = _log.warning if first else _log.debug
         note(what, file=str(self._database), error=f"{type(error).__name__}: {error}")
+        return first

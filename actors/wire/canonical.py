@@ -64,11 +64,10 @@ def _canonical(value: Any) -> Any:
             members = [[str(name), _canonical(member)] for name, member in pairs]
             return ["{", *sorted(members, key=lambda member: str(member[0]))]
         case list() | tuple():
-            members = cast(Sequence[object], value)
-            return ["[", *(_canonical(member) for member in members)]
+            return ["[", *map(_canonical, cast(Sequence[object], value))]
         case _ if attrs.has(type(value)):
             fields = attrs.fields(type(value))
-            members = [_canonical(getattr(value, field.name)) for field in fields]
-            return [type(value).__name__, *members]
+            values = (_canonical(getattr(value, field.name)) for field in fields)
+            return [type(value).__name__, *values]
         case _:
             return value  # no JSON has a word for it, which dump_json says

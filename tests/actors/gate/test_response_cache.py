@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import attrs
@@ -114,7 +115,7 @@ class House:
         """That many ask now."""
         people = [Asker(self.cache, self.provider) for _ in range(number)]
         for someone in people:
-            nursery.start_soon(lambda one=someone: one.ask(**more))
+            nursery.start_soon(partial(someone.ask, **more))
         return people
 
 
