@@ -25,7 +25,7 @@ from ..store.ledger import Ledger, Limit, Opening, Totals
 from .budget_lease import Lease, Purse
 from .budget_sums import Sums
 
-__all__ = ["Budgets", "Lease", "Standing", "log_alert"]
+__all__ = ["Budgets", "Lease", "Standing", "log_alert", "log_standing"]
 
 _log = structlog.get_logger("trouper.budget")
 
@@ -37,6 +37,24 @@ class Standing:
     budget: Budget
     limit: Limit
     totals: Totals
+
+
+def log_standing(standing: Standing) -> None:
+    """Say it as a log line, for the start of a program: a warning from `alert_at` on.
+
+    What a killed program had under way counts in full from then on, and
+    crosses a threshold without anybody's call.
+    """
+    spent, limit = standing.totals.spent, standing.limit
+    note = _log.warning if spent >= standing.budget.alert_above else _log.info
+    note(
+        "budget stands",
+        budget=standing.budget.name,
+        scope=limit.scope,
+        window=limit.window,
+        spent_usd=dollars(spent),
+        limit_usd=dollars(limit.most),
+    )
 
 
 def log_alert(alert: Alert) -> None:

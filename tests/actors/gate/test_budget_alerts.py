@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 
 from tests.fakes.budgets import MIDNIGHT, NOON, House, budget
 from trouper.actors.errors import ProviderError
-from trouper.actors.gate.budget import Budgets
+from trouper.actors.gate.budget import Budgets, log_standing
 
 
 async def test_the_alert_comes_once_and_the_end_of_the_money_too() -> None:
@@ -74,3 +74,18 @@ async def test_alerts_are_log_lines_unless_somebody_else_wants_them() -> None:
             "limit_usd": "0.00001",
         },
     ]
+
+
+async def test_a_program_that_starts_can_say_how_its_budgets_stand() -> None:
+    house = House(budget(10_000), budget(10_000, per="month"), budget(10_000, scope="user"))
+    await house.spend(7_000)
+    house.now = MIDNIGHT
+    await house.spend(2_000)
+    with capture_logs() as lines:
+        for standing in await house.budgets.standings():
+            log_standing(standing)
+    assert [(line["log_level"], line["window"], line["spent_usd"]) for line in lines] == [
+        ("info", "2026-11-22", "0.000002"),
+        ("warning", "2026-11", "0.000009"),
+    ]
+    assert lines[0]["event"] == "budget stands"
