@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -58,7 +59,10 @@ class Entry:
     def fail(self, error: StoreError) -> None:
         """It was not written. What nobody waits for stays in the outbox."""
         if self.promise is not None:
-            self.promise.fail(error)
+            # One each: raised in many tasks, it would gather all their tracebacks.
+            own = copy(error)
+            own.__cause__ = error.__cause__
+            self.promise.fail(own)
 
 
 def apply_all(connection: sqlite3.Connection, entries: Sequence[Entry], file: str) -> bool:

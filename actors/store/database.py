@@ -70,24 +70,23 @@ class Database:
             return
         if self._lock is not None:
             self._lock.take()
-            self._make_private()
         try:
+            if self.is_file:
+                _make_private(self.path)
             self._connection = self._connect()
             self._prepare(self._connection)
-        except BaseException as error:
+        except sqlite3.Error as error:
             self.close()
-            if isinstance(error, sqlite3.Error):
-                raise said_of_file(error, str(self)) from error
+            raise said_of_file(error, str(self)) from error
+        except BaseException:
+            self.close()
             raise
 
     def close(self) -> None:
         """Close it for good, with all that was committed in the one file; never raises."""
         if self._connection is not None:
-            try:
-                # The last one to close takes the -wal file's content over, and deletes it.
-                self._connection.close()
-            except sqlite3.Error:
-                pass  # what was committed is in the -wal file, for the next to open it
+            # The last one to close takes the -wal file's content over, and deletes it.
+            self._connection.close()
             self._connection = None
         if self._lock is not None:
             self._lock.release()
@@ -97,16 +96,11 @@ class Database:
 
         What is only in memory is not at fault, and would be lost.
         """
-        if self._connection is None:
-            return
-        if self._connection.in_transaction:
-            try:
-                self._connection.execute("ROLLBACK")
-            except sqlite3.Error:
-                pass  # SQLite has rolled it back by itself
-        if self.is_file:
+        if self._connection is not None and self.is_file:
             self._connection.close()
             self._connection = None
+        elif self._connection is not None and self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
 
     def begin_waiting(self) -> None:
         """Begin a transaction, waiting some seconds for another program to end its own."""
@@ -126,20 +120,6 @@ class Database:
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         except sqlite3.Error as error:
             raise said_of_file(error, str(self)) from error
-
-    def _make_private(self) -> None:
-        """Make a new file before SQLite does, for its owner alone: who asks what is private."""
-        try:
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        except FileExistsError:
-            # Not even opened: to close it would end all locks that SQLite has on it here.
-            pass
-        except OSError as error:
-            assert self._lock is not None
-            self._lock.release()
-            raise StoreUnusable(
-                str(self), f"it cannot be opened: {error.strerror}; check it and its folder"
-            ) from error
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -185,6 +165,19 @@ class Database:
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {len(self._migrations)}")
+
+
+def _make_private(path: Path) -> None:
+    """Make a new file before SQLite does, for its owner alone: who asks what is private."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        # Not even opened: to close it would end all locks that SQLite has on it here.
+        pass
+    except OSError as error:
+        raise StoreUnusable(
+            str(path), f"it cannot be made: {error.strerror}; check its folder and its disk"
+        ) from error
 
 
 def _not_ours(file: str) -> StoreError:

@@ -118,9 +118,10 @@ async def test_to_close_what_was_never_opened_says_nothing(ledger: Ledger) -> No
     assert await spent(ledger) == (0, 0)
 
 
-async def test_the_same_attempt_is_opened_once(ledger: Ledger) -> None:
+@pytest.mark.parametrize("most", [150, 1_000], ids=["too little", "enough"])
+async def test_the_same_attempt_is_opened_once(ledger: Ledger, most: int) -> None:
     for _ in range(3):
-        assert await ledger.reserve(attempt("a", 100), [limit(150)]) is None
+        assert await ledger.reserve(attempt("a", 100), [limit(most)]) is None
 
     assert await spent(ledger) == (0, 100)
     assert len(await all_rows(ledger)) == 1
