@@ -6,65 +6,20 @@ import attrs
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from tests.fakes.keyring import ACCEPTED, FORBIDDEN, REFUSED, Player, too_fast
 from trouper.actors.errors import ErrorKind
-from trouper.actors.policy.key_verdict import NOTHING, Says, Verdict
+from trouper.actors.policy.key_verdict import NOTHING, Verdict
 from trouper.actors.policy.keys import (
     FIRST_TRY,
     LAST_TRY,
     LONGEST_PAUSE,
-    MOST_MODELS,
     Choice,
-    Key,
     Keyring,
     NoKeyLeft,
     choose,
     make_keyring,
     revive,
-    settle,
 )
-
-ACCEPTED = Verdict(says=Says.ACCEPTED)
-REFUSED = Verdict(says=Says.REFUSED, kind=ErrorKind.AUTH, cause="auth (HTTP 401)")
-FORBIDDEN = Verdict(says=Says.NOT_FOR_THIS, kind=ErrorKind.PERMISSION, cause="permission")
-
-
-def too_fast(seconds: float | None) -> Verdict:
-    return Verdict(says=Says.PAUSE, kind=ErrorKind.RATE_LIMITED, retry_after=seconds)
-
-
-@attrs.define
-class Player:
-    """A keyring over time."""
-
-    ring: Keyring
-    now: float = 1_000.0
-
-    @classmethod
-    def of(cls, *ids: str) -> "Player":
-        return cls(make_keyring(ids, 1_000.0))
-
-    def chosen(self, model: str = "m", tried: str = "") -> Choice:
-        self.ring, choice = choose(self.ring, model, set(tried), self.now)
-        assert isinstance(choice, Choice)
-        return choice
-
-    def nobody(self, model: str = "m", tried: str = "") -> NoKeyLeft:
-        before = self.ring
-        self.ring, choice = choose(self.ring, model, set(tried), self.now)
-        assert isinstance(choice, NoKeyLeft)
-        assert self.ring == before
-        return choice
-
-    def ended(self, choice: Choice, verdict: Verdict) -> None:
-        self.ring = settle(self.ring, choice, verdict, self.now)
-
-    def call(self, verdict: Verdict, model: str = "m", tried: str = "") -> str:
-        choice = self.chosen(model, tried)
-        self.ended(choice, verdict)
-        return choice.key_id
-
-    def key(self, id: str) -> Key:
-        return next(key for key in self.ring.keys if key.id == id)
 
 
 def test_keys_are_used_by_turns() -> None:
@@ -269,93 +224,6 @@ def test_a_key_that_is_too_fast_is_alive() -> None:
 
     assert player.key("a").dead is None
     assert player.key("a").paused_until == player.now + 5
-
-
-def test_three_refusals_in_a_row_bar_a_key_from_that_model_only() -> None:
-    player = Player.of("a", "b")
-    for _ in range(3):
-        player.ended(player.chosen("big", tried="b"), FORBIDDEN)
-
-    assert [player.chosen("big").key_id for _ in range(2)] == ["b", "b"]
-    assert player.chosen("small", tried="b").key_id == "a"
-
-
-def test_one_clients_refused_requests_between_answers_bar_nothing() -> None:
-    player = Player.of("a")
-    for _ in range(10):
-        player.call(FORBIDDEN)
-        player.call(FORBIDDEN)
-        player.call(ACCEPTED)
-
-    assert not player.key("a").barred
-
-
-def test_a_barred_model_is_tried_again_and_is_freed_by_an_answer() -> None:
-    player = Player.of("a")
-    for _ in range(3):
-        player.call(FORBIDDEN)
-    assert player.nobody().until == player.now + FIRST_TRY
-    player.now += FIRST_TRY
-    player.call(FORBIDDEN)
-    assert player.nobody().until == player.now + 2 * FIRST_TRY
-    player.now += 2 * FIRST_TRY
-    probe = player.chosen()
-    player.nobody()
-    player.ended(probe, ACCEPTED)
-
-    assert player.chosen().fault is None
-
-
-def test_a_barred_key_that_is_refused_altogether_is_dead() -> None:
-    player = Player.of("a")
-    late = player.chosen()
-    for _ in range(3):
-        player.call(FORBIDDEN)
-    player.ended(late, FORBIDDEN)  # of a model that is barred already
-    player.now += FIRST_TRY
-    player.call(REFUSED)
-
-    assert player.nobody("other").faults[0][1].times == 1
-
-
-def test_a_key_that_dies_while_a_barred_model_is_tried_has_that_model_tried_again_later() -> None:
-    """The try was held by a call whose end was then news of the past, and so for ever."""
-    player = Player.of("a")
-    other = player.chosen("n")
-    for _ in range(3):
-        player.call(FORBIDDEN, "m")
-    player.now += FIRST_TRY
-    probe = player.chosen("m")
-    player.ended(other, REFUSED)
-    player.ended(probe, ACCEPTED)
-    player.now += FIRST_TRY
-    player.call(ACCEPTED, "n")
-
-    assert player.call(ACCEPTED, "m") == "a"
-    assert not player.key("a").barred
-
-
-def test_a_dead_key_that_only_may_not_do_this_is_known_to_the_provider_again() -> None:
-    player = Player.of("a")
-    player.call(REFUSED)
-    player.now += FIRST_TRY
-    player.call(FORBIDDEN)
-
-    assert player.key("a").dead is None
-    assert dict(player.key("a").doubts) == {"m": 1}
-
-
-def test_only_so_many_models_are_remembered() -> None:
-    player = Player.of("a")
-    for number in range(3 * MOST_MODELS):
-        player.call(FORBIDDEN, f"doubted-{number}")
-        for _ in range(3):
-            player.call(FORBIDDEN, f"barred-{number}")
-
-    key = player.key("a")
-    assert len(key.barred) == MOST_MODELS
-    assert len(key.doubts) <= MOST_MODELS
-    assert player.nobody(f"barred-{3 * MOST_MODELS - 1}").until
 
 
 verdicts = st.sampled_from([ACCEPTED, REFUSED, FORBIDDEN, NOTHING, too_fast(None), too_fast(90)])
