@@ -1,5 +1,6 @@
 """The whole application: `open_app(config)` runs its tree for the length of a block."""
 
+import functools
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -14,6 +15,7 @@ from .catalog.prices import PriceBook, load_price_book
 from .chat import Sampling
 from .config import AppConfig, ServerConfig
 from .errors import UnknownAssistant, UnknownSession
+from .gate.budget import Budgets
 from .gateway.auth import Access
 from .gateway.front import Gateway, Listening
 from .gateway.limits import Limits
@@ -26,6 +28,9 @@ from .session.directory import Directory
 from .session.messages import SessionMessage
 from .session.reader import SessionHandle
 from .session.session import Assistant, Session
+from .store.ledger import Ledger
+from .store.store import Store
+from .store.writer import Writer
 from .tree import find_target, tree
 
 __all__ = ["App", "load_knowledge", "open_app"]
@@ -56,7 +61,8 @@ class App:
         """Where it serves, once it does."""
         self._assistants: dict[str, Assistant] = {}
         self._opening = trio.Lock()
-        children = [*tree(config, Pace()), child("idle-sessions", self._retire_idle)]
+        self._store = Store(config.store.path, durability=config.store.durability)
+        children = [*tree(config, Pace(), self._store), child("idle-sessions", self._retire_idle)]
         if serve:
             children.append(child("gateway", self._gateway, shutdown=_GOODBYE))
         self.system = System(*children, observer=observer, signals=signals, name="trouper")
@@ -66,6 +72,16 @@ class App:
             self._assistant,
             config.server.session_idle_seconds,
         )
+
+    @functools.cached_property
+    def ledger(self) -> Ledger:
+        """What every call has cost; while it runs."""
+        return self._store.ledger(self.system.ref(Store.writer_path(), Writer))
+
+    @functools.cached_property
+    def budgets(self) -> Budgets:
+        """What may be spent, over the ledger; while it runs."""
+        return Budgets(self.ledger, self.config.limits)
 
     async def session(self, id: str, *, assistant: str = "") -> SessionHandle:
         """The session called `id`; it is opened if there is none, and kept until `end_session`.
@@ -144,7 +160,8 @@ class App:
         )
 
     def _target(self, name: str, model: str) -> Target:
-        return find_target(self.system, self.config.providers[name], model, self.knowledge)
+        provider = self.config.providers[name]
+        return find_target(self.system, provider, model, self.knowledge, budgets=self.budgets)
 
 
 def _limits(server: ServerConfig) -> Limits:

@@ -1,6 +1,7 @@
 """The supervision tree, as data: what runs under whom.
 
 system
+├── store                      the writer of what is kept
 ├── pace                       lets busy streams read in step
 ├── providers
 │   └── NAME
@@ -22,6 +23,7 @@ import attrs
 
 from ..runtime import Backoff, ChildSpec, System, child, dynamic, supervisor
 from .config import AppConfig, ProviderConfig
+from .gate.budget import Budgets
 from .gate.circuit import Circuit
 from .gate.keys import Keys
 from .gate.limiter import Limiter
@@ -33,6 +35,7 @@ from .provider.knowledge import Knowledge
 from .provider.pace import Pace
 from .provider.target import Gates, Target, key_ids, make_target
 from .session.session import Session
+from .store.store import Store
 
 __all__ = [
     "breaker_path",
@@ -170,7 +173,13 @@ def providers_spec(
 
 
 def find_target(
-    system: System, config: ProviderConfig, model: str, knowledge: Knowledge, *, alone: bool = False
+    system: System,
+    config: ProviderConfig,
+    model: str,
+    knowledge: Knowledge,
+    *,
+    budgets: Budgets | None = None,
+    alone: bool = False,
 ) -> Target:
     """The target of a model that runs in this tree; `alone` where its provider has one circuit
     for all models. Raises SpecError where it is not there."""
@@ -188,6 +197,7 @@ def find_target(
         keys=chooser,
         limiters=limiters,
         counts_tokens=any(limit is not None for limit in of_tokens),
+        budgets=budgets,
     )
     connection = system.ref(connection_path(name), Connection)
     return make_target(config, connection, model, gates=gates, knowledge=knowledge)
@@ -202,9 +212,10 @@ def _models(config: AppConfig) -> dict[str, list[str]]:
     return found
 
 
-def tree(config: AppConfig, pace: Pace) -> tuple[ChildSpec, ...]:
-    """The providers and the sessions; app.py adds what needs the running system."""
+def tree(config: AppConfig, pace: Pace, store: Store) -> tuple[ChildSpec, ...]:
+    """The store, the providers and the sessions; app.py adds what needs the running system."""
     return (
+        store.spec(),
         child("pace", pace.run),
         providers_spec(config.providers.values(), pace, _models(config)),
         # A conversation whose actor has crashed is lost with its history: better

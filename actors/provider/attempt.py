@@ -105,7 +105,7 @@ class Attempt:
         self.request = attrs.evolve(request, model=target.model) if target.model else request
         self.number = number
         self._trail = trail if trail is not None else []
-        self._passing = Passing(target, self.request, call, _failed_keys(self._trail))
+        self._passing = Passing(target, self.request, call, number, _failed_keys(self._trail))
         self._deadline = min(deadline, call.deadline)
         self._began = trio.current_time()
         self._tally = Tally()
@@ -148,8 +148,7 @@ class Attempt:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._opened is not None:
-            await self._opened.__aexit__(None, None, None)  # which is no checkpoint
+        await self._shut()
         self._end(error)
 
     # The answer as it comes.
@@ -168,8 +167,10 @@ class Attempt:
         try:
             batch = await anext(self._stream)
         except ActorError as error:
+            await self._shut()
             self._fail(error)
         except StopAsyncIteration:
+            await self._shut()
             self._end(None)
             raise
         self._tally.add(batch)
@@ -196,8 +197,10 @@ class Attempt:
             if scope.cancelled_caught:
                 raise self._too_late(taken=scope.deadline == deadline)
         except ActorError as error:
+            await self._shut()
             self._fail(error)
         if not held:
+            await self._shut()
             self._end(None)
             raise StopAsyncIteration
         self._committed = True
@@ -206,6 +209,12 @@ class Attempt:
             self._seen.first_token()
         self._tally.add(held)
         return held
+
+    async def _shut(self) -> None:
+        """Stop the provider; no checkpoint."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            await opened.__aexit__(None, None, None)
 
     def _too_late(self, *, taken: bool) -> ProviderError:
         target = self.target
@@ -270,25 +279,26 @@ class Attempt:
         if self._ended:
             return
         self._ended = True
-        self._passing.leave(self._cause or error, self._tally)
-        self._cause = None  # whose traceback holds this very object
         result: Result = "cancelled"
         if isinstance(error, Exception):
             result = "failed"
         elif error is None and self._tally.finish is not None:
             result = "ok"
-        self._trail.append(self._record(error, result))
+        kind = error.kind.value if isinstance(error, ProviderError) else result
+        self._passing.leave(self._cause or error, self._tally, kind)
+        self._cause = None  # whose traceback holds this very object
+        self._trail.append(self._record(kind))
         if self._seen is not None:
             self._seen.ended(self._told(error, result))
         if result == "ok":
             self._log()
 
-    def _record(self, error: BaseException | None, result: Result) -> AttemptRecord:
+    def _record(self, kind: str) -> AttemptRecord:
         passing = self._passing
         usage = passing.usage
         return AttemptRecord(
             target=f"{self.target.provider}/{self.request.model}",
-            kind=error.kind.value if isinstance(error, ProviderError) else result,
+            kind=kind,
             ms=round((trio.current_time() - self._began) * 1000),
             key_id=passing.key_id,
             input_tokens=None if usage is None else usage.input,

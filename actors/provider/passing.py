@@ -1,28 +1,36 @@
 """One attempt's way through the gates of its target: in by one door after the other, out at once.
 
-    what is known of the model -> circuit -> key -> limiter of that key -> the provider
+    facts of the model -> circuit -> key -> limiter of that key -> budgets -> the provider
 
 Before you edit: `enter` may stop at any gate, and `leave` gives back what has
 been taken by then, in reverse. It is synchronous, so that it runs under
 Cancelled as well, and each gate sees the error as it came.
 """
 
+import secrets
 import time
 from collections.abc import Iterable, Set
 
+import attrs
 import httpx
 
+from ...runtime import Ref
 from ..catalog.facts import ModelRef
 from ..catalog.rates import Rates, UnknownPrice, cost_of
 from ..catalog.validation import validate, without_refused_sampling
 from ..chat import ChatRequest, Usage
 from ..errors import ErrorKind, ProviderError
 from ..gate.admission import Admission
+from ..gate.budget import Budgets
+from ..gate.budget_lease import Lease
 from ..gate.key_use import KeyUse
+from ..gate.limiter_messages import LimiterMessage
 from ..gate.passage import Passage
 from ..policy.bucket import Cost, spent
+from ..store.ledger import Opening
 from ..wire.rate_limits import limits
 from .call import Call
+from .knowledge import is_paid
 from .tally import Tally
 from .target import Target
 
@@ -41,6 +49,8 @@ class Passing:
         "_call",
         "_counted",
         "_key_use",
+        "_lease",
+        "_number",
         "_passage",
         "_ref",
         "_request",
@@ -54,16 +64,23 @@ class Passing:
     )
 
     def __init__(
-        self, target: Target, request: ChatRequest, call: Call, tried: Set[str] = frozenset()
+        self,
+        target: Target,
+        request: ChatRequest,
+        call: Call,
+        number: int = 1,
+        tried: Set[str] = frozenset(),
     ) -> None:
         self._target = target
         self._request = request
         self._call = call
+        self._number = number
         self._tried = tried
         self._ref = ModelRef(target.provider, request.model, target.family)
         self._passage: Passage | None = None
         self._key_use: KeyUse | None = None
         self._admission: Admission | None = None
+        self._lease: Lease | None = None
         self._counted = 0
         self.is_sent = False
         self._answered = False
@@ -81,6 +98,10 @@ class Passing:
         """
         gates, knowledge = self._target.gates, self._target.knowledge
         request = self._request = self._fitted(self._request)
+        rates = knowledge.rates(self._ref)
+        # Before anything is held, because of a long prompt it takes its time.
+        if gates.counts_tokens or (gates.budgets is not None and is_paid(rates)):
+            self._counted = await knowledge.count(self._ref, request)
         if gates.circuit is not None:
             passage = Passage(gates.circuit)
             await passage.__aenter__()
@@ -91,19 +112,48 @@ class Passing:
             self._key_use, self.key_id = use, use.key_id
         limiter = gates.limiters.get(self.key_id)
         if limiter is not None:
-            if gates.counts_tokens:
-                self._counted = await knowledge.count(self._ref, request)
-            estimate = Cost(
-                knowledge.likely_input(self._ref, self._counted),
-                knowledge.likely_output(self._ref, request.max_output_tokens),
-            )
-            admission = Admission(
-                limiter, estimate, priority=self._call.priority, deadline=deadline
-            )
-            await admission.__aenter__()
-            self._admission = admission
-            self.waited = admission.waited
-        return request
+            await self._admit(limiter, deadline)
+        if gates.budgets is not None:
+            await self._reserve(gates.budgets, rates)
+        return self._request
+
+    async def _admit(self, limiter: Ref[LimiterMessage], deadline: float) -> None:
+        knowledge = self._target.knowledge
+        estimate = Cost(
+            knowledge.likely_input(self._ref, self._counted),
+            knowledge.likely_output(self._ref, self._request.max_output_tokens),
+        )
+        priority = self._call.priority
+        admission = Admission(limiter, estimate, priority=priority, deadline=deadline)
+        await admission.__aenter__()
+        self._admission = admission
+        self.waited = admission.waited
+
+    async def _reserve(self, budgets: Budgets, rates: Rates | UnknownPrice) -> None:
+        knowledge, call, request = self._target.knowledge, self._call, self._request
+        lease = budgets.lease(
+            Opening(
+                # Not made of the request's: that one is the caller's word.
+                op_id=secrets.token_hex(8),
+                request_id=call.request_id,
+                attempt=self._number,
+                at=0.0,
+                provider=self._target.provider,
+                model=request.model,
+                reserved=0,
+                key_id=self.key_id,
+                session=call.session,
+                user=call.user,
+            ),
+            rates,
+            input_tokens=knowledge.likely_input(self._ref, self._counted),
+            max_output_tokens=request.max_output_tokens,
+            longest=knowledge.facts(self._ref).max_output_tokens,
+        )
+        await lease.open()
+        self._lease = lease
+        if lease.max_output_tokens != request.max_output_tokens:
+            self._request = attrs.evolve(request, max_output_tokens=lease.max_output_tokens)
 
     def _fitted(self, request: ChatRequest) -> ChatRequest:
         """The request as this model takes it. Raises ProviderError where it takes it in no way."""
@@ -119,6 +169,8 @@ class Passing:
         self.is_sent = True
         if self._admission is not None:
             self._admission.sent()
+        if self._lease is not None:
+            self._lease.sent()
 
     def answered(self, headers: httpx.Headers) -> None:
         """The provider has answered, well or badly."""
@@ -130,22 +182,28 @@ class Passing:
     def begun(self) -> None:
         """The first content has come."""
         self._answered = True
+        if self._lease is not None:
+            self._lease.first_token()
         if self._key_use is not None:
             self._key_use.begun()
         if self._passage is not None:
             self._passage.begun()
 
-    def leave(self, error: BaseException | None, tally: Tally) -> None:
-        """Give back everything. Never blocks."""
-        self.usage = self._used(error, tally)
-        rates = self._rates(tally)
+    def leave(self, error: BaseException | None, tally: Tally, outcome: str) -> None:
+        """Give back everything. Never blocks.
+
+        `error` is what ended it, as it came, and `outcome` what that is called.
+        """
+        self.usage = self._used(tally)
+        rates = self._target.knowledge.rates(self._ref, tally.service_tier)
         if self.usage is not None and isinstance(rates, Rates):
             self.cost = cost_of(self.usage, rates).nano_dollars
-        elif not self.is_sent or _is_unbilled(error):
+        elif self.usage is None and (not self.is_sent or _is_unbilled(error)):
             self.cost = 0
         if error is None and not self._answered:
             # Who leaves before there was an answer has learned nothing of anybody.
             error = GeneratorExit()
+        self._close_lease(error, rates, tally, outcome)
         if self._admission is not None:
             if self.usage is not None:
                 reads = self._target.kind != "anthropic"
@@ -156,7 +214,26 @@ class Passing:
         if self._passage is not None:
             self._passage.close(error)
 
-    def _used(self, error: BaseException | None, tally: Tally) -> Usage | None:
+    def _close_lease(
+        self,
+        error: BaseException | None,
+        rates: Rates | UnknownPrice,
+        tally: Tally,
+        outcome: str,
+    ) -> None:
+        lease = self._lease
+        if lease is not None and self.usage is not None:
+            lease.settle(
+                self.usage,
+                rates=rates,
+                outcome=outcome,
+                model=tally.model,
+                service_tier=tally.service_tier or "",
+            )
+        elif lease is not None:
+            lease.close(error)
+
+    def _used(self, tally: Tally) -> Usage | None:
         """What it has used: as the provider says, or by an estimate; None where nobody knows."""
         knowledge = self._target.knowledge
         if tally.finish is not None and tally.usage is not None:
@@ -165,9 +242,6 @@ class Passing:
         if tally.begun:
             return knowledge.estimate(self._ref, self._request, self._counted, tally)
         return None
-
-    def _rates(self, tally: Tally) -> Rates | UnknownPrice:
-        return self._target.knowledge.rates(self._ref, tally.service_tier)
 
 
 def _is_unbilled(error: BaseException | None) -> bool:

@@ -7,6 +7,7 @@ import attrs
 
 from ...runtime import Ref
 from ..config import ProviderConfig
+from ..gate.budget import Budgets
 from ..gate.circuit_messages import Permit, Report
 from ..gate.keys_messages import ChooseKey, ReportKey
 from ..gate.limiter_messages import LimiterMessage
@@ -24,7 +25,8 @@ class Gates:
 
     `limiters` are by the id of the key that they hold to its limits, "" where
     the provider has no key; `counts_tokens` says whether they limit tokens, so
-    that a prompt has to be counted before it is sent.
+    that a prompt has to be counted before it is sent. `budgets` write a row for
+    each attempt, whether or not any budget applies to it.
     """
 
     circuit: Ref[Permit | Report] | None = None
@@ -33,6 +35,7 @@ class Gates:
         factory=dict[str, Ref[LimiterMessage]], hash=False
     )
     counts_tokens: bool = False
+    budgets: Budgets | None = None
 
 
 @attrs.frozen(kw_only=True)

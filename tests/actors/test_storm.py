@@ -19,7 +19,7 @@ import trio
 from trouper.actors import AppConfig, ProviderConfig, TextPart, open_app
 from trouper.actors.app import App
 from trouper.actors.config import AssistantConfig, ModelConfig, ServerConfig
-from trouper.actors.config.attempts import RetryConfig, TimeoutConfig
+from trouper.actors.config.attempts import BreakerConfig, RetryConfig, TimeoutConfig
 from trouper.actors.session.messages import GetHistory
 
 from ..fakes import storm_clients
@@ -75,6 +75,8 @@ def config(base_url: str) -> AppConfig:
                 kind="openai",
                 base_url=base_url,
                 retry=RetryConfig(attempts=2, base_delay=0.05, max_delay=0.1),
+                # Half of all calls fail here, and behind an open circuit there is no storm.
+                breaker=BreakerConfig(min_calls=10_000),
                 timeouts=TimeoutConfig(first_event=2.0, idle=1.0, total=10.0),
             )
         },

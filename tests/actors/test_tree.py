@@ -18,6 +18,7 @@ from trouper.actors.local.errors import ModelFileMissing
 from trouper.actors.local.server import ModelServer
 from trouper.actors.provider.connection import Connection
 from trouper.actors.provider.pace import Pace
+from trouper.actors.store.store import Store
 from trouper.actors.tree import (
     breaker_path,
     connection_path,
@@ -57,9 +58,11 @@ def test_the_whole_tree() -> None:
         },
         assistants={"default": AssistantConfig(model="default")},
     )
-    specs = {path: spec for top in tree(config, Pace()) for path, spec in below(top).items()}
+    specs = {path: spec for top in tree(config, Pace(), Store(config.store.path)) for path, spec in below(top).items()}
 
     assert list(specs) == [
+        "store",
+        "store/writer",
         "pace",
         "providers",
         "providers/far",
@@ -153,5 +156,5 @@ def test_a_model_that_is_missing_is_found_out_when_the_server_starts(tmp_path: P
 
 
 def test_the_demos_tree_has_a_local_model() -> None:
-    ids = [path for top in tree(demo_config(), Pace()) for path in below(top)]
+    ids = [path for top in tree(demo_config(), Pace(), Store(":memory:")) for path in below(top)]
     assert "providers/local/server" in ids
