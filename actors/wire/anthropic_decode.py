@@ -12,13 +12,11 @@ from typing import Any, ClassVar
 import orjson
 
 from ..chat import Chunk, Heartbeat
-from ..errors import ProviderError, StreamTruncated
+from ..errors import ProviderError
 from .anthropic_answer import answer_chunks
 from .anthropic_errors import error_in_stream
 from .anthropic_message import MessageEvents
 from .event_stream import EventStream
-from .http import excerpt
-from .openai_answer import is_error
 from .sse import MAX_EVENT
 
 __all__ = ["AnthropicDecoder"]
@@ -34,6 +32,8 @@ class AnthropicDecoder(EventStream):
 
     _usual: ClassVar[str] = "content_block_delta"
     _usual_line: ClassVar[bytes] = b"event: content_block_delta\n"
+
+    _none_of: ClassVar[str] = "none of Anthropic's"
 
     def __init__(self, *, max_event: int = MAX_EVENT) -> None:
         super().__init__(max_event)
@@ -100,14 +100,5 @@ class AnthropicDecoder(EventStream):
     def _take_body(self, body: bytes) -> list[Chunk]:
         return answer_chunks(200, {}, body)
 
-    def _truncated(self, how: str) -> StreamTruncated:
-        return StreamTruncated(message=f"{how} before the answer did, after {self._events} events")
-
-    def _foreign(self, frame: Any, data: bytes, kind: str) -> ProviderError:
-        """The error for an event that is none of a message."""
-        listed = frame[0] if isinstance(frame, list) and frame else frame
-        if kind == "error" or (isinstance(listed, dict) and is_error(listed)):
-            return error_in_stream(frame)
-        return self._protocol_error(
-            f"event {self._events} of the stream is none of Anthropic's: {excerpt(data)!r}"
-        )
+    def _error_in(self, frame: Any) -> ProviderError:
+        return error_in_stream(frame)

@@ -16,10 +16,10 @@ from typing import Any, ClassVar
 import orjson
 
 from ..chat import Chunk
-from ..errors import ErrorKind, ProviderError
+from ..errors import ErrorKind, ProviderError, StreamTruncated
 from .http import excerpt
-from .openai_answer import load_json
-from .openai_errors import not_the_wire
+from .openai_answer import is_error, load_json
+from .openai_errors import error_in_stream, not_the_wire
 from .sse import EventTooLarge, SseDecoder
 
 __all__ = ["EventStream"]
@@ -59,6 +59,9 @@ class EventStream(ABC):
     # such event is spared the whole of SSE.
     _usual: ClassVar[str] = "message"
     _usual_line: ClassVar[bytes] = b""
+
+    # What an event is that belongs to another wire, in the words of an error.
+    _none_of: ClassVar[str] = "no JSON object"
 
     def __init__(self, max_event: int, skip_malformed: int = 0) -> None:
         self._max_body = max_event
@@ -194,6 +197,22 @@ class EventStream(ABC):
                 f"event {self._events} of the stream is no JSON ({fault.msg} at {fault.pos}): "
                 f"{excerpt(data)!r}"
             ) from None
+
+    def _foreign(self, frame: Any, data: bytes, kind: str) -> ProviderError:
+        """The error for an event that is none of an answer: an error itself, or not ours."""
+        listed = frame[0] if isinstance(frame, list) and frame else frame
+        if kind == "error" or (isinstance(listed, dict) and is_error(listed)):
+            return self._error_in(frame)
+        return self._protocol_error(
+            f"event {self._events} of the stream is {self._none_of}: {excerpt(data)!r}"
+        )
+
+    def _error_in(self, frame: Any) -> ProviderError:
+        """The error that a frame is."""
+        return error_in_stream(frame)
+
+    def _truncated(self, how: str) -> StreamTruncated:
+        return StreamTruncated(message=f"{how} before the answer did, after {self._events} events")
 
     def _protocol_error(self, message: str) -> ProviderError:
         return ProviderError(

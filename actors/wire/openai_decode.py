@@ -22,10 +22,9 @@ from ..chat import (
     ThinkingDelta,
     UsageUpdate,
 )
-from ..errors import ProviderError, StreamTruncated
+from ..errors import StreamTruncated
 from .assembly import chunks_of
 from .event_stream import EventStream
-from .http import excerpt
 from .openai_answer import is_error, read_answer
 from .openai_errors import error_in_stream
 from .openai_tools import ToolCalls
@@ -212,13 +211,4 @@ class OpenAIDecoder(EventStream):
     def _truncated(self, how: str) -> StreamTruncated:
         return StreamTruncated(
             message=f"{how} before any finish_reason, after {self._events} events"
-        )
-
-    def _foreign(self, frame: Any, data: bytes, kind: str) -> ProviderError:
-        """The error for an event that is no chunk of an answer."""
-        listed = frame[0] if isinstance(frame, list) and frame else frame
-        if kind == "error" or (isinstance(listed, dict) and is_error(listed)):
-            return error_in_stream(frame)
-        return self._protocol_error(
-            f"event {self._events} of the stream is no JSON object: {excerpt(data)!r}"
         )

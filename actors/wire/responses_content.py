@@ -132,7 +132,8 @@ def _assistant(parts: tuple[Part, ...]) -> list[dict[str, Any]]:
 def _say(items: list[dict[str, Any]], content: dict[str, Any]) -> None:
     """Content into the message under way, which ends with its phase."""
     if not items or "role" not in items[-1] or "phase" in items[-1]:
-        items.append({"role": "assistant", "content": []})
+        # The type is said because llama.cpp does not guess it.
+        items.append({"type": "message", "role": "assistant", "content": []})
     items[-1]["content"].append(content)
 
 

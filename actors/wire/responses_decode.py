@@ -12,11 +12,7 @@ from typing import Any, ClassVar
 import orjson
 
 from ..chat import Chunk
-from ..errors import ProviderError, StreamTruncated
 from .event_stream import EventStream
-from .http import excerpt
-from .openai_answer import is_error
-from .openai_errors import error_in_stream
 from .responses_answer import answer_chunks
 from .responses_errors import error_event, failure_of
 from .responses_items import OutputItems
@@ -38,6 +34,8 @@ class ResponsesDecoder(EventStream):
 
     _usual: ClassVar[str] = _TEXT
     _usual_line: ClassVar[bytes] = b"event: response.output_text.delta\n"
+
+    _none_of: ClassVar[str] = "none of the Responses wire"
 
     def __init__(self, *, max_event: int = MAX_EVENT, skip_malformed: int = 0) -> None:
         super().__init__(max_event, skip_malformed)
@@ -99,18 +97,6 @@ class ResponsesDecoder(EventStream):
 
     def _take_body(self, body: bytes) -> list[Chunk]:
         return answer_chunks(200, {}, body)
-
-    def _truncated(self, how: str) -> StreamTruncated:
-        return StreamTruncated(message=f"{how} before the answer did, after {self._events} events")
-
-    def _foreign(self, frame: Any, data: bytes, kind: str) -> ProviderError:
-        """The error for an event that is none of a response."""
-        listed = frame[0] if isinstance(frame, list) and frame else frame
-        if kind == "error" or (isinstance(listed, dict) and is_error(listed)):
-            return error_in_stream(frame)
-        return self._protocol_error(
-            f"event {self._events} of the stream is none of the Responses wire: {excerpt(data)!r}"
-        )
 
 
 def _response(frame: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -7,8 +7,8 @@ is yet to be invented) an OpaquePart, as it came. What our parts have no room
 for (annotations, the phase of a message) follows its part as an OpaquePart of
 type BESIDE, for which a place is kept free.
 
-An item is found by its id, else by its place: some servers number all items 0,
-others give an item a new id in each event. What the deltas did not tell is told
+An item is found by its id, else by its place: some servers number all items 0
+(llama.cpp numbers none), others give an item a new id in each event. What the deltas did not tell is told
 when the item is done, or by the list that ends the response.
 """
 
@@ -57,8 +57,10 @@ _DIRECT = {"type": "direct"}
 
 @attrs.define(eq=False)
 class _Item:
-    """An item that has begun. `place` is the text within it that was told last."""
+    """An item that has begun. `index` is its place as it was named then, `place` the text
+    within it that was told last."""
 
+    index: Any
     part: int
     kind: str
     call_id: str = ""
@@ -112,10 +114,9 @@ class OutputItems:
         """response.output_text.delta: nearly every event of an answer."""
         text = frame.get("delta")
         if text and type(text) is str:
-            place = (frame.get("output_index"), frame.get("content_index"))
-            part = self._texts.get(place)
+            part = self._texts.get((frame.get("output_index"), frame.get("content_index")))
             if part is None:
-                part = self._texts[place] = self._next_part(chunks)
+                part = self._part_at(_place(frame), self._texts, chunks)
             chunks.append(TextDelta(part, text))
             likelihoods = frame.get("logprobs")
             if likelihoods and isinstance(likelihoods, list):
@@ -125,20 +126,18 @@ class OutputItems:
         """response.refusal.delta."""
         text = frame.get("delta")
         if text and isinstance(text, str):
-            place = (frame.get("output_index"), frame.get("content_index"))
-            part = self._refusals.get(place)
-            if part is None:
-                self._refused = True
-                part = self._refusals[place] = self._next_part(chunks)
+            self._refused = True
+            part = self._part_at(_place(frame), self._refusals, chunks)
             chunks.append(RefusalDelta(part, text))
 
     def thinking(self, frame: Mapping[str, Any], chunks: list[Chunk]) -> None:
         """A delta of a summary, or of the thinking itself. Each text of an item is a paragraph."""
         text = frame.get("delta")
         if text and isinstance(text, str):
-            item = self._found(frame.get("item_id"), frame.get("output_index"))
+            index, _ = _place(frame)
+            item = self._found(frame.get("item_id"), index)
             if item is None or item.kind != "reasoning":
-                item = self._begun(frame.get("output_index"), {"type": "reasoning"}, chunks)
+                item = self._begun(index, {"type": "reasoning"}, chunks)
             place = (frame.get("type"), frame.get("summary_index"), frame.get("content_index"))
             if item.place not in (None, place):
                 text = f"\n\n{text}"
@@ -173,14 +172,14 @@ class OutputItems:
         """response.output_item.added. One that is repeated says nothing new."""
         raw = frame.get("item")
         if isinstance(raw, Mapping) and str(raw.get("id") or "") not in self._by_id:
-            self._begun(frame.get("output_index"), raw, chunks)
+            self._begun(_index(frame, raw), raw, chunks)
 
     def stop_item(self, frame: Mapping[str, Any], chunks: list[Chunk]) -> None:
         """response.output_item.done, which holds the whole item."""
         raw = frame.get("item")
         if not isinstance(raw, Mapping):
             return
-        index = frame.get("output_index")
+        index = _index(frame, raw)
         item = self._found(raw.get("id"), index)
         if item is None or item.kind != raw.get("type"):
             item = self._begun(index, raw, chunks)
@@ -189,7 +188,7 @@ class OutputItems:
         item.done = True
         match item.kind:
             case "message":
-                self._stop_message(index, raw, chunks)
+                self._stop_message(item.index, raw, chunks)
             case "reasoning":
                 self._stop_reasoning(item, raw, chunks)
             case "function_call":
@@ -224,7 +223,7 @@ class OutputItems:
 
     def _begun(self, index: Any, raw: Mapping[str, Any], chunks: list[Chunk]) -> _Item:
         kind = str(raw.get("type") or "")
-        item = _Item(part=-1, kind=kind)
+        item = _Item(index, part=-1, kind=kind)
         if kind != "message":  # whose parts begin one by one
             item.part = self._next_part(chunks)
         if kind == "function_call":
@@ -279,6 +278,14 @@ class OutputItems:
     def _found(self, id: Any, index: Any) -> _Item | None:
         return self._by_id.get(str(id or "")) or self._at.get(index)
 
+    def _part_at(
+        self, place: tuple[Any, Any], parts: dict[tuple[Any, Any], int], chunks: list[Chunk]
+    ) -> int:
+        """The part of `parts` that is told at a place, or a new one."""
+        if place not in parts:
+            parts[place] = self._next_part(chunks)
+        return parts[place]
+
     def _next_part(self, chunks: list[Chunk]) -> int:
         """A place among the parts, with the next one kept free for what is beside it."""
         if not self.started:
@@ -286,6 +293,17 @@ class OutputItems:
         part = self._parts
         self._parts += 2
         return part
+
+
+def _index(frame: Mapping[str, Any], item: Mapping[str, Any]) -> Any:
+    """What stands for the place of an item: its number, or its id where it has none."""
+    index = frame.get("output_index")
+    return item.get("id") if index is None else index
+
+
+def _place(frame: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The place of a text: that of its item, and within it."""
+    return _index(frame, {"id": frame.get("item_id")}), frame.get("content_index") or 0
 
 
 def _whole(place: tuple[Any, Any], text: Any) -> Mapping[str, Any]:

@@ -7,19 +7,17 @@ reading differs from the SDK's, it is named here with its reason.
 import json
 import random
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.fakes.recordings import MODES, body_of, by_mode, needs_recordings, recorded, rows
 from trouper.actors.chat import Completion, Finish, OpaquePart, ThinkingPart, ToolCallPart
 from trouper.actors.errors import ErrorKind, ProviderError, StreamTruncated
 from trouper.actors.wire.anthropic import AnthropicCodec
 from trouper.actors.wire.assembly import Assembly
 
-ROOT = Path(__file__).resolve().parents[4] / "shared" / "cassettes"
-
-pytestmark = pytest.mark.skipif(not ROOT.is_dir(), reason=f"no recorded exchanges at {ROOT}")
+pytestmark = needs_recordings
 
 CODEC = AnthropicCodec(max_tokens_default=1024)
 
@@ -39,53 +37,12 @@ KINDS = {
 }
 
 
-def rows(path: Path) -> list[dict[str, Any]]:
-    with path.open() as lines:
-        return [json.loads(line) for line in lines]
-
-
-def exchanges() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-    if not ROOT.is_dir():
-        return {}
-    index = rows(ROOT / "index.jsonl")
-    paths = {row["id"]: row["path"] for row in index if row["endpoint"] == "messages"}
-    return {
-        row["id"]: (json.loads((ROOT / paths[row["id"]]).read_text()), row)
-        for row in rows(ROOT / "expected.jsonl")
-        if row["id"] in paths
-    }
-
-
-EXCHANGES = exchanges()
+RECORDED = recorded("messages")
+EXCHANGES = {
+    row["id"]: (RECORDED[row["id"]], row) for row in rows("expected.jsonl") if row["id"] in RECORDED
+}
 STREAMED = [id for id, (exchange, _) in EXCHANGES.items() if exchange["flags"]["stream"]]
 PLAIN = [id for id in EXCHANGES if id not in STREAMED]
-
-
-def body_of(id: str) -> bytes:
-    return str(EXCHANGES[id][0]["response"]["body"]).encode()
-
-
-def at_random(body: bytes, seed: int) -> Iterable[bytes]:
-    dice = random.Random(seed)
-    place = 0
-    while place < len(body):
-        size = dice.randint(1, 17)
-        yield body[place : place + size]
-        place += size
-
-
-def by_mode(body: bytes, mode: str) -> Iterable[bytes]:
-    match mode.partition("-"):
-        case "byte", _, _:
-            return (body[i : i + 1] for i in range(len(body)))
-        case "rand", _, seed:
-            return at_random(body, int(seed))
-        case "line", _, _:
-            return body.splitlines(keepends=True)
-        case "crlf", _, _:
-            return body.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n").splitlines(keepends=True)
-        case _:
-            return (body,)
 
 
 def read(parts: Iterable[bytes]) -> Completion:
@@ -148,19 +105,16 @@ def assert_counts_as(completion: Completion, expected: dict[str, Any]) -> None:
     assert usage.reasoning == details.get("thinking_tokens", 0)
 
 
-MODES = ["whole", "byte", "rand-1", "rand-2", "rand-3", "line", "crlf"]
-
-
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("id", [id for id in STREAMED if id not in GLUED])
 def test_a_recorded_stream_reads_as_the_sdk_read_it(id: str, mode: str) -> None:
-    assert_reads_as(read(by_mode(body_of(id), mode)), EXCHANGES[id][1])
+    assert_reads_as(read(by_mode(body_of(EXCHANGES[id][0]), mode)), EXCHANGES[id][1])
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("id", sorted(GLUED))
 def test_of_several_answers_in_one_body_the_first_is_read(id: str, mode: str) -> None:
-    body = body_of(id)
+    body = body_of(EXCHANGES[id][0])
     first = body[: body.index(b"event: message_start", 1)]
     completion = read(by_mode(body, mode))
 
@@ -174,7 +128,7 @@ def test_of_several_answers_in_one_body_the_first_is_read(id: str, mode: str) ->
 
 @pytest.mark.parametrize("id", STREAMED)
 def test_a_recorded_stream_that_is_cut_ends_properly_or_is_truncated(id: str) -> None:
-    body = body_of(id)
+    body = body_of(EXCHANGES[id][0])
     whole = read([body])
     for cut in random.Random(id).choices(range(len(body)), k=20):
         try:
@@ -189,11 +143,14 @@ def test_a_recorded_plain_answer_reads_as_the_sdk_read_it(id: str) -> None:
     exchange, expected = EXCHANGES[id]
     response = exchange["response"]
     if expected["ok"]:
-        assert_reads_as(CODEC.parse(response["status"], response["headers"], body_of(id)), expected)
+        assert_reads_as(
+            CODEC.parse(response["status"], response["headers"], body_of(EXCHANGES[id][0])),
+            expected,
+        )
         return
 
     with pytest.raises(ProviderError) as caught:
-        CODEC.parse(response["status"], response["headers"], body_of(id))
+        CODEC.parse(response["status"], response["headers"], body_of(EXCHANGES[id][0]))
 
     error, told = caught.value, expected["body"]["error"]
     assert error.kind in KINDS[expected["error"]]
@@ -208,9 +165,9 @@ def test_a_recorded_plain_answer_reads_as_the_sdk_read_it(id: str) -> None:
 
 @pytest.mark.parametrize("id", [id for id in PLAIN if EXCHANGES[id][1]["ok"]])
 def test_a_recorded_plain_answer_to_a_streamed_request_reads_the_same(id: str) -> None:
-    plain = CODEC.parse(200, {}, body_of(id))
+    plain = CODEC.parse(200, {}, body_of(EXCHANGES[id][0]))
 
-    assert read([body_of(id)]) == plain
+    assert read([body_of(EXCHANGES[id][0])]) == plain
 
 
 def test_the_recordings_are_there_in_numbers() -> None:

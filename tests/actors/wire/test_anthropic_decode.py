@@ -168,6 +168,8 @@ def test_a_byte_order_mark_and_blank_lines_before_the_first_event_change_nothing
 
 
 def test_a_cut_at_any_byte_is_a_proper_end_or_a_truncation_and_never_silent() -> None:
+    """Truncated streams were reported as success (litellm#40260, Portkey#1797): without
+    message_stop or a stop_reason an answer is StreamTruncated."""
     # The answer is whole once the event with its stop_reason is.
     whole_from = STREAM.index(STOP)
     for cut in range(len(STREAM)):

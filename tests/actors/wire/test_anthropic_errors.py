@@ -252,6 +252,9 @@ ERRORS = {
 @pytest.mark.parametrize("frame", ERRORS.values(), ids=ERRORS.keys())
 @pytest.mark.parametrize("before", [b"", START, START + TEXT])
 def test_an_error_event_is_raised_after_all_that_preceded_it(frame: bytes, before: bytes) -> None:
+    """An overloaded_error within a stream surfaced as status 200 and escaped retry and
+    fallback (anthropic-sdk-python#1918, #1258, litellm#6957): it is of the same kind as
+    the HTTP error, with `in_stream` set."""
     decoder = CODEC.stream()
 
     chunks = decoder.feed(before + frame + TEXT)

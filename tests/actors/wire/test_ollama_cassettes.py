@@ -9,20 +9,18 @@ import hashlib
 import json
 import random
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 
+from tests.fakes.recordings import MODES, body_of, by_mode, in_sizes, needs_recordings, recorded
 from trouper.actors.chat import Completion, Finish, ThinkingPart, ToolCallPart, Usage
 from trouper.actors.errors import ErrorKind, ProviderError, StreamTruncated
 from trouper.actors.wire.assembly import Assembly
 from trouper.actors.wire.ollama import OllamaCodec
 
-ROOT = Path(__file__).resolve().parents[4] / "shared" / "cassettes"
-
-pytestmark = pytest.mark.skipif(not ROOT.is_dir(), reason=f"no recorded exchanges at {ROOT}")
+pytestmark = needs_recordings
 
 
 @attrs.frozen
@@ -63,47 +61,7 @@ READINGS = {
 UNKNOWN_MODEL = "307c2892d707"
 
 
-def exchanges() -> dict[str, dict[str, Any]]:
-    if not ROOT.is_dir():
-        return {}
-    with (ROOT / "index.jsonl").open() as lines:
-        rows = [json.loads(line) for line in lines]
-    return {
-        row["id"]: json.loads((ROOT / row["path"]).read_text())
-        for row in rows
-        if row["endpoint"] == "ollama.chat"
-    }
-
-
-EXCHANGES = exchanges()
-
-
-def body_of(id: str) -> bytes:
-    return str(EXCHANGES[id]["response"]["body"]).encode()
-
-
-def in_sizes(body: bytes, dice: random.Random, most: int) -> Iterable[bytes]:
-    place = 0
-    while place < len(body):
-        size = dice.randint(1, most)
-        yield body[place : place + size]
-        place += size
-
-
-def by_mode(body: bytes, mode: str) -> Iterable[bytes]:
-    match mode.partition("-"):
-        case "byte", _, _:
-            return (body[i : i + 1] for i in range(len(body)))
-        case "rand", _, seed:
-            return in_sizes(body, random.Random(int(seed)), 17)
-        case "line", _, _:
-            return (line + b"\n" for line in body.removesuffix(b"\n").split(b"\n"))
-        case "crlf", _, _:
-            return (line + b"\r\n" for line in body.removesuffix(b"\n").split(b"\n"))
-        case "len", _, _:  # not chunked: a read ends where the kernel has no more
-            return in_sizes(body, random.Random(0), 65536)
-        case _:
-            return (body,)
+EXCHANGES = recorded("ollama.chat")
 
 
 def streamed(parts: Iterable[bytes]) -> Completion:
@@ -142,27 +100,26 @@ def assert_reads_as(completion: Completion, expected: Reading) -> None:
     assert completion.model == expected.model
 
 
-MODES = ["whole", "byte", "rand-1", "rand-2", "rand-3", "line", "crlf", "len"]
-
-
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("id", READINGS)
 def test_a_recording_reads_as_a_person_read_it_however_it_is_cut(id: str, mode: str) -> None:
-    assert_reads_as(streamed(by_mode(body_of(id), mode)), READINGS[id])
+    assert_reads_as(streamed(by_mode(body_of(EXCHANGES[id]), mode)), READINGS[id])
 
 
 @pytest.mark.parametrize("id", READINGS)
 def test_a_recording_in_one_piece_reads_the_same(id: str) -> None:
     response = EXCHANGES[id]["response"]
 
-    completion = OllamaCodec().parse(response["status"], response["headers"], body_of(id))
+    completion = OllamaCodec().parse(
+        response["status"], response["headers"], body_of(EXCHANGES[id])
+    )
 
     assert_reads_as(completion, READINGS[id])
 
 
 @pytest.mark.parametrize("id", READINGS)
 def test_a_recording_cut_short_is_a_truncation_and_never_a_short_answer(id: str) -> None:
-    body = body_of(id)
+    body = body_of(EXCHANGES[id])
     dice = random.Random(id)
     for _ in range(20):
         cut = body[: dice.randrange(len(body.rstrip()))]
@@ -174,7 +131,9 @@ def test_a_model_that_is_not_there_says_how_to_get_it() -> None:
     response = EXCHANGES[UNKNOWN_MODEL]["response"]
 
     with pytest.raises(ProviderError) as caught:
-        OllamaCodec().parse(response["status"], response["headers"], body_of(UNKNOWN_MODEL))
+        OllamaCodec().parse(
+            response["status"], response["headers"], body_of(EXCHANGES[UNKNOWN_MODEL])
+        )
 
     assert (caught.value.kind, caught.value.status) == (ErrorKind.MODEL_NOT_FOUND, 404)
     assert "`ollama pull nonexistent-model:latest` fetches it" in caught.value.message

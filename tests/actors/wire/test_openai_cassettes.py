@@ -7,19 +7,17 @@ reading differs from the SDK's, it is named here with its reason.
 import json
 import random
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.fakes.recordings import MODES, body_of, by_mode, needs_recordings, recorded, rows
 from trouper.actors.chat import Completion, ThinkingPart, ToolCallPart
-from trouper.actors.errors import ErrorKind, ProviderError
+from trouper.actors.errors import ErrorKind, ProviderError, StreamTruncated
 from trouper.actors.wire.assembly import Assembly
 from trouper.actors.wire.openai import OpenAICodec
 
-ROOT = Path(__file__).resolve().parents[4] / "shared" / "cassettes"
-
-pytestmark = pytest.mark.skipif(not ROOT.is_dir(), reason=f"no recorded exchanges at {ROOT}")
+pytestmark = needs_recordings
 
 # The SDK's own reader fails on these two; we read what is there.
 BLOCKED_WITHOUT_A_MESSAGE = "1129ffff6390"  # Azure's filter: finish_reason and nothing else
@@ -35,54 +33,12 @@ KINDS = {
 }
 
 
-def rows(path: Path) -> list[dict[str, Any]]:
-    with path.open() as lines:
-        return [json.loads(line) for line in lines]
-
-
-def exchanges() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-    if not ROOT.is_dir():
-        return {}
-    index = rows(ROOT / "index.jsonl")
-    expected = rows(ROOT / "expected.jsonl")
-    paths = {row["id"]: row["path"] for row in index if row["endpoint"] == "chat.completions"}
-    return {
-        row["id"]: (json.loads((ROOT / paths[row["id"]]).read_text()), row)
-        for row in expected
-        if row["id"] in paths
-    }
-
-
-EXCHANGES = exchanges()
+RECORDED = recorded("chat.completions")
+EXCHANGES = {
+    row["id"]: (RECORDED[row["id"]], row) for row in rows("expected.jsonl") if row["id"] in RECORDED
+}
 STREAMED = [id for id, (exchange, _) in EXCHANGES.items() if exchange["flags"]["stream"]]
 PLAIN = [id for id in EXCHANGES if id not in STREAMED]
-
-
-def body_of(id: str) -> bytes:
-    return str(EXCHANGES[id][0]["response"]["body"]).encode()
-
-
-def at_random(body: bytes, seed: int) -> Iterable[bytes]:
-    dice = random.Random(seed)
-    place = 0
-    while place < len(body):
-        size = dice.randint(1, 17)
-        yield body[place : place + size]
-        place += size
-
-
-def by_mode(body: bytes, mode: str) -> Iterable[bytes]:
-    match mode.partition("-"):
-        case "byte", _, _:
-            return (body[i : i + 1] for i in range(len(body)))
-        case "rand", _, seed:
-            return at_random(body, int(seed))
-        case "line", _, _:
-            return body.splitlines(keepends=True)
-        case "crlf", _, _:
-            return body.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n").splitlines(keepends=True)
-        case _:
-            return (body,)
 
 
 def read(parts: Iterable[bytes]) -> Completion:
@@ -147,14 +103,11 @@ def assert_fails_as(error: ProviderError, expected: dict[str, Any]) -> None:
         assert error.message == expected["msg"]
 
 
-MODES = ["whole", "byte", "rand-1", "rand-2", "rand-3", "line", "crlf"]
-
-
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("id", STREAMED)
 def test_a_recorded_stream_reads_as_the_sdk_read_it(id: str, mode: str) -> None:
     expected = EXCHANGES[id][1]
-    parts = by_mode(body_of(id), mode)
+    parts = by_mode(body_of(EXCHANGES[id][0]), mode)
     if expected["ok"]:
         assert_reads_as(read(parts), expected, streamed=True)
         return
@@ -165,12 +118,27 @@ def test_a_recorded_stream_reads_as_the_sdk_read_it(id: str, mode: str) -> None:
     assert_fails_as(caught.value, expected)
 
 
+@pytest.mark.parametrize("id", [id for id in STREAMED if EXCHANGES[id][1]["ok"]])
+def test_a_recorded_stream_that_is_cut_ends_properly_or_is_truncated(id: str) -> None:
+    body = body_of(EXCHANGES[id][0])
+    whole = read([body])
+    for cut in random.Random(id).choices(range(len(body)), k=20):
+        try:
+            completion = read([body[:cut]])
+        except StreamTruncated:
+            continue
+        # What may be missing is what comes after the finish_reason: the totals.
+        assert (completion.message, completion.finish) == (whole.message, whole.finish)
+
+
 @pytest.mark.parametrize("id", PLAIN)
 def test_a_recorded_plain_answer_reads_as_the_sdk_read_it(id: str) -> None:
     exchange, expected = EXCHANGES[id]
     response = exchange["response"]
     if expected["ok"] or id == BLOCKED_WITHOUT_A_MESSAGE:
-        completion = OpenAICodec().parse(response["status"], response["headers"], body_of(id))
+        completion = OpenAICodec().parse(
+            response["status"], response["headers"], body_of(EXCHANGES[id][0])
+        )
         if expected["ok"]:
             assert_reads_as(completion, expected, streamed=False)
         else:
@@ -178,7 +146,7 @@ def test_a_recorded_plain_answer_reads_as_the_sdk_read_it(id: str) -> None:
         return
 
     with pytest.raises(ProviderError) as caught:
-        OpenAICodec().parse(response["status"], response["headers"], body_of(id))
+        OpenAICodec().parse(response["status"], response["headers"], body_of(EXCHANGES[id][0]))
 
     assert_fails_as(caught.value, expected)
 

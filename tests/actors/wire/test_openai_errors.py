@@ -205,6 +205,8 @@ WHOLE: dict[str, Any] = {
                     {"id": "a", "function": {"name": "f", "arguments": "{}"}},
                     {"function": {"name": "g", "arguments": {"x": 1}}},
                     {"id": "custom"},
+                    {"id": "b", "type": "custom", "custom": {"name": "h", "input": "ls"}},
+                    7,
                 ],
             },
             "finish_reason": "tool_calls",
@@ -223,12 +225,14 @@ WHOLE: dict[str, Any] = {
 def test_a_whole_answer_is_read_with_all_its_parts() -> None:
     answer = OpenAICodec().parse(200, {}, json.dumps(WHOLE).encode())
 
-    *said, minted = answer.message.parts
+    *said, minted, custom = answer.message.parts
     assert said == [
         ThinkingPart("hm", origin="openai"),
         TextPart("hello"),
         ToolCallPart("a", "f", "{}"),
     ]
+    raw = {"id": "b", "type": "custom", "custom": {"name": "h", "input": "ls"}}
+    assert custom == OpaquePart("openai", raw)
     assert isinstance(minted, ToolCallPart)
     assert (minted.name, minted.args_json, minted.id[:5]) == ("g", '{"x":1}', "call_")
     assert (answer.finish, answer.raw_finish) == (Finish.TOOL_CALLS, "tool_calls")

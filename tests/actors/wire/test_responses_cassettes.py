@@ -9,11 +9,11 @@ beside the checkout on machines that have them.
 import json
 import random
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.fakes.recordings import MODES, body_of, by_mode, needs_recordings, recorded
 from trouper.actors.chat import (
     Completion,
     Finish,
@@ -26,9 +26,7 @@ from trouper.actors.errors import ErrorKind, ProviderError, StreamTruncated
 from trouper.actors.wire.assembly import Assembly
 from trouper.actors.wire.responses import ResponsesCodec
 
-ROOT = Path(__file__).resolve().parents[4] / "shared" / "cassettes"
-
-pytestmark = pytest.mark.skipif(not ROOT.is_dir(), reason=f"no recorded exchanges at {ROOT}")
+pytestmark = needs_recordings
 
 CODEC = ResponsesCodec()
 
@@ -87,42 +85,10 @@ REFUSALS = {
 }
 
 
-def exchanges() -> dict[str, dict[str, Any]]:
-    if not ROOT.is_dir():
-        return {}
-    with (ROOT / "index.jsonl").open() as lines:
-        rows = [json.loads(line) for line in lines]
-    return {
-        row["id"]: json.loads((ROOT / row["path"]).read_text())
-        for row in rows
-        if row["endpoint"] == "responses"
-    }
-
-
-EXCHANGES = exchanges()
+EXCHANGES = recorded("responses")
 STREAMED = [id for id, exchange in EXCHANGES.items() if exchange["flags"]["stream"]]
 PLAIN = [id for id in EXCHANGES if id not in STREAMED]
 WHOLE = [id for id in STREAMED if id != CUT_OFF]
-MODES = ["whole", "byte", "rand-1", "rand-2", "rand-3", "line", "crlf"]
-
-
-def body_of(id: str) -> bytes:
-    return str(EXCHANGES[id]["response"]["body"]).encode()
-
-
-def by_mode(body: bytes, mode: str) -> Iterable[bytes]:
-    if mode == "crlf":
-        body = body.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-    if mode in ("line", "crlf"):
-        return body.splitlines(keepends=True)
-    dice = random.Random(mode)
-    sizes = {"whole": (len(body), len(body)), "byte": (1, 1)}.get(mode, (1, 17))
-    parts: list[bytes] = []
-    while body:
-        size = dice.randint(*sizes)
-        parts.append(body[:size])
-        body = body[size:]
-    return parts
 
 
 def read(parts: Iterable[bytes]) -> Completion:
@@ -209,22 +175,22 @@ def assert_as_noted(completion: Completion, id: str) -> None:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("id", WHOLE)
 def test_a_recorded_stream_amounts_to_the_response_that_ends_it(id: str, mode: str) -> None:
-    completion = read(by_mode(body_of(id), mode))
+    completion = read(by_mode(body_of(EXCHANGES[id]), mode))
 
     if id != SHORTENED:
-        assert_says(completion, final_response(body_of(id)))
+        assert_says(completion, final_response(body_of(EXCHANGES[id])))
     assert_as_noted(completion, id)
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_recording_that_breaks_off_is_truncated(mode: str) -> None:
     with pytest.raises(StreamTruncated, match="the stream ended before the answer did, after 4"):
-        read(by_mode(body_of(CUT_OFF), mode))
+        read(by_mode(body_of(EXCHANGES[CUT_OFF]), mode))
 
 
 @pytest.mark.parametrize("id", WHOLE)
 def test_a_recorded_stream_that_is_cut_ends_properly_or_is_truncated(id: str) -> None:
-    body = body_of(id)
+    body = body_of(EXCHANGES[id])
     whole = read([body])
     for cut in random.Random(id).choices(range(len(body)), k=20):
         try:
@@ -237,19 +203,19 @@ def test_a_recorded_stream_that_is_cut_ends_properly_or_is_truncated(id: str) ->
 @pytest.mark.parametrize("id", [id for id in PLAIN if id not in REFUSALS])
 def test_a_recorded_plain_answer_says_what_stands_in_it(id: str) -> None:
     response = EXCHANGES[id]["response"]
-    completion = CODEC.parse(response["status"], response["headers"], body_of(id))
+    completion = CODEC.parse(response["status"], response["headers"], body_of(EXCHANGES[id]))
 
     assert_says(completion, json.loads(response["body"]))
     assert_as_noted(completion, id)
     # The same body in answer to a streamed request says the same.
-    assert read(by_mode(body_of(id), "rand-1")) == completion
+    assert read(by_mode(body_of(EXCHANGES[id]), "rand-1")) == completion
 
 
 @pytest.mark.parametrize("id", REFUSALS)
 def test_a_recorded_refusal_is_classified(id: str) -> None:
     response = EXCHANGES[id]["response"]
     with pytest.raises(ProviderError) as caught:
-        CODEC.parse(response["status"], response["headers"], body_of(id))
+        CODEC.parse(response["status"], response["headers"], body_of(EXCHANGES[id]))
 
     told = json.loads(response["body"])["error"]
     assert caught.value.kind is REFUSALS[id]

@@ -39,6 +39,7 @@ def test_parts_that_are_more_than_one_text_stay_apart() -> None:
         FilePart(data="https://example.com/a.pdf"),
         FilePart(file_id="file-1"),
         ThinkingPart("hm"),
+        OpaquePart("anthropic", {"type": "document"}),
     )
 
     assert said == [
@@ -107,7 +108,7 @@ def test_reasoning_goes_back_encrypted_and_before_what_came_of_it() -> None:
 def test_what_the_provider_could_not_read_stays_behind(part: Part) -> None:
     assert items_of("assistant", part) == []
     assert items_of("assistant", part, TextPart("so")) == [
-        {"role": "assistant", "content": [{"type": "output_text", "text": "so"}]}
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "so"}]}
     ]
 
 
@@ -136,11 +137,13 @@ def test_what_stood_beside_a_part_goes_back_within_it() -> None:
 
     assert items == [
         {
+            "type": "message",
             "role": "assistant",
             "content": [{"type": "output_text", "text": "one", "annotations": cited}],
             "phase": "commentary",
         },
         {
+            "type": "message",
             "role": "assistant",
             "content": [
                 {"type": "output_text", "text": "two"},
@@ -215,6 +218,7 @@ def test_an_answer_goes_back_as_it_came() -> None:
     assert items == [
         {key: value for key, value in output[0].items() if key != "id"},
         {
+            "type": "message",
             "role": "assistant",
             "content": [{"type": "output_text", "text": "so"}],
             "phase": "commentary",
@@ -225,3 +229,17 @@ def test_an_answer_goes_back_as_it_came() -> None:
             if key in ("type", "call_id", "name", "arguments")
         },
     ]
+
+
+def test_an_item_that_a_user_hands_over_stands_by_itself() -> None:
+    approval = {"type": "mcp_approval_response", "approval_request_id": "m", "approve": True}
+
+    assert items_of("user", OpaquePart(OURS, approval)) == [approval]
+    assert items_of("user", TextPart("yes"), OpaquePart(OURS, approval)) == [
+        {"role": "user", "content": [{"type": "input_text", "text": "yes"}]},
+        approval,
+    ]
+
+
+def test_text_that_is_empty_is_not_said() -> None:
+    assert items_of("assistant", TextPart("")) == []

@@ -201,6 +201,7 @@ def test_events_of_unknown_types_and_nulls_everywhere_are_taken_in_stride() -> N
         done(1, type="message", content=None),
         done(2, type="reasoning", summary=None, content=None, encrypted_content=None),
         done(2, type="reasoning", summary=None),
+        done(3, type="message", content=[None, {"type": "output_text", "text": ""}]),
         event("response.completed", response={"usage": None, "output": [None]}),
     ]
 

@@ -204,5 +204,9 @@ def test_a_stream_folds_into_a_message_that_can_be_sent_back() -> None:
 
     assert items_of("assistant", *assembly.completion().message.parts) == [
         item,
-        {"role": "assistant", "content": [{"type": "output_text", "text": "so"}]},
+        {
+            "type": "message",
+            "role": "assistant",
+            "content": [{"type": "output_text", "text": "so"}],
+        },
     ]

@@ -97,6 +97,30 @@ def test_items_that_are_all_numbered_zero_are_told_apart_by_their_ids() -> None:
     )
 
 
+def test_items_that_have_no_numbers_are_told_apart_by_their_ids() -> None:
+    """As llama.cpp streams them: no event says where its item stands."""
+    delta = "response.output_text.delta"
+    whole = completion(
+        added(None, type="message", id="m1"),
+        event(delta, item_id="m1", delta="one"),
+        event(delta, item_id="m1", delta=" more"),
+        done(None, **said("one more", id="m1")),
+        added(None, type="message", id="m2"),
+        event(delta, item_id="m2", delta="two"),
+        event("response.refusal.delta", item_id="m2", content_index=1, delta="no"),
+        event("response.reasoning_text.delta", item_id="r", delta="hm"),
+        event("response.reasoning_text.delta", item_id="r", delta="m"),
+        response("completed", output=[said("one more", id="m1"), said("two", id="m2")]),
+    )
+
+    assert whole.message.parts == (
+        TextPart("one more"),
+        TextPart("two"),
+        OpaquePart("openai-responses", {"type": "refusal", "refusal": "no"}),
+        ThinkingPart("hmm", origin="openai-responses"),
+    )
+
+
 def test_items_that_get_a_new_id_in_each_event_are_known_by_their_place() -> None:
     whole = completion(
         added(0, type="function_call", id="x1", call_id="c", name="f"),
