@@ -7,7 +7,7 @@ from types import FrameType, TracebackType
 from typing import Any, NoReturn, Protocol, Self
 
 from ..errors import SessionError
-from ..session.events import StopReason, TextAdded, ThoughtAdded, UsageChanged
+from ..session.events import AnswerReset, StopReason, TextAdded, ThoughtAdded, UsageChanged
 from .screen import Screen
 
 __all__ = ["Session", "Talk", "Turn", "sigterm_leaves"]
@@ -17,6 +17,9 @@ _NOTES = {
     StopReason.REFUSAL: "the provider's content policy ended the answer",
     StopReason.CANCELLED: "cancelled",
 }
+
+
+Event = TextAdded | ThoughtAdded | AnswerReset | UsageChanged
 
 
 class Turn(Protocol):
@@ -35,7 +38,7 @@ class Turn(Protocol):
 
     def __aiter__(self) -> Self: ...
 
-    async def __anext__(self) -> TextAdded | ThoughtAdded | UsageChanged: ...
+    async def __anext__(self) -> Event: ...
 
 
 class Session(Protocol):
@@ -102,12 +105,20 @@ class Talk:
             while (event := self._call(_next, turn)) is not None:
                 if isinstance(event, TextAdded | ThoughtAdded):
                     self._screen.add(event.text, thought=isinstance(event, ThoughtAdded))
+                elif isinstance(event, AnswerReset):
+                    self._begin_again()
         finally:
             self._call(turn.__aexit__, None, None, None)
         return turn.stop
 
+    def _begin_again(self) -> None:
+        """What was shown cannot be taken back: say that it does not count."""
+        self._screen.end()
+        self._screen.note("the answer broke off; what follows is another one")
+        self._screen.begin(self._name)
 
-async def _next(turn: Turn) -> TextAdded | ThoughtAdded | UsageChanged | None:
+
+async def _next(turn: Turn) -> Event | None:
     return await anext(turn, None)
 
 

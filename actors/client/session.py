@@ -21,7 +21,7 @@ from typing import Self
 import trio
 
 from ..errors import SessionError
-from ..session.events import StopReason, TextAdded, ThoughtAdded
+from ..session.events import AnswerReset, StopReason, TextAdded, ThoughtAdded
 from ..wire.session_client import (
     Answered,
     Refused,
@@ -149,7 +149,7 @@ class RemoteTurn:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> TextAdded | ThoughtAdded:
+    async def __anext__(self) -> TextAdded | ThoughtAdded | AnswerReset:
         while True:
             if self._waiting > _MOST_WAITING:
                 raise SessionError("the reader of this turn is too far behind; read faster")
@@ -161,16 +161,20 @@ class RemoteTurn:
             self._calls.check()
             await self._reply.lot.park()
 
-    def _next(self) -> TextAdded | ThoughtAdded:
+    def _next(self) -> TextAdded | ThoughtAdded | AnswerReset:
         """The next event, with all that may be merged into it."""
         update = self._updates.popleft()
         texts = [update.text]
-        while self._updates and self._updates[0].thought is update.thought:
+        while not update.reset and self._updates and _goes_on(update, self._updates[0]):
             update = self._updates.popleft()
             texts.append(update.text)
         text = "".join(texts)
         self._waiting -= len(text)
         first, self._seq = self._seq + 1, max(self._seq, update.seq)
+        if update.reset:
+            return AnswerReset(
+                first=first, seq=self._seq, turn=0, reason="the answer broke off on the server"
+            )
         event = ThoughtAdded if update.thought else TextAdded
         return event(first=first, seq=self._seq, turn=0, text=text)
 
@@ -179,3 +183,7 @@ class RemoteTurn:
         known = (reason for reason in StopReason if reason.value == said)
         # A reason that we do not know is an end, too.
         self.stop = next(known, StopReason.END_TURN)
+
+
+def _goes_on(earlier: Update, later: Update) -> bool:
+    return not later.reset and later.thought is earlier.thought

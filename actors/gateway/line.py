@@ -13,6 +13,7 @@ from ..errors import (
     UnknownSession,
 )
 from ..session.events import (
+    AnswerReset,
     SessionEvent,
     StopReason,
     TextAdded,
@@ -89,6 +90,8 @@ class Line:
                 self._lane.delta(event, thought=False)
             case ThoughtAdded():
                 self._lane.delta(event, thought=True)
+            case AnswerReset():
+                self._lane.reset(event.seq)
             case UsageChanged():
                 self._usage = event.usage
                 # The context that the next turn begins with: all that was said.

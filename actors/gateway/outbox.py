@@ -188,6 +188,10 @@ class Lane:
         tail.size += size
         outbox.grew(size)
 
+    def reset(self, seq: int) -> None:
+        """Queue that all of this turn's text so far is void."""
+        self.frame(self._updates.reset(seq))
+
     def usage(self, seq: int, used: int) -> None:
         """Queue how many tokens of the model's context are in use."""
         self.frame(self._updates.usage(seq, used))

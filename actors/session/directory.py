@@ -57,7 +57,7 @@ class Directory:
         # 128 bits: who knows the id of a session has it from us.
         id = id or f"sess_{secrets.token_hex(16)}"
         try:
-            ref = await self._children().start(id, id, who, kept=kept)
+            ref = await self._children().start(id, id, who, owner=owner, kept=kept)
         except TooManyChildren as error:
             raise TooManySessions(error.limit) from error
         self._registry.register((Session, owner, id), ref)

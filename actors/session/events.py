@@ -14,6 +14,7 @@ import attrs
 from ..chat import Usage
 
 __all__ = [
+    "AnswerReset",
     "Attachment",
     "SessionEvent",
     "StopReason",
@@ -66,6 +67,25 @@ class ThoughtAdded:
 
 
 @attrs.frozen(kw_only=True)
+class AnswerReset:
+    """All text and all thoughts of this turn so far are void: the answer begins again.
+
+    It happens only where the model is configured to (`on_midstream = "restart"`).
+    `reason` says in a few words who broke off.
+    """
+
+    first: int
+    seq: int
+    turn: int
+    reason: str
+
+    @property
+    def text(self) -> str:
+        """Nothing: who only prints what comes needs no case for it."""
+        return ""
+
+
+@attrs.frozen(kw_only=True)
 class UsageChanged:
     """Tokens of this turn's answer so far."""
 
@@ -87,7 +107,7 @@ class TurnEnded:
     retryable: bool = False
 
 
-SessionEvent = TurnStarted | TextAdded | ThoughtAdded | UsageChanged | TurnEnded
+SessionEvent = TurnStarted | TextAdded | ThoughtAdded | AnswerReset | UsageChanged | TurnEnded
 
 
 def merged(earlier: SessionEvent, later: SessionEvent) -> SessionEvent | None:

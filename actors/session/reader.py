@@ -11,6 +11,7 @@ from ...runtime import Ref
 from ..chat import Part, TextPart
 from ..errors import SessionError, TurnFailed
 from .events import (
+    AnswerReset,
     SessionEvent,
     StopReason,
     TextAdded,
@@ -30,7 +31,7 @@ _MOST_EVENTS = 1000
 # Pieces of a text that wait before they are joined: a model may send letters.
 _MOST_PIECES = 1024
 
-Event = TextAdded | ThoughtAdded | UsageChanged
+Event = TextAdded | ThoughtAdded | AnswerReset | UsageChanged
 
 
 class SessionHandle:
@@ -50,8 +51,17 @@ class SessionHandle:
 
     async def ask(self, prompt: str | tuple[Part, ...]) -> str:
         """The text of the answer, whole. Raises TurnFailed, TurnInProgress, HistoryFull."""
+        texts: list[str] = []
         async with self.prompt(prompt) as turn:
-            return "".join([event.text async for event in turn if isinstance(event, TextAdded)])
+            async for event in turn:
+                match event:
+                    case TextAdded():
+                        texts.append(event.text)
+                    case AnswerReset():
+                        texts.clear()
+                    case ThoughtAdded() | UsageChanged():
+                        pass
+        return "".join(texts)
 
 
 @attrs.define(eq=False)
@@ -82,7 +92,9 @@ class _Run:
 class Turn:
     """One turn: iterate over its events. `stop` says why it ended, once it has.
 
-    Text comes as TextAdded, of which each holds all that had come by then.
+    Text comes as TextAdded, of which each holds all that had come by then;
+    AnswerReset takes all of it back, where the model is configured to begin an
+    answer again that breaks off.
     Raises TurnFailed where the turn ends with an error, and SessionError where
     the reader is 256 Ki characters or 1,000 events behind.
     """
@@ -91,7 +103,7 @@ class Turn:
         self._ref = ref
         self._parts = parts
         self._number = 0
-        self._waiting: deque[_Run | UsageChanged | TurnEnded] = deque()
+        self._waiting: deque[_Run | AnswerReset | UsageChanged | TurnEnded] = deque()
         self._characters = 0
         self._overrun = False
         self._over = False

@@ -22,6 +22,7 @@ from ..chat import (
     OpaquePart,
     Part,
     RefusalDelta,
+    Reset,
     Sampling,
     TextDelta,
     TextPart,
@@ -30,10 +31,13 @@ from ..chat import (
     Usage,
 )
 from ..errors import HistoryFull, ProviderError, TurnInProgress
+from ..gate.limiter_messages import Priority
 from ..provider import request as provider_request
+from ..provider.call import Call
+from ..provider.route import Route
 from ..provider.target import Target
-from ..wire.assembly import Assembly
 from .events import (
+    AnswerReset,
     Attachment,
     SessionEvent,
     StopReason,
@@ -74,16 +78,22 @@ class Assistant:
 
     name: str
     prompt: str
-    targets: tuple[Target, ...]
+    targets: Route | tuple[Target, ...]
     sampling: Sampling = Sampling()
     max_output_tokens: int | None = None
 
 
 class Session(Actor[SessionMessage], background=True):
-    """One conversation with one assistant."""
+    """One conversation with one assistant. `owner` is the principal whose it is."""
 
-    def __init__(self, id: str, assistant: Assistant, *, kept: bool = False) -> None:
+    def __init__(
+        self, id: str, assistant: Assistant, *, owner: str = "", kept: bool = False
+    ) -> None:
         self._id = id
+        # A person waits for each turn, or a bot that talks with persons.
+        self._call = Call(session=id, user=owner, priority=Priority.INTERACTIVE)
+        # Who has answered last: its cache knows the conversation.
+        self._pinned = ""
         # By a program that embeds us, and ends it itself.
         self._kept = kept
         self._assistant = assistant
@@ -152,11 +162,14 @@ class Session(Actor[SessionMessage], background=True):
     # A turn.
 
     async def _run_turn(self, turn: int, user: Message, scope: trio.CancelScope) -> None:
-        assembly = Assembly()
+        answer: provider_request.Answer | None = None
         stop, error, retryable = StopReason.CANCELLED, "", False
         try:
+            answer = provider_request.stream(
+                self._assistant.targets, self._request(user), self._call, pinned=self._pinned
+            )
             with scope:
-                stop = await self._answer(turn, user, assembly)
+                stop = await self._read(turn, answer)
         except ProviderError as failure:
             stop, error, retryable = StopReason.ERROR, _in_words(failure), failure.retryable
             _log.warning("turn failed", session=self._id, turn=turn, error=str(failure))
@@ -167,7 +180,9 @@ class Session(Actor[SessionMessage], background=True):
             # Also when the session itself is being stopped: whoever listens
             # learns that no more will come.
             try:
-                self._remember(user, assembly)
+                if answer is not None:
+                    self._pinned = "" if error else answer.target or self._pinned
+                    self._remember(user, answer.completion())
             finally:
                 self._end_turn(turn, stop, error, retryable=retryable)
 
@@ -179,15 +194,11 @@ class Session(Actor[SessionMessage], background=True):
             TurnEnded(first=seq, seq=seq, turn=turn, stop=stop, error=error, retryable=retryable)
         )
 
-    async def _answer(self, turn: int, user: Message, assembly: Assembly) -> StopReason:
-        assistant = self._assistant
-        async with aclosing(
-            provider_request.stream(assistant.targets, self._request(user))
-        ) as batches:
-            async for batch in batches:
-                assembly.extend(batch)
+    async def _read(self, turn: int, answer: provider_request.Answer) -> StopReason:
+        async with aclosing(answer):
+            async for batch in answer:
                 self._hand_on(turn, batch)
-        completion = assembly.completion()
+        completion = answer.completion()
         if completion.usage is not None:
             self._say_usage(turn, completion.usage)
         _log_answer(self._id, turn, completion)
@@ -197,7 +208,8 @@ class Session(Actor[SessionMessage], background=True):
         assistant = self._assistant
         system = (Message("system", (TextPart(assistant.prompt),)),) if assistant.prompt else ()
         return ChatRequest(
-            model=assistant.targets[0].model,
+            # Each target has a name of its own for it.
+            model="",
             messages=(*system, *self._history, user),
             sampling=assistant.sampling,
             max_output_tokens=assistant.max_output_tokens,
@@ -215,6 +227,9 @@ class Session(Actor[SessionMessage], background=True):
                     texts = []
                 thinking = thinks
                 texts.append(chunk.text)
+            elif isinstance(chunk, Reset):
+                # It comes alone, behind all that it takes back.
+                self._say_reset(turn, chunk.reason)
         if texts:
             self._say(turn, texts, thinking=thinking)
 
@@ -222,6 +237,10 @@ class Session(Actor[SessionMessage], background=True):
         self._seq += 1
         kind = ThoughtAdded if thinking else TextAdded
         self._tell(kind(first=self._seq, seq=self._seq, turn=turn, text="".join(texts)))
+
+    def _say_reset(self, turn: int, reason: str) -> None:
+        self._seq += 1
+        self._tell(AnswerReset(first=self._seq, seq=self._seq, turn=turn, reason=reason))
 
     def _say_usage(self, turn: int, usage: Usage) -> None:
         self._seq += 1
@@ -231,13 +250,13 @@ class Session(Actor[SessionMessage], background=True):
         for attachment in self._attachments:
             attachment.deliver(event)
 
-    def _remember(self, user: Message, assembly: Assembly) -> None:
+    def _remember(self, user: Message, completion: Completion) -> None:
         """What was said belongs to the conversation, also where it was broken off.
 
         A turn of which nobody has seen an answer leaves no trace, so that it
         can be asked again.
         """
-        said = assembly.completion().message.parts
+        said = completion.message.parts
         # Nobody here runs tools, and a call without its result would make
         # providers refuse the rest of the conversation.
         parts = tuple(part for part in said if not isinstance(part, ToolCallPart))

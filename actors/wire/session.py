@@ -7,7 +7,10 @@ all that is constant for a session made once (`Updates`).
 Not spoken yet, and not announced: session/load, resume, list and close.
 Our own additions live under `_meta`, by the protocol's rule for extensions:
 `trouper.dev/seq` on an update (the session's number of the last event that it
-covers), `trouper.dev/assistant` on session/new (which assistant to talk to).
+covers), `trouper.dev/assistant` on session/new (which assistant to talk to), and
+`trouper.dev/reset` on a chunk of the message: all of the turn's text and thoughts
+so far are void, and so is the chunk's own text, which tells this in words to
+clients that do not know it. The protocol has nothing to take text back.
 Shapes: agentclientprotocol.com, protocol v1.
 """
 
@@ -73,6 +76,8 @@ class Inbound:
     answer: bool
     params: Params
 
+
+_BEGINS_AGAIN = "\n\n[The answer broke off. It begins again:]\n\n"
 
 _REQUESTS: dict[str, type[Params]] = {
     "initialize": InitializeParams,
@@ -188,6 +193,11 @@ class Updates:
     def thought_chunk(self, seq: int, text: str) -> str:
         """More of what the model thinks aloud."""
         return f'{self._thought}{dump_text(text)}}},"_meta":{{"trouper.dev/seq":{seq}}}}}}}}}'
+
+    def reset(self, seq: int) -> str:
+        """All of the turn's answer so far is void."""
+        meta = f'"_meta":{{"trouper.dev/seq":{seq},"trouper.dev/reset":true}}'
+        return f"{self._message}{dump_text(_BEGINS_AGAIN)}}},{meta}}}}}}}"
 
     def usage(self, seq: int, used: int, window: int = 0) -> str:
         """`used` tokens of a context `window`.

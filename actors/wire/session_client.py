@@ -31,13 +31,15 @@ class Update:
     """More of an answer's text, or of what the model thinks aloud.
 
     `seq` is the number of the last event of the session that it covers; 0
-    where the server does not say.
+    where the server does not say. With `reset` it takes back all that the turn
+    has said and thought, and has no text.
     """
 
     session_id: str
     text: str
     thought: bool
     seq: int
+    reset: bool = False
 
 
 @attrs.frozen
@@ -123,9 +125,12 @@ def _update(params: Mapping[str, Any]) -> Update | None:
         return None
     if not isinstance(session_id, str) or not isinstance(text, str):
         return None
-    seq = _object(update.get("_meta")).get("trouper.dev/seq")
-    thought = kind == "agent_thought_chunk"
-    return Update(session_id, text, thought, seq if isinstance(seq, int) else 0)
+    meta = _object(update.get("_meta"))
+    seq = meta.get("trouper.dev/seq")
+    seq = seq if isinstance(seq, int) else 0
+    if meta.get("trouper.dev/reset") is True:
+        return Update(session_id, "", False, seq, reset=True)
+    return Update(session_id, text, kind == "agent_thought_chunk", seq)
 
 
 def _object(value: object) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ import trio
 
 from trouper.actors.chat import Message
 from trouper.actors.errors import UnknownAssistant
+from trouper.actors.provider.route import make_route
 from trouper.actors.provider.target import Target
 from trouper.actors.session.directory import Directory
 from trouper.actors.session.events import SessionEvent, TextAdded, TurnEnded
@@ -18,6 +19,7 @@ from trouper.actors.session.session import Assistant, Session
 from trouper.runtime import Ref, System, dynamic
 
 from .provider import Answers, open_target
+from .routes import Stage
 
 __all__ = ["House", "Listener", "open_house", "said"]
 
@@ -74,17 +76,22 @@ class House:
 
 @asynccontextmanager
 async def open_house(
-    *answers: Any, limit: int = 100, idle: float = 900.0, prompt: str = "be kind"
+    *answers: Any,
+    limit: int = 100,
+    idle: float = 900.0,
+    prompt: str = "be kind",
+    stage: Stage | None = None,
 ) -> AsyncGenerator[House]:
-    """Sessions whose provider gives these answers, in turn."""
+    """Sessions whose provider gives these answers, in turn; or those of a `stage`."""
     fake = Answers(*answers)
 
     async with open_target(fake) as (target, _):
+        who = stage.route if stage is not None else make_route(_targets(target))
 
         def assistant(name: str) -> Assistant:
             if name:
                 raise UnknownAssistant(name, ["default"])
-            return Assistant(name="default", prompt=prompt, targets=_targets(target))
+            return Assistant(name="default", prompt=prompt, targets=who)
 
         sessions = dynamic("sessions", Session, max_children=limit, shutdown=2.0)
         async with System(sessions, signals=False) as system:

@@ -9,6 +9,7 @@ from trouper.actors.chat import Part, Usage
 from trouper.actors.errors import TurnInProgress, UnknownAssistant, UnknownSession
 from trouper.actors.gateway.sessions import Sessions
 from trouper.actors.session.events import (
+    AnswerReset,
     Attachment,
     SessionEvent,
     StopReason,
@@ -83,6 +84,11 @@ class FakeSession:
     def think(self, text: str) -> None:
         assert self.turn is not None
         self._emit(ThoughtAdded(first=self.seq + 1, seq=self.seq + 1, turn=self.turn, text=text))
+
+    def begin_again(self) -> None:
+        assert self.turn is not None
+        seq = self.seq + 1
+        self._emit(AnswerReset(first=seq, seq=seq, turn=self.turn, reason="it broke off"))
 
     def count(self, usage: Usage) -> None:
         assert self.turn is not None

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
+from itertools import pairwise
 
 import pytest
 import trio
@@ -16,7 +17,7 @@ from trouper.actors.client.errors import CannotConnect, ClientError, ConnectionL
 from trouper.actors.client.session import Client, RemoteTurn, open_client
 from trouper.actors.errors import SessionError, TooManySessions, TurnFailed, TurnInProgress
 from trouper.actors.gateway.auth import Access
-from trouper.actors.session.events import StopReason, TextAdded, ThoughtAdded
+from trouper.actors.session.events import AnswerReset, StopReason, TextAdded, ThoughtAdded
 
 
 async def all_of(turn: RemoteTurn) -> str:
@@ -35,6 +36,30 @@ async def client_of(running: Running) -> AsyncGenerator[Client]:
     with trio.fail_after(PATIENCE):
         async with open_client(running.acp) as client:
             yield client
+
+
+async def test_an_answer_that_begins_again_is_an_event_between_the_two(
+    nursery: trio.Nursery,
+) -> None:
+    async def behave(session: FakeSession) -> None:
+        session.say("Once ")
+        session.say("upon")
+        session.begin_again()
+        session.say("There ")
+        session.say("was")
+        session.end(StopReason.END_TURN)
+
+    running = await start_gateway(nursery, behave)
+    async with client_of(running) as client:
+        session = await client.open_session()
+        async with session.prompt("hello") as turn:
+            events = [event async for event in turn]
+    await running.settled()
+
+    [reset] = [number for number, one in enumerate(events) if isinstance(one, AnswerReset)]
+    assert "".join(event.text for event in events[:reset]) == "Once upon"
+    assert "".join(event.text for event in events[reset:]) == "There was"
+    assert all(later.first == earlier.seq + 1 for earlier, later in pairwise(events))
 
 
 async def test_a_turn_reads_as_an_embedded_one(nursery: trio.Nursery) -> None:

@@ -27,6 +27,26 @@ async def until(session: FakeSession, prompts: int = 1) -> None:
             await trio.sleep(0.001)
 
 
+async def test_an_answer_that_begins_again_is_told_in_words_and_by_our_extension(
+    nursery: trio.Nursery,
+) -> None:
+    async def behave(session: FakeSession) -> None:
+        session.say("Once upon")
+        session.begin_again()
+        session.say("There was")
+        session.end(StopReason.END_TURN)
+
+    running = await start_gateway(nursery, behave)
+    async with acp_client(running) as client:
+        await client.initialize()
+        session = await client.open()
+        await client.answer(await client.prompt(session, "hi"))
+
+    metas = [update["update"]["_meta"] for update in client.updates]
+    assert client.said == ("Once upon\n\n[The answer broke off. It begins again:]\n\nThere was")
+    assert [meta.get("trouper.dev/reset") for meta in metas] == [None, True, None]
+
+
 async def test_a_turn_is_streamed_and_then_answered(nursery: trio.Nursery) -> None:
     usage = Usage(input=7, output=3)
     running = await start_gateway(nursery, says("Hel", "lo ", "there", usage=usage))

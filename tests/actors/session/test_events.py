@@ -7,6 +7,7 @@ from hypothesis import given, strategies as st
 
 from trouper.actors.chat import Usage
 from trouper.actors.session.events import (
+    AnswerReset,
     SessionEvent,
     StopReason,
     TextAdded,
@@ -17,7 +18,7 @@ from trouper.actors.session.events import (
     merged,
 )
 
-KINDS = ("text", "thought", "started", "usage", "ended")
+KINDS = ("text", "thought", "started", "usage", "reset", "ended")
 
 
 def event(seq: int, kind: str, turn: int, text: str) -> SessionEvent:
@@ -30,6 +31,8 @@ def event(seq: int, kind: str, turn: int, text: str) -> SessionEvent:
             return TurnStarted(first=seq, seq=seq, turn=turn)
         case "usage":
             return UsageChanged(first=seq, seq=seq, turn=turn, usage=Usage())
+        case "reset":
+            return AnswerReset(first=seq, seq=seq, turn=turn, reason="it broke off")
         case _:
             return TurnEnded(first=seq, seq=seq, turn=turn, stop=StopReason.END_TURN)
 

@@ -212,6 +212,14 @@ def test_chunks_are_what_the_schema_says(session_id: str, text: str, seq: int) -
     assert message.field_meta == thought.field_meta == {"trouper.dev/seq": seq}
 
 
+def test_what_begins_again_is_a_chunk_that_any_client_can_show() -> None:
+    _, reset = update(Updates("s").reset(4))
+
+    assert isinstance(reset, schema.AgentMessageChunk)
+    assert "begins again" in reset.content.text
+    assert reset.field_meta == {"trouper.dev/seq": 4, "trouper.dev/reset": True}
+
+
 @pytest.mark.parametrize(("window", "size"), [(4096, 4096), (0, 70), (50, 70)])
 def test_usage_says_a_window_that_is_never_smaller_than_what_fitted(window: int, size: int) -> None:
     _, usage = update(Updates("s").usage(4, 70, window))

@@ -59,6 +59,7 @@ def test_a_client_reads_what_a_server_says(id: str, words: str, seq: int) -> Non
 
     assert read_server_frame(updates.message_chunk(seq, words)) == Update(id, words, False, seq)
     assert read_server_frame(updates.thought_chunk(seq, words)) == Update(id, words, True, seq)
+    assert read_server_frame(updates.reset(seq)) == Update(id, "", False, seq, reset=True)
     assert read_server_frame(updates.usage(seq, 5)) is None
     assert read_server_frame(turn_failed(4, words, seq, retryable=True)) == Refused(
         4, -32010, words, True
