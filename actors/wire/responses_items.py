@@ -55,12 +55,16 @@ _OF_A_CALL = frozenset({"type", "id", "status", "call_id", "name", "arguments"})
 _DIRECT = {"type": "direct"}
 
 
+# The number or the id of an item, and the number of a text within it.
+_Place = tuple[Any, Any]
+
+
 @attrs.define(eq=False)
 class _Item:
     """An item that has begun. `index` is its place as it was named then, `place` the text
     within it that was told last."""
 
-    index: Any
+    index: int | str
     part: int
     kind: str
     call_id: str = ""
@@ -91,11 +95,11 @@ class OutputItems:
         self._refused = False
         self._parts = 0
         self._items: list[_Item] = []
-        self._at: dict[Any, _Item] = {}
+        self._at: dict[int | str, _Item] = {}
         self._by_id: dict[str, _Item] = {}
         # The parts of text and of refusal, by output_index and content_index.
-        self._texts: dict[tuple[Any, Any], int] = {}
-        self._refusals: dict[tuple[Any, Any], int] = {}
+        self._texts: dict[_Place, int] = {}
+        self._refusals: dict[_Place, int] = {}
 
     def start(self, response: Mapping[str, Any], chunks: list[Chunk]) -> None:
         """response.created, or whatever else comes first."""
@@ -114,7 +118,10 @@ class OutputItems:
         """response.output_text.delta: nearly every event of an answer."""
         text = frame.get("delta")
         if text and type(text) is str:
-            part = self._texts.get((frame.get("output_index"), frame.get("content_index")))
+            try:
+                part = self._texts.get((frame.get("output_index"), frame.get("content_index")))
+            except TypeError:  # one of them is a list or an object
+                part = None
             if part is None:
                 part = self._part_at(_place(frame), self._texts, chunks)
             chunks.append(TextDelta(part, text))
@@ -149,7 +156,7 @@ class OutputItems:
 
         Raises ProviderError where no such call has begun.
         """
-        item = self._found(frame.get("item_id"), frame.get("output_index"))
+        item = self._found(frame.get("item_id"), _place(frame)[0])
         if item is None or item.kind != "function_call":
             raise ProviderError(
                 kind=ErrorKind.PROTOCOL_ERROR,
@@ -221,7 +228,7 @@ class OutputItems:
 
     # --- one item
 
-    def _begun(self, index: Any, raw: Mapping[str, Any], chunks: list[Chunk]) -> _Item:
+    def _begun(self, index: int | str, raw: Mapping[str, Any], chunks: list[Chunk]) -> _Item:
         kind = str(raw.get("type") or "")
         item = _Item(index, part=-1, kind=kind)
         if kind != "message":  # whose parts begin one by one
@@ -237,7 +244,7 @@ class OutputItems:
             self._by_id[str(raw["id"])] = item
         return item
 
-    def _stop_message(self, index: Any, raw: Mapping[str, Any], chunks: list[Chunk]) -> None:
+    def _stop_message(self, index: int | str, raw: Mapping[str, Any], chunks: list[Chunk]) -> None:
         for number, content in enumerate(listed(raw.get("content"))):
             place = (index, number)
             if content.get("type") == "refusal":
@@ -275,12 +282,10 @@ class OutputItems:
         if kept:
             chunks.append(PartDone(part + 1, OpaquePart(ORIGIN, {"type": BESIDE, **kept})))
 
-    def _found(self, id: Any, index: Any) -> _Item | None:
+    def _found(self, id: Any, index: int | str) -> _Item | None:
         return self._by_id.get(str(id or "")) or self._at.get(index)
 
-    def _part_at(
-        self, place: tuple[Any, Any], parts: dict[tuple[Any, Any], int], chunks: list[Chunk]
-    ) -> int:
+    def _part_at(self, place: _Place, parts: dict[_Place, int], chunks: list[Chunk]) -> int:
         """The part of `parts` that is told at a place, or a new one."""
         if place not in parts:
             parts[place] = self._next_part(chunks)
@@ -295,17 +300,20 @@ class OutputItems:
         return part
 
 
-def _index(frame: Mapping[str, Any], item: Mapping[str, Any]) -> Any:
+def _index(frame: Mapping[str, Any], item: Mapping[str, Any]) -> int | str:
     """What stands for the place of an item: its number, or its id where it has none."""
     index = frame.get("output_index")
-    return item.get("id") if index is None else index
+    if type(index) is int:
+        return index
+    return str(item.get("id") or "")
 
 
-def _place(frame: Mapping[str, Any]) -> tuple[Any, Any]:
+def _place(frame: Mapping[str, Any]) -> _Place:
     """The place of a text: that of its item, and within it."""
-    return _index(frame, {"id": frame.get("item_id")}), frame.get("content_index") or 0
+    number = frame.get("content_index")
+    return _index(frame, {"id": frame.get("item_id")}), number if type(number) is int else 0
 
 
-def _whole(place: tuple[Any, Any], text: Any) -> Mapping[str, Any]:
+def _whole(place: _Place, text: Any) -> Mapping[str, Any]:
     """The delta that would have told all of a text at once."""
     return {"output_index": place[0], "content_index": place[1], "delta": text}
