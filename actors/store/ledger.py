@@ -30,6 +30,8 @@ __all__ = [
     "Totals",
     "bounds",
     "check_scope",
+    "scopes_of",
+    "windows_of",
 ]
 
 MOST_NANO = 2**53
@@ -88,19 +90,12 @@ class Opening:
     @property
     def scopes(self) -> tuple[str, str, str, str, str]:
         """Whose money it spends: of all together, its provider, model, session and user."""
-        return (
-            "all",
-            f"provider:{self.provider}",
-            f"model:{self.provider}/{self.model}",
-            f"session:{self.session}",
-            f"user:{self.user}",
-        )
+        return scopes_of(self.provider, self.model, self.session, self.user)
 
     @property
     def windows(self) -> tuple[str, str, str]:
         """When it spends it: ever, and the day and month of `at`."""
-        day = datetime.fromtimestamp(self.at, UTC).date().isoformat()
-        return "total", day, day[:7]
+        return windows_of(self.at)
 
     def check(self, limits: Sequence[Limit]) -> None:
         """Raise ValueError for a limit that it does not fall under: nothing would keep it."""
@@ -175,6 +170,23 @@ class Selection:
     model: str | None = None
     session: str | None = None
     user: str | None = None
+
+
+def scopes_of(provider: str, model: str, session: str, user: str) -> tuple[str, str, str, str, str]:
+    """The scopes that a call falls under; see `Limit`."""
+    return (
+        "all",
+        f"provider:{provider}",
+        f"model:{provider}/{model}",
+        f"session:{session}",
+        f"user:{user}",
+    )
+
+
+def windows_of(at: float) -> tuple[str, str, str]:
+    """The windows that a moment lies in, in seconds since 1970; see `Limit`."""
+    day = datetime.fromtimestamp(at, UTC).date().isoformat()
+    return "total", day, day[:7]
 
 
 def check_scope(scope: str) -> None:

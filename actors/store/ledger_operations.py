@@ -12,8 +12,20 @@ from typing import Any
 
 import attrs
 
-from .columns import CLOSE, COLUMNS, OPEN, closing_columns, opening_columns, page, row_of
-from .ledger import LOST, Closing, Denied, Limit, Opening, Row, Selection, Totals, bounds
+from .columns import CLOSE, OPEN, closing_columns, opening_columns, page
+from .ledger import (
+    LOST,
+    Closing,
+    Denied,
+    Limit,
+    Opening,
+    Row,
+    Selection,
+    Totals,
+    bounds,
+    scopes_of,
+    windows_of,
+)
 
 __all__ = ["Expire", "Page", "Reserve", "Settle", "Spent", "Withdraw", "recover"]
 
@@ -22,11 +34,18 @@ _ADD = (
     "UPDATE budget SET spent_nano = spent_nano + ?, reserved_nano = reserved_nano + ? "
     "WHERE scope IN (?, ?, ?, ?, ?) AND window IN (?, ?, ?)"
 )
+_SUMS = (
+    "SELECT scope, window, spent_nano + reserved_nano FROM budget "
+    "WHERE scope IN (?, ?, ?, ?, ?) AND window IN (?, ?, ?)"
+)
 _SUM = "SELECT spent_nano, reserved_nano FROM budget WHERE scope = ? AND window = ?"
 
 _NAMED = ("provider", "session", "user")
 
-_FIND = f"SELECT {COLUMNS} FROM usage_ledger WHERE op_id = ?"
+_FIND = (
+    "SELECT state, outcome, reserved_nano, at, provider, model, session, user "
+    "FROM usage_ledger WHERE op_id = ?"
+)
 
 # Rows that are looked through at once for attempts that were lost.
 _AT_ONCE = 500
@@ -45,14 +64,25 @@ class Reserve:
 
     def apply(self, connection: sqlite3.Connection) -> Denied | None:
         opening = self.opening
-        for limit in self.limits:
-            totals = _sum(connection, limit.scope, limit.window, keep=True)
-            left = limit.most - totals.spent - totals.reserved
-            if opening.reserved > left:
-                return None if _is_known(connection, opening.op_id) else Denied(limit, left)
+        sums = (*opening.scopes, *opening.windows)
+        denied = self._denied(connection, sums) if self.limits else None
+        if denied is not None:
+            return None if _find(connection, opening.op_id) else denied
         inserted = connection.execute(OPEN, (*opening_columns(opening), opening.reserved))
         if inserted.rowcount:
-            _add(connection, opening, spent=0, reserved=opening.reserved)
+            _add(connection, sums, spent=0, reserved=opening.reserved)
+        return None
+
+    def _denied(self, connection: sqlite3.Connection, sums: Sequence[str]) -> Denied | None:
+        # All that there are at once, which costs what a single one does.
+        found = {(scope, window): sum for scope, window, sum in connection.execute(_SUMS, sums)}
+        for limit in self.limits:
+            taken = found.get((limit.scope, limit.window))
+            if taken is None:
+                taken = _begin_sum(connection, limit.scope, limit.window)
+            left = limit.most - taken
+            if self.opening.reserved > left:
+                return Denied(limit, left)
         return None
 
 
@@ -65,16 +95,15 @@ class Settle:
     slow: bool = False
 
     def apply(self, connection: sqlite3.Connection) -> bool:
-        row = _find(connection, self.op_id)
-        if row is None or not (row.closing is None or row.closing == LOST):
+        held = _find(connection, self.op_id)
+        if held is None or not (held.is_open or held.is_lost):
             return False
-        opening = row.opening
-        weight = self.closing.weight(opening.reserved)
+        weight = self.closing.weight(held.reserved)
         connection.execute(CLOSE, (*closing_columns(self.closing), weight, self.op_id))
-        if row.closing is None:
-            _add(connection, opening, spent=weight, reserved=-opening.reserved)
+        if held.is_open:
+            _add(connection, held.sums, spent=weight, reserved=-held.reserved)
         else:
-            _add(connection, opening, spent=weight - LOST.weight(opening.reserved), reserved=0)
+            _add(connection, held.sums, spent=weight - held.reserved, reserved=0)
         return True
 
 
@@ -86,10 +115,10 @@ class Withdraw:
     slow: bool = False
 
     def apply(self, connection: sqlite3.Connection) -> None:
-        row = _find(connection, self.op_id)
-        if row is not None and row.closing is None:
+        held = _find(connection, self.op_id)
+        if held is not None and held.is_open:
             connection.execute("DELETE FROM usage_ledger WHERE op_id = ?", (self.op_id,))
-            _add(connection, row.opening, spent=0, reserved=-row.opening.reserved)
+            _add(connection, held.sums, spent=0, reserved=-held.reserved)
 
 
 @attrs.frozen
@@ -118,7 +147,9 @@ class Spent:
     slow: bool = True
 
     def apply(self, connection: sqlite3.Connection) -> Totals:
-        return _sum(connection, self.scope, self.window, keep=False)
+        found = connection.execute(_SUM, (self.scope, self.window)).fetchone()
+        spent, reserved = found or _sum_of_rows(connection, self.scope, self.window)
+        return Totals(spent=spent, reserved=reserved)
 
 
 @attrs.frozen
@@ -152,28 +183,38 @@ def recover(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM budget WHERE window < ?", (oldest,))
 
 
-def _find(connection: sqlite3.Connection, op_id: str) -> Row | None:
+@attrs.frozen
+class _Held:
+    """What is to be known of a row before it is closed. A lost one weighs what was reserved."""
+
+    is_open: bool
+    is_lost: bool
+    reserved: int
+    sums: tuple[str, ...]
+
+
+def _find(connection: sqlite3.Connection, op_id: str) -> _Held | None:
     found = connection.execute(_FIND, (op_id,)).fetchone()
-    return row_of(found) if found is not None else None
-
-
-def _is_known(connection: sqlite3.Connection, op_id: str) -> bool:
-    return _find(connection, op_id) is not None
-
-
-def _add(connection: sqlite3.Connection, opening: Opening, *, spent: int, reserved: int) -> None:
-    if spent or reserved:
-        connection.execute(_ADD, (spent, reserved, *opening.scopes, *opening.windows))
-
-
-def _sum(connection: sqlite3.Connection, scope: str, window: str, *, keep: bool) -> Totals:
-    found = connection.execute(_SUM, (scope, window)).fetchone()
     if found is None:
-        found = _sum_of_rows(connection, scope, window)
-        if keep:
-            connection.execute("INSERT INTO budget VALUES (?, ?, ?, ?)", (scope, window, *found))
-    spent, reserved = found
-    return Totals(spent=spent, reserved=reserved)
+        return None
+    state, outcome, reserved, at, *whose = found
+    return _Held(
+        is_open=state == "reserved",
+        is_lost=state == LOST.state and outcome == LOST.outcome,
+        reserved=reserved,
+        sums=(*scopes_of(*whose), *windows_of(at)),
+    )
+
+
+def _add(connection: sqlite3.Connection, sums: Sequence[str], *, spent: int, reserved: int) -> None:
+    if spent or reserved:
+        connection.execute(_ADD, (spent, reserved, *sums))
+
+
+def _begin_sum(connection: sqlite3.Connection, scope: str, window: str) -> int:
+    spent, reserved = _sum_of_rows(connection, scope, window)
+    connection.execute("INSERT INTO budget VALUES (?, ?, ?, ?)", (scope, window, spent, reserved))
+    return spent + reserved
 
 
 def _sum_of_rows(connection: sqlite3.Connection, scope: str, window: str) -> tuple[int, int]:

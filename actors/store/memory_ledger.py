@@ -4,7 +4,8 @@ It answers at once and never fails, so it is also what the one in SQLite is held
 against: both must pass the same tests.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
 from itertools import product
 
 import attrs
@@ -30,7 +31,8 @@ class MemoryLedger:
 
     def __init__(self) -> None:
         self._rows: dict[str, Row] = {}
-        self._sums: dict[tuple[str, str], Totals] = {}
+        # What is spent, and what is reserved.
+        self._sums: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
 
     async def reserve(self, opening: Opening, limits: Sequence[Limit] = ()) -> Denied | None:
         """Open a row and take its amount out of all `limits`, or none."""
@@ -39,8 +41,7 @@ class MemoryLedger:
         if opening.op_id in self._rows:
             return None
         for limit in limits:
-            totals = self._sum(limit.scope, limit.window)
-            left = limit.most - totals.spent - totals.reserved
+            left = limit.most - sum(self._sums[limit.scope, limit.window])
             if opening.reserved > left:
                 return Denied(limit, left)
         self._rows[opening.op_id] = Row(opening=opening, state="reserved", closing=None)
@@ -61,7 +62,8 @@ class MemoryLedger:
         check_scope(scope)
         bounds(window)
         await trio.lowlevel.checkpoint()
-        return self._sum(scope, window)
+        spent, reserved = self._sums[scope, window]
+        return Totals(spent=spent, reserved=reserved)
 
     async def rows(self, selection: Selection) -> AsyncIterator[Row]:
         """The selected rows by their time."""
@@ -70,16 +72,11 @@ class MemoryLedger:
         for row in sorted(found, key=lambda row: row.opening.at):
             yield row
 
-    def _sum(self, scope: str, window: str) -> Totals:
-        return self._sums.get((scope, window), Totals(spent=0, reserved=0))
-
     def _add(self, opening: Opening, *, spent: int, reserved: int) -> None:
-        keys: Iterable[tuple[str, str]] = product(opening.scopes, opening.windows)
-        for key in keys:
-            totals = self._sums.get(key, Totals(spent=0, reserved=0))
-            self._sums[key] = Totals(
-                spent=totals.spent + spent, reserved=totals.reserved + reserved
-            )
+        for key in product(opening.scopes, opening.windows):
+            totals = self._sums[key]
+            totals[0] += spent
+            totals[1] += reserved
 
 
 def _is_in(selection: Selection, opening: Opening) -> bool:

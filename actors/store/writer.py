@@ -28,7 +28,7 @@ from .database import Database
 from .errors import StoreBusy, WriteAbandoned, is_busy, said_of_file
 from .operations import Operation
 from .outbox import Outbox
-from .threads import give_way, in_thread
+from .threads import EVERY, give_way, in_thread
 
 __all__ = ["Look", "Write", "Writer", "WriterMessage", "write"]
 
@@ -93,7 +93,9 @@ class Writer(Actor[WriterMessage], background=True):
         self._writing: list[Entry] = []
         self._thread = trio.CapacityLimiter(1)
         self._stirred = trio.Event()
-        self._in_thread = False
+        # The number of the commit that is in its thread.
+        self._in_thread = 0
+        self._commits = 0
         self._begun = trio.Event()
 
     async def init(self) -> None:
@@ -210,12 +212,13 @@ class Writer(Actor[WriterMessage], background=True):
         """Call what may wait for the disk: in a thread, or here where there is no disk."""
         if not self._database.is_file:
             return function(*args)
-        self._in_thread = True
+        self._commits += 1
+        self._in_thread = self._commits
         self._begun.set()
         try:
             return await trio.to_thread.run_sync(function, *args, limiter=self._thread)
         finally:
-            self._in_thread = False
+            self._in_thread = 0
 
     async def _alone(self, function: Callable[[], None]) -> None:
         """The same before the first message, and after the last."""
@@ -230,4 +233,7 @@ class Writer(Actor[WriterMessage], background=True):
             await self._begun.wait()
             self._begun = trio.Event()
             while self._in_thread:
-                await give_way()
+                number = self._in_thread
+                await trio.sleep(EVERY)
+                if self._in_thread == number:
+                    give_way()

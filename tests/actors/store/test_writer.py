@@ -180,6 +180,22 @@ async def test_a_large_commit_lets_others_have_their_turn(on_disk: House) -> Non
     assert max(at.count(turn) for turn in at) <= 64
 
 
+async def test_a_busy_loop_does_not_starve_a_commit(on_disk: House) -> None:
+    """A regression: each commit took 0.3 s in the middle, and many seconds at the worst."""
+
+    async def busy() -> None:
+        while True:
+            sum(range(2_000))
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(busy)
+        with trio.fail_after(3):
+            for i in range(20):
+                await write(on_disk.ref, Note(str(i)))
+        nursery.cancel_scope.cancel()
+
+
 # Leaving.
 
 
