@@ -16,12 +16,14 @@ from .chat import Sampling
 from .config import AppConfig, ServerConfig
 from .errors import UnknownAssistant, UnknownSession
 from .gate.budget import Budgets
+from .gate.router import Router
 from .gateway.auth import Access
 from .gateway.front import Gateway, Listening
 from .gateway.limits import Limits
 from .logs import log_by_default
 from .provider.knowledge import Knowledge
 from .provider.pace import Pace
+from .provider.route import Route, make_route
 from .provider.target import Target
 from .redaction import redact_text
 from .session.directory import Directory
@@ -31,7 +33,7 @@ from .session.session import Assistant, Session
 from .store.ledger import Ledger
 from .store.store import Store
 from .store.writer import Writer
-from .tree import find_target, tree
+from .tree import ROUTER, find_target, tree
 
 __all__ = ["App", "load_knowledge", "open_app"]
 
@@ -60,6 +62,7 @@ class App:
         self.listening: Listening | None = None
         """Where it serves, once it does."""
         self._assistants: dict[str, Assistant] = {}
+        self._routes: dict[str, Route] = {}
         self._opening = trio.Lock()
         self._store = Store(config.store.path, durability=config.store.durability)
         children = [*tree(config, Pace(), self._store), child("idle-sessions", self._retire_idle)]
@@ -156,8 +159,25 @@ class App:
             prompt=assistant.prompt,
             sampling=Sampling(temperature=model.temperature),
             max_output_tokens=model.max_output_tokens,
-            targets=tuple(self._target(target.provider, target.model) for target in model.targets),
+            reasoning_effort=model.reasoning_effort,
+            route=self._route(assistant.model),
         )
+
+    def _route(self, name: str) -> Route:
+        """The route of a configured model, one for all who use it."""
+        known = self._routes.get(name)
+        if known is None:
+            model = self.config.models[name]
+            router = self.system.ref(ROUTER, Router)
+            known = self._routes[name] = make_route(
+                [self._target(target.provider, target.model) for target in model.targets],
+                model.chain,
+                name=name,
+                router=router,
+                on_midstream=model.on_midstream,
+                hedge=model.hedge,
+            )
+        return known
 
     def _target(self, name: str, model: str) -> Target:
         provider = self.config.providers[name]

@@ -8,12 +8,13 @@ from ..runtime.events import Observer
 from .catalog.prices import PriceBook
 from .chat import ChatRequest, Chunk, Completion
 from .config import ProviderConfig
+from .gate.router import Router
 from .logs import log_by_default
 from .provider import request as provider_request
 from .provider.knowledge import Knowledge
 from .provider.pace import Pace
-from .provider.target import Target
-from .tree import find_target, providers_spec
+from .provider.route import Route, make_route
+from .tree import ROUTER, find_target, providers_spec, router_spec
 
 __all__ = ["Provider", "open_provider"]
 
@@ -21,12 +22,12 @@ __all__ = ["Provider", "open_provider"]
 class Provider:
     """A provider that is open. Every call is retried as its configuration says."""
 
-    def __init__(self, target: Target) -> None:
-        self._target = target
+    def __init__(self, route: Route) -> None:
+        self._route = route
 
     async def complete(self, request: ChatRequest) -> Completion:
         """The whole answer to `request`. Raises ProviderError."""
-        return await provider_request.complete(self._target, request)
+        return await provider_request.complete(self._route, request)
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk]:
         """The answer to `request` as it comes, chunk by chunk. Raises ProviderError.
@@ -34,7 +35,7 @@ class Provider:
         Close it (`contextlib.aclosing`) where it is left early, so that the
         provider stops at once.
         """
-        async with aclosing(provider_request.stream((self._target,), request)) as batches:
+        async with aclosing(provider_request.stream(self._route, request)) as batches:
             async for batch in batches:
                 for chunk in batch:
                     yield chunk
@@ -52,7 +53,13 @@ async def open_provider(
     """
     log_by_default()
     system = System(
-        providers_spec([config], Pace()), observer=observer, signals=False, name=config.name
+        providers_spec([config], Pace()),
+        router_spec(),
+        observer=observer,
+        signals=False,
+        name=config.name,
     )
     async with system:
-        yield Provider(find_target(system, config, "", Knowledge(prices=prices), alone=True))
+        target = find_target(system, config, "", Knowledge(prices=prices), alone=True)
+        router = system.ref(ROUTER, Router)
+        yield Provider(make_route([target], router=router))

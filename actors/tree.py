@@ -3,6 +3,7 @@
 system
 ├── store                      the writer of what is kept
 ├── pace                       lets busy streams read in step
+├── router                     whom of a chain to ask; counts calls, retries and hedges
 ├── providers
 │   └── NAME
 │       ├── gates              what a call passes; they outlive what is behind them
@@ -21,12 +22,13 @@ from functools import partial
 
 import attrs
 
-from ..runtime import Backoff, ChildSpec, System, child, dynamic, supervisor
+from ..runtime import Backoff, ChildSpec, Mailbox, System, child, dynamic, supervisor
 from .config import AppConfig, ProviderConfig
 from .gate.budget import Budgets
 from .gate.circuit import Circuit
 from .gate.keys import Keys
 from .gate.limiter import Limiter
+from .gate.router import Router
 from .local.model_file import find_model
 from .local.server import ModelServer
 from .local.settings import ServerSettings
@@ -38,6 +40,7 @@ from .session.session import Session
 from .store.store import Store
 
 __all__ = [
+    "ROUTER",
     "breaker_path",
     "connection_path",
     "find_target",
@@ -45,6 +48,7 @@ __all__ = [
     "limiter_path",
     "provider_spec",
     "providers_spec",
+    "router_spec",
     "server_path",
     "tree",
 ]
@@ -57,6 +61,13 @@ _CRASHES, _PERIOD = 30, 60.0
 # Nearly all that a connection handles is one type of message, so three equal
 # crashes say nothing about that type: one bad request must not end a provider.
 _NO_POISON = 0
+
+
+ROUTER = "router"
+"""Where the router stands."""
+
+# A thousand calls at once ask it, and tell it that they have ended.
+_ROUTER_MAILBOX = 4096
 
 
 def connection_path(provider: str) -> str:
@@ -172,6 +183,12 @@ def providers_spec(
     )
 
 
+def router_spec() -> ChildSpec:
+    """The router, one for all requests of a program."""
+    mailbox = Mailbox(_ROUTER_MAILBOX)
+    return child(ROUTER, Router, backoff=_BACKOFF, mailbox=mailbox, poison=_NO_POISON)
+
+
 def find_target(
     system: System,
     config: ProviderConfig,
@@ -217,6 +234,7 @@ def tree(config: AppConfig, pace: Pace, store: Store) -> tuple[ChildSpec, ...]:
     return (
         store.spec(),
         child("pace", pace.run),
+        router_spec(),
         providers_spec(config.providers.values(), pace, _models(config)),
         # A conversation whose actor has crashed is lost with its history: better
         # its client is told so than to talk to one that has forgotten all.

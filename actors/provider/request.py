@@ -16,14 +16,11 @@ Before you edit: nothing but this loop tries anything again. Codecs, connections
 and gates fail once, and say how.
 """
 
-from collections.abc import Sequence
-
 from ..chat import ChatRequest, Completion
 from .answer import Answer
 from .asked import Asked
 from .call import Call
-from .route import Route, make_route
-from .target import Target
+from .route import Route
 
 __all__ = ["Answer", "complete", "stream"]
 
@@ -31,7 +28,7 @@ _NO_CALL = Call()
 
 
 def stream(
-    route: Route | Sequence[Target],
+    route: Route,
     request: ChatRequest,
     call: Call = _NO_CALL,
     *,
@@ -44,14 +41,14 @@ def stream(
     answer (`contextlib.aclosing`) where it is left early. Iterating raises
     ProviderError.
     """
-    return Answer(_route(route), request, call, pinned)
+    return Answer(route, request, call, pinned)
 
 
 async def complete(
-    route: Route | Target, request: ChatRequest, call: Call = _NO_CALL, *, pinned: str = ""
+    route: Route, request: ChatRequest, call: Call = _NO_CALL, *, pinned: str = ""
 ) -> Completion:
     """The answer as a whole, with the trail of its attempts. Raises ProviderError."""
-    asked = Asked(_route(route), request, call, streamed=False, pinned=pinned)
+    asked = Asked(route, request, call, streamed=False, pinned=pinned)
     try:
         completion = await asked.whole()
     except BaseException as error:
@@ -59,14 +56,3 @@ async def complete(
         raise
     asked.ended(None)
     return completion
-
-
-def _route(asked: Route | Target | Sequence[Target]) -> Route:
-    """Targets alone are asked one after the other."""
-    match asked:
-        case Route():
-            return asked
-        case Target():
-            return make_route([asked])
-        case _:
-            return make_route(asked)

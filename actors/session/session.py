@@ -35,7 +35,6 @@ from ..gate.limiter_messages import Priority
 from ..provider import request as provider_request
 from ..provider.call import Call
 from ..provider.route import Route
-from ..provider.target import Target
 from .events import (
     AnswerReset,
     Attachment,
@@ -78,9 +77,10 @@ class Assistant:
 
     name: str
     prompt: str
-    targets: Route | tuple[Target, ...]
+    route: Route
     sampling: Sampling = Sampling()
     max_output_tokens: int | None = None
+    reasoning_effort: str | None = None
 
 
 class Session(Actor[SessionMessage], background=True):
@@ -166,7 +166,7 @@ class Session(Actor[SessionMessage], background=True):
         stop, error, retryable = StopReason.CANCELLED, "", False
         try:
             answer = provider_request.stream(
-                self._assistant.targets, self._request(user), self._call, pinned=self._pinned
+                self._assistant.route, self._request(user), self._call, pinned=self._pinned
             )
             with scope:
                 stop = await self._read(turn, answer)
@@ -213,6 +213,7 @@ class Session(Actor[SessionMessage], background=True):
             messages=(*system, *self._history, user),
             sampling=assistant.sampling,
             max_output_tokens=assistant.max_output_tokens,
+            reasoning_effort=assistant.reasoning_effort,
         )
 
     def _hand_on(self, turn: int, batch: Iterable[Chunk]) -> None:

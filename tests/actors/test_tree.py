@@ -64,6 +64,7 @@ def test_the_whole_tree() -> None:
         "store",
         "store/writer",
         "pace",
+        "router",
         "providers",
         "providers/far",
         "providers/far/gates",

@@ -91,7 +91,7 @@ async def open_house(
         def assistant(name: str) -> Assistant:
             if name:
                 raise UnknownAssistant(name, ["default"])
-            return Assistant(name="default", prompt=prompt, targets=who)
+            return Assistant(name="default", prompt=prompt, route=who)
 
         sessions = dynamic("sessions", Session, max_children=limit, shutdown=2.0)
         async with System(sessions, signals=False) as system:

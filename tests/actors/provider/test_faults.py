@@ -3,6 +3,7 @@
 from contextlib import aclosing
 from typing import Any
 
+import attrs
 import pytest
 import trio
 
@@ -13,6 +14,7 @@ from trouper.actors.errors import ErrorKind, ProviderError
 from trouper.actors.policy.backoff import RetryPolicy
 from trouper.actors.provider.messages import Batch
 from trouper.actors.provider.request import complete, stream
+from trouper.actors.provider.route import make_route
 
 HASTY = RetryPolicy(attempts=3, base_delay=0.01, max_delay=0.02)
 REPLY: dict[str, Any] = {"text": "one two three four five six", "chunks": 6}
@@ -27,7 +29,7 @@ async def ask(
     with trio.fail_after(20):
         async with (
             open_target(provider=provider, retry=HASTY, chance=0.0) as (target, _),
-            aclosing(stream([target], make_request())) as batches,
+            aclosing(stream(make_route([target]), make_request())) as batches,
         ):
             try:
                 async for batch in batches:
@@ -213,31 +215,49 @@ async def test_a_provider_that_is_not_there_is_said_to_be_not_there() -> None:
         _,
     ):
         with pytest.raises(ProviderError) as caught:
-            await complete(target, make_request())
+            await complete(make_route([target]), make_request())
 
     assert (caught.value.kind, caught.value.phase) == (ErrorKind.CONNECTION_FAILED, "connect")
     assert caught.value.billed == "no"
     assert "check base_url" in caught.value.hint
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        {"kind": "status", "status": 500},
-        {"kind": "cut", "after": 40},
-        {"kind": "reset", "after": 40},
-        {"kind": "error_frame"},
-        {"kind": "empty_reply"},
-    ],
-)
-async def test_a_whole_answer_gets_over_the_same_faults(
+@pytest.mark.parametrize("fault", [{"kind": "status", "status": 500}, {"kind": "error_frame"}])
+async def test_a_whole_answer_gets_over_what_the_provider_says(
     simulator: SimulatorProcess, fault: dict[str, Any]
 ) -> None:
     plays(simulator, fault, times=2)
     provider = config(base_url=simulator.base_url)
     async with open_target(provider=provider, retry=HASTY, chance=0.0) as (target, _):
-        completion = await complete(target, make_request())
+        completion = await complete(make_route([target]), make_request())
 
     assert completion.text == REPLY["text"]
     assert completion.usage is not None
     assert len(simulator.requests()) == 3
+
+
+@pytest.mark.parametrize("ambiguous", [False, True])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "cut", "after": 40},
+        {"kind": "reset", "after": 40},
+        {"kind": "empty_reply"},
+    ],
+)
+async def test_a_whole_answer_that_may_have_been_billed_is_asked_again_only_where_that_is_wanted(
+    simulator: SimulatorProcess, fault: dict[str, Any], ambiguous: bool
+) -> None:
+    plays(simulator, fault, times=1)
+    provider = config(base_url=simulator.base_url)
+    retry = attrs.evolve(HASTY, ambiguous=ambiguous)
+    async with open_target(provider=provider, retry=retry, chance=0.0) as (target, _):
+        if ambiguous:
+            completion = await complete(make_route([target]), make_request())
+            assert completion.text == REPLY["text"]
+        else:
+            with pytest.raises(ProviderError) as caught:
+                await complete(make_route([target]), make_request())
+            assert caught.value.billed == "maybe"
+
+    assert len(simulator.requests()) == (2 if ambiguous else 1)

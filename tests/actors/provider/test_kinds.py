@@ -28,6 +28,7 @@ from trouper.actors.provider.kinds import (
 )
 from trouper.actors.provider.pace import Pace
 from trouper.actors.provider.request import complete
+from trouper.actors.provider.route import make_route
 from trouper.actors.provider.target import make_target
 from trouper.actors.wire import NoOptions, ProviderSettings
 from trouper.actors.wire.anthropic import AnthropicCodec
@@ -63,7 +64,7 @@ async def asked(settings: ProviderConfig, answer: dict[str, object]) -> tuple[ht
 
     async with connected(settings, answers) as system:
         target = make_target(settings, system.ref("connection", Connection))
-        completion = await complete(target, HELLO)
+        completion = await complete(make_route([target]), HELLO)
     return seen[0], completion.text
 
 

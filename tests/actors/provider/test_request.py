@@ -78,7 +78,7 @@ async def test_what_says_only_that_it_has_begun_is_held_back_and_then_handed_on_
     answers = Answers(Body(ROLE, 5.0, USAGE, 5.0, delta("a"), FINISH + DONE))
     async with (
         open_target(answers) as (target, _),
-        aclosing(stream([target], make_request())) as batches,
+        aclosing(stream(make_route([target]), make_request())) as batches,
     ):
         first = await anext(batches)
 
@@ -105,7 +105,7 @@ async def test_after_the_first_word_nothing_is_repeated_and_the_error_says_so(
     got: list[Batch] = []
     async with open_target(answers) as (target, _):
         with pytest.raises(ProviderError) as caught:
-            async with aclosing(stream([target, target], make_request())) as batches:
+            async with aclosing(stream(make_route([target]), make_request())) as batches:
                 async for batch in batches:
                     got.append(batch)  # noqa: PERF401 - kept also when it ends in an error
 
@@ -323,7 +323,7 @@ async def test_a_connection_whose_mailbox_is_full_is_an_overloaded_provider(
 async def test_leaving_early_stops_the_provider_at_once(autojump_clock: MockClock) -> None:
     body = Body(ROLE, delta("a"), 60.0, delta("b"))
     async with open_target(Answers(body)) as (target, _):
-        async with aclosing(stream([target], make_request())) as batches:
+        async with aclosing(stream(make_route([target]), make_request())) as batches:
             await anext(batches)
         await trio.sleep(0.01)
         assert body.closed
@@ -339,7 +339,7 @@ WHOLE = {
 async def test_a_whole_answer_is_retried_in_the_same_way(autojump_clock: MockClock) -> None:
     answers = Answers(REFUSED, busy("2"), httpx.Response(200, json=WHOLE))
     async with open_target(answers, chance=0.0) as (target, _):
-        completion = await complete(target, make_request())
+        completion = await complete(make_route([target]), make_request())
 
     assert completion.text == "hello"
     assert answers.times[2] - answers.times[1] == pytest.approx(2, abs=0.01)
@@ -350,7 +350,7 @@ async def test_a_whole_answer_that_never_comes_ends_at_the_total_and_not_before(
 ) -> None:
     async with open_target(Answers(Body(5000.0))) as (target, _):
         with pytest.raises(ProviderError) as caught:
-            await complete(attrs.evolve(target, model="other"), make_request())
+            await complete(make_route([attrs.evolve(target, model="other")]), make_request())
 
     assert 900 <= trio.current_time() <= 901
     assert (caught.value.kind, caught.value.model) == (ErrorKind.TIMEOUT, "other")

@@ -14,6 +14,7 @@ from trouper.actors.errors import ProviderError
 from trouper.actors.policy.backoff import RetryPolicy
 from trouper.actors.provider.messages import Batch
 from trouper.actors.provider.request import stream
+from trouper.actors.provider.route import make_route
 from trouper.actors.provider.target import Target
 from trouper.actors.transport import TrioTransport
 from trouper.runtime import System
@@ -37,7 +38,7 @@ async def opened(
 
 
 async def read(target: Target, text: str = "hello") -> list[Batch]:
-    async with aclosing(stream([target], make_request(text))) as batches:
+    async with aclosing(stream(make_route([target]), make_request(text))) as batches:
         return [batch async for batch in batches]
 
 
@@ -60,7 +61,7 @@ async def test_leaving_early_frees_the_connection_and_the_provider_hears_it(
 ) -> None:
     simulator.script({"reply": {"text": "word ", "repeat": 1000, "pace": 0.01}})
     async with opened(simulator, 1) as (target, system, pool):
-        async with aclosing(stream([target], make_request())) as batches:
+        async with aclosing(stream(make_route([target]), make_request())) as batches:
             await anext(batches)
             assert pool.statistics().leased == 1
         await trio.testing.wait_all_tasks_blocked()
@@ -77,7 +78,7 @@ async def test_a_slow_reader_is_the_providers_matter_and_not_our_memorys(
     simulator.script({"reply": {"text": "0123456789 " * 4, "repeat": 50_000}})
     process = psutil.Process()
     async with opened(simulator) as (target, _, pool):
-        async with aclosing(stream([target], make_request())) as batches:
+        async with aclosing(stream(make_route([target]), make_request())) as batches:
             await anext(batches)
             before = process.memory_info().rss
             sent = await _stands_still(simulator)
