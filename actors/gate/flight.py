@@ -5,6 +5,8 @@ it, and a slow listener holds up nobody. So it is as large as its answer, which
 the provider's connection bounds, until the last listener has gone.
 """
 
+from collections.abc import Callable
+
 import attrs
 import trio
 
@@ -20,10 +22,11 @@ _PERSONAL = frozenset({ErrorKind.BUDGET_EXCEEDED, ErrorKind.LIMITER_TIMEOUT, Err
 
 
 class Flight:
-    """An answer that comes in, to the request of `key`."""
+    """An answer that comes in, to the request of `key`; `answered_by` tells whose it is."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, answered_by: Callable[[], str]) -> None:
         self.key = key
+        self.answered_by = answered_by
         self.scope = trio.CancelScope()
         """That of the task that reads it from the provider."""
         self.listeners = 0

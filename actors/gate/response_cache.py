@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import aclosing
 
-import structlog
 import trio
 
 from ...runtime import Actor, Sink, on
@@ -28,8 +27,6 @@ from .flight import Flight
 from .response_cache_messages import Share
 
 __all__ = ["ResponseCache"]
-
-_log = structlog.get_logger("trouper.cache")
 
 # As many as a provider's connection takes at once.
 _MOST_REQUESTS = 1024
@@ -70,7 +67,6 @@ class ResponseCache(Actor[Share], background=True):
         found = message.found
         found.source, found.target = "kept", kept.target
         found.age = max(0.0, self._now() - kept.at)
-        _log.debug("answer was kept", target=kept.target, age_s=round(found.age, 3))
         for batch in _pieces(chunks_of(kept.completion)):
             await out.send(batch)
 
@@ -79,6 +75,7 @@ class ResponseCache(Actor[Share], background=True):
         while flight is not None:
             message.found.source = "shared"
             heard = await self._listen(flight, out)
+            message.found.target = flight.answered_by()
             if flight.failure is None:
                 return
             if heard or not flight.spares_others:
@@ -86,7 +83,7 @@ class ResponseCache(Actor[Share], background=True):
             # Another one who listened may have asked by now.
             flight = self._flights.get(message.key)
         message.found.source = "asked"
-        flight = self._flights[message.key] = Flight(message.key)
+        flight = self._flights[message.key] = Flight(message.key, message.answered_by)
         self.start_soon(self._fly, flight, message)
         await self._listen(flight, out)
         if flight.failure is not None:
@@ -134,7 +131,7 @@ class ResponseCache(Actor[Share], background=True):
         completion = flight.completion()
         if worth_keeping(completion) and message.keep(completion):
             now = self._now()
-            answer = KeptAnswer(completion=completion, target=message.answered_by(), at=now)
+            answer = KeptAnswer(completion=completion, target=flight.answered_by(), at=now)
             self._store.put(message.key, answer, until=now + message.keep_for)
 
 

@@ -32,8 +32,8 @@ class Found:
     """How an answer is come by. Good once its first batch is there.
 
     Where it is not "asked", no provider was asked on its behalf, and it costs
-    nothing. `target` ("provider/model") and `age`, in seconds, are those of an
-    answer that was kept.
+    nothing. `target` ("provider/model") is who has answered then, and known at
+    the end; `age` is that of a kept answer, in seconds.
     """
 
     source: Source = "asked"
@@ -58,7 +58,7 @@ class Share(Streams[list[Chunk]]):
     nothing else. `keep_for` is in seconds: no answer that is older is given,
     and a good one is kept for so long. Who has answered is told by
     `answered_by` ("provider/model"), and whether that answer is to be kept,
-    besides being good, by `keep`: both are called when it is whole. `deadline`
+    besides being good, by `keep`: both are called when it is over. `deadline`
     is on trio's clock. Raises ProviderError.
     """
 

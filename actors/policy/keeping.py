@@ -12,7 +12,7 @@ from ..chat import Completion, Finish, TextPart, ThinkingPart
 from ..errors import ErrorKind
 from ..trail import AttemptRecord
 
-__all__ = ["from_whom_it_should_be", "worth_keeping"]
+__all__ = ["from_whom_it_should_be", "who_answered", "worth_keeping"]
 
 # Failures that an equal request has again: whoever answered after them answers the next time.
 _LASTING = frozenset(
@@ -37,11 +37,17 @@ def worth_keeping(completion: Completion) -> bool:
 
 
 def from_whom_it_should_be(trail: Sequence[AttemptRecord], first: Collection[str]) -> bool:
-    """Whether the last of these attempts, which has answered, went to whom the next one would go.
+    """Whether, of these attempts, the one that has answered went to whom the next one would go.
 
     `first` are the targets ("provider/model") that are asked first. What a
     stand-in said while they were down is not given to who asks when they are up.
     """
-    if not trail or trail[-1].target in first:
-        return True
-    return all(record.kind in _LASTING for record in trail[:-1])
+    answered = who_answered(trail)
+    return answered in first or all(
+        record.kind in _LASTING for record in trail if record.target != answered
+    )
+
+
+def who_answered(trail: Sequence[AttemptRecord]) -> str:
+    """The target of the last attempt that went well; "" where none did."""
+    return next((record.target for record in reversed(trail) if record.kind == "ok"), "")

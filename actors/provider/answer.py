@@ -9,6 +9,7 @@ import structlog
 
 from ..chat import ChatRequest, Completion, Finish, Finished, Reset, Usage
 from ..errors import ProviderError
+from ..trail import AttemptRecord
 from ..wire.assembly import Assembly, chunks_of
 from .asked import Asked, first_batch
 from .call import Call
@@ -43,6 +44,11 @@ class Answer:
         self._usage: Usage | None = None
         self._goes_on = False
         self._paused: Hop | None = None
+
+    @property
+    def trail(self) -> tuple[AttemptRecord, ...]:
+        """The attempts that it took so far."""
+        return tuple(self._asked.course.trail)
 
     def completion(self) -> Completion:
         """The answer as far as it has been handed on, with its trail so far."""

@@ -11,18 +11,23 @@ then even an answer that a content filter has ended can be had elsewhere.
     Course          whom to ask, and what came of it (course.py)
     ask             one hop: an attempt, or two that race (race.py)
     Asked, Answer   the loop, for an answer that is had whole, and for a streamed one
+    CachedAnswer    before the loop, where the route keeps answers (cached.py)
 
 Before you edit: nothing but this loop tries anything again. Codecs, connections
 and gates fail once, and say how.
 """
 
 from ..chat import ChatRequest, Completion
-from .answer import Answer
+from . import answer
 from .asked import Asked
+from .cached import CachedAnswer, complete_cached
 from .call import Call
 from .route import Route
 
 __all__ = ["Answer", "complete", "stream"]
+
+Answer = answer.Answer | CachedAnswer
+"""An answer under way: an iterator of batches. Close it where it is left early."""
 
 _NO_CALL = Call()
 
@@ -41,13 +46,17 @@ def stream(
     answer (`contextlib.aclosing`) where it is left early. Iterating raises
     ProviderError.
     """
-    return Answer(route, request, call, pinned)
+    if route.caching is not None:
+        return CachedAnswer(route, route.caching, request, call, pinned)
+    return answer.Answer(route, request, call, pinned)
 
 
 async def complete(
     route: Route, request: ChatRequest, call: Call = _NO_CALL, *, pinned: str = ""
 ) -> Completion:
     """The answer as a whole, with the trail of its attempts. Raises ProviderError."""
+    if route.caching is not None:
+        return await complete_cached(route, route.caching, request, call, pinned)
     asked = Asked(route, request, call, streamed=False, pinned=pinned)
     try:
         completion = await asked.whole()

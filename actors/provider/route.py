@@ -13,6 +13,7 @@ from ..catalog.facts import ModelFacts, ModelRef
 from ..gate.router_messages import Choose, Left
 from ..policy.routing import Candidate, Chain, Link
 from ..telemetry.observer import NOBODY, RequestObserver
+from .caching import Caching
 from .target import Target
 
 __all__ = ["Midstream", "Route", "facts_of", "make_route"]
@@ -30,6 +31,7 @@ class Route:
     `on_midstream`: an answer that breaks off raises its error (raise), begins
     again at the next target behind a Reset (restart), or is not handed on
     before it is whole (buffer). `hedge` makes a second attempt beside a slow one.
+    With `caching`, answers are kept, and given again to equal requests.
     """
 
     chain: tuple[Link, ...]
@@ -39,6 +41,7 @@ class Route:
     on_midstream: Midstream = "raise"
     hedge: bool = False
     observer: RequestObserver = attrs.field(default=NOBODY, repr=False)
+    caching: Caching | None = None
 
     @property
     def total(self) -> float:
@@ -60,6 +63,7 @@ def make_route(
     on_midstream: Midstream = "raise",
     hedge: bool = False,
     observer: RequestObserver = NOBODY,
+    caching: Caching | None = None,
 ) -> Route:
     """The route over `targets`: by `chain`, or one after the other.
 
@@ -81,6 +85,7 @@ def make_route(
         on_midstream=on_midstream,
         hedge=hedge,
         observer=observer,
+        caching=caching,
     )
 
 

@@ -53,6 +53,9 @@ def test_an_answer_that_wants_something_done_or_says_nothing_is_not_kept() -> No
         ([("main/big", "overloaded"), ("home/small", "ok")], False),
         ([("main/big", "context_window_exceeded"), ("main/huge", "ok")], True),
         ([("main/big", "context_window_exceeded"), ("x", "timeout"), ("main/huge", "ok")], False),
+        # Two that raced: the loser's record is the last one.
+        ([("main/big", "ok"), ("home/small", "cancelled")], True),
+        ([("home/small", "ok"), ("main/big", "cancelled")], False),
     ],
 )
 def test_what_a_stand_in_says_is_kept_only_where_it_would_be_asked_again(
