@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import attrs
@@ -11,9 +12,12 @@ import pytest
 from tests.fakes.provider import Answers, config, make_request
 from trouper.actors.chat import Completion
 from trouper.actors.errors import ProviderError
+from trouper.actors.gate.keys import Keys
+from trouper.actors.gate.limiter import Limiter
 from trouper.actors.gate.router import Router
 from trouper.actors.gate.router_messages import GetRoutes, RouterMessage
 from trouper.actors.policy.backoff import RetryPolicy
+from trouper.actors.policy.bucket import RateLimits
 from trouper.actors.policy.routing import Candidate, Chain, Link
 from trouper.actors.provider.call import Call
 from trouper.actors.provider.connection import Connection
@@ -22,8 +26,8 @@ from trouper.actors.provider.messages import Batch
 from trouper.actors.provider.pace import Pace
 from trouper.actors.provider.request import complete, stream
 from trouper.actors.provider.route import Route, make_route
-from trouper.actors.provider.target import Gates, Target
-from trouper.runtime import Ref, System, child
+from trouper.actors.provider.target import Gates, Target, key_ids
+from trouper.runtime import ChildSpec, Ref, System, child
 
 __all__ = ["Stage", "link", "open_route", "refusal", "whole"]
 
@@ -86,27 +90,57 @@ async def open_route(
     retry: RetryPolicy | None = None,
     total: float = 900.0,
     gates: Mapping[str, Gates] | None = None,
-    specs: Sequence[Any] = (),
+    specs: Sequence[ChildSpec] = (),
     facts: Knowledge | None = None,
     router: Router | None = None,
     chance: float = 1.0,
     route: Mapping[str, Any] | None = None,
     kinds: Mapping[str, str] | None = None,
+    keys: Mapping[str, Sequence[str]] | None = None,
     answers: Mapping[str, Answers] | None = None,
     **more: Answers,
 ) -> AsyncGenerator[Stage]:
-    """Providers by their names, with what they answer; one after the other, or by `chain`."""
+    """Providers by their names, with what they answer; one after the other, or by `chain`.
+
+    Those in `keys` show one of these, each of which has a limiter.
+    """
     pace = Pace()
     fakes = {**(answers or {}), **more}
 
-    def connection(name: str) -> Any:
-        kind = (kinds or {}).get(name, "openai")
-        made = config(name=name, kind=kind)
-        return child(name, lambda: Connection(made, pace, transport=fakes[name]), poison=0)
+    configs = {
+        name: config(
+            name=name,
+            kind=(kinds or {}).get(name, "openai"),
+            api_keys=tuple((keys or {}).get(name, ())),
+            # The secrets of a test go to nobody.
+            base_url="https://fake.test/v1",
+        )
+        for name in fakes
+    }
 
+    def connection(name: str) -> ChildSpec:
+        return child(name, lambda: Connection(configs[name], pace, transport=fakes[name]), poison=0)
+
+    def gates_of(name: str, system: System) -> Gates:
+        given = (gates or {}).get(name, Gates())
+        ids = key_ids(configs[name])
+        if not ids:
+            return given
+        limiters = {id: system.ref(f"{name}-limiter-{id}", Limiter) for id in ids}
+        chooser = system.ref(f"{name}-keys", Keys)
+        return attrs.evolve(given, keys=chooser, limiters=limiters)
+
+    of_keys: list[ChildSpec] = []
+    for name, made in configs.items():
+        ids = key_ids(made)
+        if ids:
+            of_keys.append(child(f"{name}-keys", partial(Keys, name, ids)))
+        for id in ids:
+            limiter = partial(Limiter, name, RateLimits())
+            of_keys.append(child(f"{name}-limiter-{id}", limiter))
     spec = child("router", lambda: router or Router(chance=lambda: 0.0))
     async with System(
-        *map(connection, fakes), spec, *specs, signals=False, intensity=100
+        *map(connection, fakes), spec, *of_keys, *specs, signals=False, intensity=100
     ) as system:
         ref = system.ref("router", Router)
         targets = [
@@ -118,7 +152,7 @@ async def open_route(
                 total=total,
                 patience=120.0,
                 chance=lambda: chance,
-                gates=(gates or {}).get(name, Gates()),
+                gates=gates_of(name, system),
                 knowledge=facts or Knowledge(),
             )
             for name in fakes

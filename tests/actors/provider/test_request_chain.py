@@ -2,6 +2,7 @@
 
 from contextlib import aclosing
 
+import attrs
 import httpx
 import pytest
 import trio
@@ -21,12 +22,17 @@ from tests.fakes.provider import (
     text_of,
 )
 from tests.fakes.routes import link, open_route, refusal, whole
-from trouper.actors.errors import ErrorKind
+from trouper.actors.catalog.models import Models
+from trouper.actors.errors import ErrorKind, ProviderError
 from trouper.actors.gate.circuit import Circuit
 from trouper.actors.gate.circuit_messages import Trip
+from trouper.actors.gate.limiter import Limiter
+from trouper.actors.gate.limiter_messages import Acquire
 from trouper.actors.policy.backoff import RetryPolicy
+from trouper.actors.policy.bucket import Cost, RateLimits
 from trouper.actors.provider.call import Call
-from trouper.actors.provider.request import stream
+from trouper.actors.provider.knowledge import Knowledge
+from trouper.actors.provider.request import complete, stream
 from trouper.actors.provider.target import Gates
 from trouper.runtime import System, child
 
@@ -218,3 +224,48 @@ async def test_a_conversation_is_first_asked_of_who_answered_it_last(
     ):
         assert text_of([batch async for batch in answer]) == "b again"
         assert answer.target == "b/m"
+
+
+async def test_a_request_is_fitted_to_each_of_several_models_and_not_to_one_alone(
+    autojump_clock: MockClock,
+) -> None:
+    small = Knowledge(Models({"b/m": {"max_output_tokens": 100}}))
+    request = attrs.evolve(make_request(), max_output_tokens=5000)
+    async with open_route(a=Answers(refusal(404)), b=Answers(whole()), facts=small) as stage:
+        await complete(stage.route, request)
+        [[first], [second]] = [one.requests for one in stage.asked.values()]
+    async with open_route(b=Answers(), facts=small) as stage:
+        with pytest.raises(ProviderError, match="max_output_tokens: 5000 is out of range"):
+            await complete(stage.route, request)
+
+    assert b'"max_tokens":5000' in first.content
+    assert b'"max_tokens":100' in second.content
+
+
+async def test_a_prompt_that_is_too_long_goes_to_a_window_that_is_known_to_be_larger(
+    autojump_clock: MockClock,
+) -> None:
+    tables = {"a/m": 1000, "b/m": 1000, "c/m": 9000}
+    known = Knowledge(Models({key: {"max_input_tokens": n} for key, n in tables.items()}))
+    answers = {"a": Answers(refusal(400, "context_length_exceeded")), "b": Answers()}
+    async with open_route(answers=answers, c=Answers(sse("I can")), facts=known) as stage:
+        assert text_of(await stage.collect()) == "I can"
+
+
+async def test_a_limiter_that_has_nothing_in_time_leaves_it_to_the_next_target(
+    autojump_clock: MockClock,
+) -> None:
+    slow = child("limiter", lambda: Limiter("a", RateLimits(requests_per_minute=1)))
+    async with System(slow, signals=False) as system:
+        ref = system.ref("limiter", Limiter)
+        await ref.ask(Acquire(Cost()))
+        gates = {"a": Gates(limiters={"": ref})}
+        call = Call(deadline=trio.current_time() + 30)
+        async with open_route(a=Answers(), b=Answers(sse("from b")), gates=gates) as stage:
+            assert text_of(await stage.collect(call)) == "from b"
+        async with open_route(a=Answers(), gates=gates) as stage:
+            error = await stage.fails(call)
+
+    assert error.kind is ErrorKind.LIMITER_TIMEOUT
+    assert error.retry_after is not None
+    assert 30 < error.retry_after <= 60
