@@ -1,11 +1,12 @@
 """A thread that is not starved: what waits for the disk goes on beside a loop that is busy.
 
 A thread that comes back from the disk needs Python's lock to say so. A loop
-that always has something to do gives it up at each pass and takes it back
-before the thread has woken up: with passes of 50 us a commit of 0.3 ms took
-0.3 s in the middle and 18 s at the worst. So while a thread is at work the loop
-sleeps for nothing, once a millisecond, which hands the lock over: then it took
-1.6 ms, and 8 ms at the worst.
+that always has something to do gives it up at each pass and mostly takes it
+back before the thread has woken up. How long that goes on is chance: on two
+cores, with passes of 0.06 to 0.6 ms, commits of 0.3 ms took 0.5 to 300 ms in the
+middle, and 1 to 18 s at the worst of forty. So while a thread is at work the
+loop sleeps for nothing, once a millisecond, which hands the lock over: then it
+was 2 to 5 ms, and 18 ms at the worst.
 
 In virtual time it has a second use: the clock cannot jump over the thread's
 work to the next deadline, since it is due each millisecond.

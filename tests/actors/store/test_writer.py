@@ -1,6 +1,7 @@
 """The writer: what comes meanwhile shares a commit, and a fault fails who it concerns."""
 
 import sqlite3
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from trouper.actors.store import writer as writer_module
 from trouper.actors.store.database import Database
 from trouper.actors.store.errors import (
     StoreBusy,
@@ -180,17 +182,35 @@ async def test_a_large_commit_lets_others_have_their_turn(on_disk: House) -> Non
     assert max(at.count(turn) for turn in at) <= 64
 
 
-async def test_a_busy_loop_does_not_starve_a_commit(on_disk: House) -> None:
-    """A regression: each commit took 0.3 s in the middle, and many seconds at the worst."""
+async def test_while_a_commit_lasts_the_loop_gives_way_to_its_thread(
+    on_disk: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    A regression that shows on some machines in some minutes only, so the cause
+    is held: beside a busy loop, the thread of a commit waited for seconds.
+    """
+    given: list[int] = []
+    monkeypatch.setattr(writer_module, "give_way", lambda: given.append(1))
 
+    await write(on_disk.ref, Call(lambda _: time.sleep(0.05), slow=True))
+    during = len(given)
+    await trio.sleep(0.02)
+
+    assert during >= 5
+    assert len(given) == during
+
+
+async def test_a_busy_loop_does_not_starve_a_commit(on_disk: House) -> None:
     async def busy() -> None:
         while True:
-            sum(range(2_000))
+            total = 0
+            for i in range(2_000):
+                total += i
             await trio.lowlevel.checkpoint()
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(busy)
-        with trio.fail_after(3):
+        with trio.fail_after(4):
             for i in range(20):
                 await write(on_disk.ref, Note(str(i)))
         nursery.cancel_scope.cancel()
