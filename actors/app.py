@@ -2,25 +2,30 @@
 
 import functools
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from importlib.metadata import version
 
+import attrs
 import trio
 
 from ..runtime import ActorSnapshot, Children, System, child
 from ..runtime.events import Observer
+from .answers import Answers
 from .catalog.facts import ModelRef
 from .catalog.models import Models, family_of
 from .catalog.prices import PriceBook, load_price_book
-from .chat import Sampling
+from .chat import ChatRequest, Chunk, Completion, Sampling
 from .config import AppConfig, ServerConfig
-from .errors import UnknownAssistant, UnknownSession
+from .errors import ErrorKind, ProviderError, UnknownAssistant, UnknownSession
 from .gate.budget import Budgets
+from .gate.limiter_messages import Priority
 from .gate.router import Router
 from .gateway.auth import Access
 from .gateway.front import Gateway, Listening
 from .gateway.limits import Limits
 from .logs import log_by_default
+from .provider import request as provider_request
+from .provider.call import Call
 from .provider.knowledge import Knowledge
 from .provider.pace import Pace
 from .provider.route import Route, make_route
@@ -34,6 +39,7 @@ from .store.ledger import Ledger
 from .store.store import Store
 from .store.writer import Writer
 from .tree import ROUTER, find_target, tree
+from .watching import Watching
 
 __all__ = ["App", "load_knowledge", "open_app"]
 
@@ -65,10 +71,20 @@ class App:
         self._routes: dict[str, Route] = {}
         self._opening = trio.Lock()
         self._store = Store(config.store.path, durability=config.store.durability)
-        children = [*tree(config, Pace(), self._store), child("idle-sessions", self._retire_idle)]
+        self._answers = Answers(config)
+        self._watching = Watching(config, observer, serve=serve)
+        children = [
+            *self._answers.children(),
+            *tree(config, Pace(), self._store),
+            *self._watching.children(),
+            child("idle-sessions", self._retire_idle),
+        ]
         if serve:
             children.append(child("gateway", self._gateway, shutdown=_GOODBYE))
-        self.system = System(*children, observer=observer, signals=signals, name="trouper")
+        self.system = System(
+            *children, observer=self._watching.observer, signals=signals, name="trouper"
+        )
+        self._watching.begin(self.system, lambda: self.budgets)
         self.sessions = Directory(
             self._session_children,
             self.system.registry,
@@ -100,6 +116,44 @@ class App:
                     assistant=assistant, owner=_EMBEDDED, id=id, kept=True
                 )
         return SessionHandle(id, ref)
+
+    async def complete(
+        self,
+        request: ChatRequest,
+        *,
+        session: str = "",
+        user: str = "",
+        priority: Priority = Priority.NORMAL,
+    ) -> Completion:
+        """The whole answer to `request`, whose `model` is the name of a configured one.
+
+        "" is the model of the default assistant. What the request leaves open is
+        as the model is configured. `session` and `user` are whose budgets it falls
+        under, and what the ledger calls them. Raises ProviderError.
+        """
+        call = Call(session=session, user=user, priority=priority)
+        route, request = self._resolve(request)
+        return await provider_request.complete(route, request, call)
+
+    async def stream(
+        self,
+        request: ChatRequest,
+        *,
+        session: str = "",
+        user: str = "",
+        priority: Priority = Priority.NORMAL,
+    ) -> AsyncGenerator[Chunk]:
+        """The answer to `request` as it comes, chunk by chunk; the rest is as in `complete`.
+
+        Close it (`contextlib.aclosing`) where it is left early, so that the
+        provider stops at once.
+        """
+        call = Call(session=session, user=user, priority=priority)
+        route, request = self._resolve(request)
+        async with aclosing(provider_request.stream(route, request, call)) as batches:
+            async for batch in batches:
+                for chunk in batch:
+                    yield chunk
 
     async def end_session(self, id: str) -> None:
         """End the session called `id`, and forget its history. Raises UnknownSession."""
@@ -136,7 +190,9 @@ class App:
             access=Access([token.reveal() for token in server.tokens], server.allowed_origins),
             limits=_limits(server),
             ready=self.not_ready,
+            metrics=self._watching.scrape,
         )
+        self._watching.gateway = gateway
         async with trio.open_nursery() as nursery:
             listening: Listening = await nursery.start(gateway.run)
             self.listening = listening
@@ -163,6 +219,27 @@ class App:
             route=self._route(assistant.model),
         )
 
+    def _resolve(self, request: ChatRequest) -> tuple[Route, ChatRequest]:
+        """The route of the model that is asked for, and the request with the model's defaults."""
+        name = request.model or self.config.assistants[self.config.default_assistant].model
+        model = self.config.models.get(name)
+        if model is None:
+            raise ProviderError(
+                kind=ErrorKind.MODEL_NOT_FOUND,
+                message=f"no model {name[:80]!r} is configured; "
+                f"configured are: {', '.join(self.config.models)}",
+                model=name[:80],
+            )
+        sampling = request.sampling
+        if sampling.temperature is None:
+            sampling = attrs.evolve(sampling, temperature=model.temperature)
+        return self._route(name), attrs.evolve(
+            request,
+            sampling=sampling,
+            max_output_tokens=request.max_output_tokens or model.max_output_tokens,
+            reasoning_effort=request.reasoning_effort or model.reasoning_effort,
+        )
+
     def _route(self, name: str) -> Route:
         """The route of a configured model, one for all who use it."""
         known = self._routes.get(name)
@@ -176,6 +253,8 @@ class App:
                 router=router,
                 on_midstream=model.on_midstream,
                 hedge=model.hedge,
+                observer=self._watching.requests,
+                caching=self._answers.caching(self.system, name, self.ledger),
             )
         return known
 
