@@ -27,7 +27,7 @@ from .ledger import (
     windows_of,
 )
 
-__all__ = ["Expire", "Page", "Reserve", "Settle", "Spent", "Withdraw", "recover"]
+__all__ = ["Expire", "Page", "Reserve", "Settle", "Spent", "Trim", "Withdraw", "recover"]
 
 # All sums that a row weighs in: five scopes and three windows.
 _ADD = (
@@ -136,6 +136,21 @@ class Expire:
         for (op_id,) in found:
             Settle(op_id, LOST).apply(connection)
         return len(found)
+
+
+@attrs.frozen
+class Trim:
+    """Forget closed attempts but for the last `keep`. The sums that are there stay."""
+
+    keep: int
+    slow: bool = False
+
+    def apply(self, connection: sqlite3.Connection) -> None:
+        connection.execute(
+            "DELETE FROM usage_ledger WHERE state <> 'reserved' "
+            "AND rowid <= (SELECT max(rowid) FROM usage_ledger) - ?",
+            (self.keep,),
+        )
 
 
 @attrs.frozen

@@ -15,7 +15,7 @@ import structlog
 from ...runtime import MailboxFull, Ref
 from .database import Database
 from .ledger import Closing, Denied, Limit, Opening, Row, Selection, Totals, bounds, check_scope
-from .ledger_operations import Expire, Page, Reserve, Settle, Spent, Withdraw
+from .ledger_operations import Expire, Page, Reserve, Settle, Spent, Trim, Withdraw
 from .operations import Operation
 from .outbox import Outbox
 from .reading import read_page
@@ -30,6 +30,11 @@ LOST_AFTER: Final = 48 * 3600.0
 """Seconds after which an attempt that is open counts as lost. The longest that a provider
 promises is a batch within a day."""
 
+# Rows that are kept where there is no file: some 60 MB, and days of a busy bot.
+_KEPT_IN_MEMORY = 100_000
+# So few are forgotten at a time that nobody notices.
+_TRIM_EVERY = 256
+
 # Seconds between two looks for such attempts.
 _LOOK_EVERY = 3600.0
 
@@ -41,7 +46,11 @@ _MOST_SUMS = 10_000
 
 
 class SqliteLedger:
-    """The ledger of one store. Made by `Store.ledger`."""
+    """The ledger of one store. Made by `Store.ledger`.
+
+    In a file all rows stay. In memory the last 100,000 do, and those that are
+    open; the sums of limits count all, from their first call on.
+    """
 
     def __init__(self, writer: Ref[WriterMessage], outbox: Outbox, database: Database) -> None:
         self._writer = writer
@@ -49,6 +58,7 @@ class SqliteLedger:
         self._database = database
         self._sums: set[tuple[str, str]] = set()
         self._looked = -inf
+        self._opened = 0
         self._dropped = 0
 
     async def reserve(self, opening: Opening, limits: Sequence[Limit] = ()) -> Denied | None:
@@ -68,6 +78,9 @@ class SqliteLedger:
         if opening.at - self._looked > _LOOK_EVERY:
             self._looked = opening.at
             self._put(Expire(before=opening.at - LOST_AFTER))
+        self._opened += 1
+        if not self._database.is_file and not self._opened % _TRIM_EVERY:
+            self._put(Trim(keep=_KEPT_IN_MEMORY))
         return denied
 
     def settle(self, op_id: str, closing: Closing) -> None:

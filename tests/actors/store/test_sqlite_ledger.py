@@ -237,6 +237,22 @@ async def test_the_limits_of_very_many_users_hold(
     sums_agree(path)
 
 
+async def test_memory_does_not_fill_up_and_no_cent_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sqlite_ledger, "_KEPT_IN_MEMORY", 50)
+    async with open_ledger(":memory:") as ledger:
+        await ledger.reserve(attempt("open", 1), [limit(10_000)])
+        for i in range(600):
+            await ledger.reserve(attempt(str(i), 1), [limit(10_000)])
+            ledger.settle(str(i), cost(1))
+
+        rows = await all_rows(ledger)
+        assert 50 < len(rows) < 50 + 256
+        assert {"open", "599"} <= {row.opening.op_id for row in rows}
+        assert await ledger.spent("all", DAY) == Totals(spent=600, reserved=1)
+
+
 async def test_rows_are_read_while_others_write(path: Path) -> None:
     async with open_ledger(path) as ledger:
         for i in range(30):
