@@ -200,20 +200,15 @@ def find_target(
 ) -> Target:
     """The target of a model that runs in this tree; `alone` where its provider has one circuit
     for all models. Raises SpecError where it is not there."""
-    name, keys, limits = config.name, key_ids(config), config.limits
+    name, keys = config.name, key_ids(config)
     circuit = system.ref(breaker_path(name, "" if alone else model), Circuit)
     chooser = system.ref(keys_path(name), Keys) if keys else None
     limiters = {key: system.ref(limiter_path(name, key), Limiter) for key in keys or ("",)}
-    of_tokens = (
-        limits.tokens_per_minute,
-        limits.input_tokens_per_minute,
-        limits.output_tokens_per_minute,
-    )
     gates = Gates(
         circuit=circuit,
         keys=chooser,
         limiters=limiters,
-        counts_tokens=any(limit is not None for limit in of_tokens),
+        limits=config.limits,
         budgets=budgets,
     )
     connection = system.ref(connection_path(name), Connection)

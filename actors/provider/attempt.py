@@ -26,7 +26,7 @@ import structlog
 import trio
 
 from ...runtime import ActorError, Stream
-from ..chat import ChatRequest, Completion, Usage
+from ..chat import ChatRequest, Completion, Started, Usage
 from ..errors import ErrorKind, ProviderError
 from ..telemetry.observer import (
     AttemptBegan,
@@ -46,9 +46,10 @@ __all__ = ["Attempt", "Call"]
 
 _log = structlog.get_logger("trouper.call")
 
-# Chunks that are held back before the commit point, at most: a provider that
-# sends so many signs of life has begun, whatever it says.
+# Chunks, and characters in them, that are held back before the commit point, at
+# most: a provider that sends so many signs of life has begun, whatever it says.
 _HELD = 64
+_HELD_CHARACTERS = 256 * 1024
 
 # What another key may not share.
 _OF_KEYS = frozenset(
@@ -69,12 +70,14 @@ class Attempt:
     `stream` and `complete` raise ProviderError and nothing else but Cancelled.
     `request` is what the caller wants: its `model` is replaced by the target's.
     `number` counts the attempts of the request from 1; `deadline` is on trio's
-    clock. Leaving the block, in whatever way, stops the provider, settles all
+    clock, and so is `admit_by`, by which a limiter lets it through or refuses at
+    once. Leaving the block, in whatever way, stops the provider, settles all
     gates and appends to `trail`, of which each ProviderError that is raised
     here, and the Completion, carries a copy.
     """
 
     __slots__ = (
+        "_admit_by",
         "_began",
         "_cause",
         "_committed",
@@ -99,14 +102,18 @@ class Attempt:
         *,
         number: int = 1,
         deadline: float = inf,
+        admit_by: float = inf,
         trail: list[AttemptRecord] | None = None,
     ) -> None:
         self.target = target
-        self.request = attrs.evolve(request, model=target.model) if target.model else request
+        if target.model not in ("", request.model):
+            request = attrs.evolve(request, model=target.model)
+        self.request = request
         self.number = number
         self._trail = trail if trail is not None else []
         self._passing = Passing(target, self.request, call, number, _failed_keys(self._trail))
         self._deadline = min(deadline, call.deadline)
+        self._admit_by = min(admit_by, self._deadline)
         self._began = trio.current_time()
         self._tally = Tally()
         self._committed = False
@@ -134,7 +141,7 @@ class Attempt:
 
     async def __aenter__(self) -> Self:
         try:
-            self.request = await self._passing.enter(self._deadline)
+            self.request = await self._passing.enter(self._admit_by)
         except ActorError as error:
             self._fail(error)
         except BaseException as error:
@@ -192,7 +199,7 @@ class Attempt:
                 async for batch in stream:
                     scope.deadline = deadline
                     held += batch
-                    if len(held) > _HELD or not is_silent(batch):
+                    if not is_silent(batch) or _is_much(held):
                         break
             if scope.cancelled_caught:
                 raise self._too_late(taken=scope.deadline == deadline)
@@ -337,3 +344,12 @@ class Attempt:
 def _failed_keys(trail: Sequence[AttemptRecord]) -> Set[str]:
     """The keys that have failed for reasons of their own: another one may do better."""
     return {each.key_id for each in trail if each.kind in _OF_KEYS} if trail else frozenset()
+
+
+def _is_much(held: Batch) -> bool:
+    """Whether no more of what has no content is held back."""
+    if len(held) > _HELD:
+        return True
+    # Of all that has none, only this one has texts that a server makes up.
+    texts = sum(len(each.id) + len(each.model) for each in held if type(each) is Started)
+    return texts > _HELD_CHARACTERS

@@ -175,9 +175,10 @@ class Passing:
     def answered(self, headers: httpx.Headers) -> None:
         """The provider has answered, well or badly."""
         self._answered = True
-        # Nearly all of a call's headers are not of this kind.
-        if self._admission is not None and any(b"ratelimit" in name for name, _ in headers.raw):
-            self._admission.answered(limits(headers, time.time()))
+        if self._admission is not None and self._target.gates.limited:
+            told = _rate_limits(headers)
+            if told:
+                self._admission.answered(limits(told, time.time()))
 
     def begun(self) -> None:
         """The first content has come."""
@@ -196,14 +197,11 @@ class Passing:
         """
         self.usage = self._used(tally)
         rates = self._target.knowledge.rates(self._ref, tally.service_tier)
-        if self.usage is not None and isinstance(rates, Rates):
-            self.cost = cost_of(self.usage, rates).nano_dollars
-        elif self.usage is None and (not self.is_sent or _is_unbilled(error)):
-            self.cost = 0
         if error is None and not self._answered:
             # Who leaves before there was an answer has learned nothing of anybody.
             error = GeneratorExit()
         self._close_lease(error, rates, tally, outcome)
+        self.cost = self._cost(error, rates)
         if self._admission is not None:
             if self.usage is not None:
                 reads = self._target.kind != "anthropic"
@@ -233,6 +231,13 @@ class Passing:
         elif lease is not None:
             lease.close(error)
 
+    def _cost(self, error: BaseException | None, rates: Rates | UnknownPrice) -> int | None:
+        if self._lease is not None:
+            return self._lease.cost
+        if self.usage is not None:
+            return cost_of(self.usage, rates).nano_dollars if isinstance(rates, Rates) else None
+        return 0 if not self.is_sent or _is_unbilled(error) else None
+
     def _used(self, tally: Tally) -> Usage | None:
         """What it has used: as the provider says, or by an estimate; None where nobody knows."""
         knowledge = self._target.knowledge
@@ -242,6 +247,22 @@ class Passing:
         if tally.begun:
             return knowledge.estimate(self._ref, self._request, self._counted, tally)
         return None
+
+
+def _rate_limits(headers: httpx.Headers) -> dict[str, str]:
+    """Those of the headers that tell of limits, which most do not."""
+    told: dict[str, str] = {}
+    date = b""
+    for raw, value in headers.raw:
+        name = raw.lower()
+        if b"-ratelimit-" in name:
+            told[name.decode("latin-1")] = value.decode("latin-1")
+        elif name == b"date":
+            date = value
+    # Only Anthropic says at what time of day a limit is whole again.
+    if date and any(name.startswith("anthropic") for name in told):
+        told["date"] = date.decode("latin-1")
+    return told
 
 
 def _is_unbilled(error: BaseException | None) -> bool:

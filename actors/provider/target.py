@@ -12,6 +12,7 @@ from ..gate.circuit_messages import Permit, Report
 from ..gate.keys_messages import ChooseKey, ReportKey
 from ..gate.limiter_messages import LimiterMessage
 from ..policy.backoff import RetryPolicy
+from ..policy.bucket import RateLimits
 from ..policy.key_verdict import key_id
 from .knowledge import Knowledge
 from .messages import ConnectionMessage
@@ -19,13 +20,27 @@ from .messages import ConnectionMessage
 __all__ = ["Gates", "Target", "key_ids", "make_target"]
 
 
+def _limits_tokens(gates: "Gates") -> bool:
+    limits = gates.limits
+    each = (
+        limits.tokens_per_minute,
+        limits.input_tokens_per_minute,
+        limits.output_tokens_per_minute,
+    )
+    return any(limit is not None for limit in each)
+
+
+def _limits_any(gates: "Gates") -> bool:
+    return gates.limits != RateLimits()
+
+
 @attrs.frozen(kw_only=True)
 class Gates:
     """The actors that an attempt must pass. One that is None, or is not there, lets all pass.
 
     `limiters` are by the id of the key that they hold to its limits, "" where
-    the provider has no key; `counts_tokens` says whether they limit tokens, so
-    that a prompt has to be counted before it is sent. `budgets` write a row for
+    the provider has no key. `limits` are those that they hold to; where there
+    are none they only keep the pauses that a provider asks for. `budgets` write a row for
     each attempt, whether or not any budget applies to it.
     """
 
@@ -34,8 +49,14 @@ class Gates:
     limiters: Mapping[str, Ref[LimiterMessage]] = attrs.field(
         factory=dict[str, Ref[LimiterMessage]], hash=False
     )
-    counts_tokens: bool = False
+    limits: RateLimits = RateLimits()
     budgets: Budgets | None = None
+    counts_tokens: bool = attrs.field(
+        init=False, default=attrs.Factory(_limits_tokens, takes_self=True)
+    )
+    """Whether tokens are limited, so that a prompt has to be counted before it is sent."""
+    limited: bool = attrs.field(init=False, default=attrs.Factory(_limits_any, takes_self=True))
+    """Whether anything is, so that what the provider tells of its limits is of use."""
 
 
 @attrs.frozen(kw_only=True)
