@@ -10,7 +10,6 @@ requests than after ten.
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
-import attrs
 import trio
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -18,22 +17,13 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from .labels import OTHER, outcome, provider_name
 from .names import FAMILIES, FIRST_CHUNK, LABELS, OPERATION, TOKEN_USAGE
 from .observer import AttemptBegan, AttemptEnded, RequestBegan, RequestEnded
+from .reading import Deployment
 
-__all__ = ["Deployment", "Metrics"]
+__all__ = ["Metrics"]
 
 _NANO = 1_000_000_000
 
 Phase = Literal["gates", "model", "answer"]
-
-
-@attrs.frozen
-class Deployment:
-    """A model of a provider, whose calls are counted by themselves."""
-
-    provider: str
-    model: str
-    kind: str = ""
-    base_url: str = ""
 
 
 _ANY = Deployment(OTHER, OTHER, OTHER)

@@ -15,7 +15,7 @@ from ...runtime.messages import Asked
 from ..gate.circuit_messages import CircuitState
 from ..gate.limiter_messages import LimiterLevel
 
-__all__ = ["BudgetReading", "Reading", "ask_each"]
+__all__ = ["BudgetReading", "Deployment", "Reading", "ask_each"]
 
 # Seconds. A scraper gives up after ten, and what has no answer is left out of this scrape.
 _PATIENCE = 2.0
@@ -23,6 +23,16 @@ _PATIENCE = 2.0
 K = TypeVar("K")
 M = TypeVar("M")
 R = TypeVar("R")
+
+
+@attrs.frozen
+class Deployment:
+    """A model of a provider, whose calls are counted by themselves."""
+
+    provider: str
+    model: str
+    kind: str = ""
+    base_url: str = ""
 
 
 @attrs.frozen(kw_only=True)

@@ -11,9 +11,9 @@ from prometheus_client.exposition import choose_encoder
 
 from ...runtime.events import RuntimeEvent
 from .collector import Snapshots
-from .metrics import Deployment, Metrics
+from .metrics import Metrics
 from .observer import RequestObserver
-from .reading import Reading
+from .reading import Deployment, Reading
 from .runtime import RuntimeMetrics
 
 __all__ = ["Scrapes"]

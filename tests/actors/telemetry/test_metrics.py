@@ -10,13 +10,14 @@ from prometheus_client import CollectorRegistry, generate_latest
 from trouper.actors.chat import ChatRequest, Message, TextPart, Usage
 from trouper.actors.errors import ErrorKind, ProviderError
 from trouper.actors.telemetry.labels import error_type, provider_name
-from trouper.actors.telemetry.metrics import Deployment, Metrics
+from trouper.actors.telemetry.metrics import Metrics
 from trouper.actors.telemetry.observer import (
     AttemptBegan,
     AttemptEnded,
     RequestBegan,
     RequestEnded,
 )
+from trouper.actors.telemetry.reading import Deployment
 from trouper.runtime import ActorDown
 
 REQUEST = ChatRequest(model="m", messages=(Message("user", (TextPart("hi"),)),))
