@@ -140,8 +140,8 @@ class Course:
         hop = self._hop(choice, place)
         return attrs.evolve(hop, hedge_after=None)
 
-    def open(self, hop: Hop) -> Attempt:
-        """An attempt at `hop`, not entered yet."""
+    def open(self, hop: Hop, admit_by: float) -> Attempt:
+        """An attempt at `hop`, not entered yet, that is let through by then or not at all."""
         self._number += 1
         return Attempt(
             hop.target,
@@ -149,6 +149,7 @@ class Course:
             self.call,
             number=self._number,
             deadline=hop.deadline,
+            admit_by=admit_by,
             trail=self.trail,
         )
 

@@ -50,7 +50,7 @@ async def ask(course: Course, hop: Hop, run: Run[T]) -> Won[T] | None:
 
     `run` waits for what makes an attempt the winner.
     """
-    runners = [_Runner(course, hop, run)]
+    runners = [_Runner(course, hop, run, hop.begin_by)]
     try:
         await _race(course, runners, run)
     except BaseException:
@@ -70,12 +70,12 @@ async def ask(course: Course, hop: Hop, run: Run[T]) -> Won[T] | None:
 class _Runner(Generic[T]):
     """One attempt on its way to its result or its error."""
 
-    def __init__(self, course: Course, hop: Hop, run: Run[T]) -> None:
+    def __init__(self, course: Course, hop: Hop, run: Run[T], admit_by: float) -> None:
         self._course = course
         self._run = run
         self._result: list[T] = []
         self.hop = hop
-        self.attempt = course.open(hop)
+        self.attempt = course.open(hop, admit_by)
         self.entered_at = 0.0
         self.error: ProviderError | None = None
 
@@ -173,7 +173,7 @@ async def _race(course: Course, runners: list[_Runner[T]], run: Run[T]) -> None:
         await trio.sleep(slow_after)
         hop = await course.second(first.hop)
         if hop is not None:
-            second = _Runner(course, hop, run)
+            second = _Runner(course, hop, run, trio.current_time())
             runners.append(second)
             if await second.enter(_AT_ONCE):
                 nursery.start_soon(go, second)

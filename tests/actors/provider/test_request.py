@@ -98,6 +98,17 @@ async def test_a_provider_that_only_says_that_it_lives_is_handed_on_at_a_bound(
     assert len(answers.requests) == 1
 
 
+async def test_a_provider_that_makes_much_of_its_beginning_is_handed_on_at_a_bound(
+    autojump_clock: MockClock,
+) -> None:
+    long = frame({"role": "assistant"}).replace(b'"r1"', b'"%b"' % (b"r" * 300_000))
+    async with open_target(Answers(Body(long, CUT))) as (target, _):
+        with pytest.raises(ProviderError) as caught:
+            await collect(target)
+
+    assert caught.value.committed
+
+
 async def test_after_the_first_word_nothing_is_repeated_and_the_error_says_so(
     autojump_clock: MockClock,
 ) -> None:

@@ -269,3 +269,18 @@ async def test_a_limiter_that_has_nothing_in_time_leaves_it_to_the_next_target(
     assert error.kind is ErrorKind.LIMITER_TIMEOUT
     assert error.retry_after is not None
     assert 30 < error.retry_after <= 60
+
+
+async def test_a_limiter_that_would_use_up_a_targets_share_of_the_time_is_not_waited_for(
+    autojump_clock: MockClock,
+) -> None:
+    slow = child("limiter", lambda: Limiter("a", RateLimits(requests_per_minute=1)))
+    async with System(slow, signals=False) as system:
+        ref = system.ref("limiter", Limiter)
+        await ref.ask(Acquire(Cost()))
+        gates = {"a": Gates(limiters={"": ref})}
+        async with open_route(a=Answers(), b=Answers(sse("b")), gates=gates, total=100.0) as stage:
+            began = trio.current_time()
+            assert text_of(await stage.collect()) == "b"
+
+    assert trio.current_time() - began < 1

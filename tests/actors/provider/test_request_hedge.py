@@ -183,6 +183,22 @@ async def test_a_second_that_its_circuit_refuses_is_not_made(autojump_clock: Moc
             assert await stage.in_flight() == {"a/m": 0, "b/m": 0}
 
 
+async def test_a_second_goes_through_a_limiter_that_has_room(autojump_clock: MockClock) -> None:
+    limiter = child("limiter", lambda: Limiter("b", RateLimits(requests_per_minute=60)))
+    async with System(limiter, signals=False) as system:
+        gates = {"b": Gates(limiters={"": system.ref("limiter", Limiter)})}
+        async with open_route(
+            a=Answers(Body(ROLE, 60.0)),
+            b=Answers(sse("quick")),
+            gates=gates,
+            route=HEDGE,
+            router=generous(),
+        ) as stage:
+            await teach(stage)
+
+            assert text_of(await stage.collect()) == "quick"
+
+
 async def test_a_second_that_its_limiter_does_not_let_through_at_once_is_not_made(
     autojump_clock: MockClock,
 ) -> None:
