@@ -4,6 +4,7 @@ TrouperError
 ├── ConfigError            the configuration is wrong; names every key that is
 └── ActorError
     ├── ProviderError      a provider failed a request; `kind` says how
+    │   ├── StreamGarbled      an event within the answer cannot be read
     │   └── StreamTruncated    the stream ended before the answer did
     └── SessionError       a session refuses
         ├── TurnInProgress     one turn at a time
@@ -36,6 +37,7 @@ __all__ = [
     "ProviderError",
     "Scope",
     "SessionError",
+    "StreamGarbled",
     "StreamTruncated",
     "TooManySessions",
     "TurnFailed",
@@ -221,6 +223,29 @@ class ProviderError(ActorError):
 
 def _rebuild(cls: type[ProviderError], fields: dict[str, Any]) -> ProviderError:
     return cls(**fields)
+
+
+@attrs.define(eq=False, kw_only=True)
+class StreamGarbled(ProviderError):
+    """An event of a stream cannot be read, though those before it could.
+
+    So it is the right server, and one fault in its answer: unlike others of its
+    kind this may not happen again.
+    """
+
+    kind: ErrorKind = ErrorKind.PROTOCOL_ERROR
+    message: str = "an event of the stream cannot be read"
+    in_stream: bool = True
+    phase: Phase | None = "stream"
+    billed: Billed = "maybe"
+
+    @property
+    def retryable(self) -> bool:
+        return self.should_retry is not False
+
+    @property
+    def hint(self) -> str:
+        return "a part of the provider's answer was garbled; ask again"
 
 
 @attrs.define(eq=False, kw_only=True)

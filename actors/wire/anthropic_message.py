@@ -28,7 +28,7 @@ from ..chat import (
     ToolCallStarted,
     UsageUpdate,
 )
-from ..errors import ErrorKind, ProviderError
+from ..errors import StreamGarbled
 from .anthropic_values import BESIDE, ORIGIN, finish_of, merged_usage, usage_of
 from .openai_values import mint_call_id
 
@@ -104,7 +104,7 @@ class MessageEvents:
                 pass  # its place among the parts is taken; it is told once it is whole
 
     def take_delta(self, index: int | None, delta: Mapping[str, Any], chunks: list[Chunk]) -> None:
-        """content_block_delta. Raises ProviderError for one that belongs to no block."""
+        """content_block_delta. Raises StreamGarbled for one that belongs to no block."""
         kind = delta.get("type")
         block = self._blocks.get(index) or self._implied(index, kind, chunks)
         # Nearly every delta of an answer is this one.
@@ -191,12 +191,8 @@ class MessageEvents:
 
     def _implied(self, index: int | None, kind: Any, chunks: list[Chunk]) -> _Block:
         if kind not in _IMPLIED:
-            raise ProviderError(
-                kind=ErrorKind.PROTOCOL_ERROR,
+            raise StreamGarbled(
                 message=f"the provider went on with block {index!r}, which had not begun",
-                in_stream=True,
-                phase="stream",
-                billed="maybe",
             )
         self.start_block(index, {"type": _IMPLIED[kind]}, chunks)
         return self._blocks[index]

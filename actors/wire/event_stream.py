@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import orjson
 
 from ..chat import Chunk
-from ..errors import ErrorKind, ProviderError, StreamTruncated
+from ..errors import ErrorKind, ProviderError, StreamGarbled, StreamTruncated
 from .http import excerpt
 from .openai_answer import is_error, load_json
 from .openai_errors import error_in_stream, not_the_wire
@@ -193,7 +193,7 @@ class EventStream(ABC):
             if self._skippable > 0:
                 self._skippable -= 1
                 return {}
-            raise self._protocol_error(
+            raise self._garbled(
                 f"event {self._events} of the stream is no JSON ({fault.msg} at {fault.pos}): "
                 f"{excerpt(data)!r}"
             ) from None
@@ -203,7 +203,7 @@ class EventStream(ABC):
         listed = frame[0] if isinstance(frame, list) and frame else frame
         if kind == "error" or (isinstance(listed, dict) and is_error(listed)):
             return self._error_in(frame)
-        return self._protocol_error(
+        return self._garbled(
             f"event {self._events} of the stream is {self._none_of}: {excerpt(data)!r}"
         )
 
@@ -213,6 +213,10 @@ class EventStream(ABC):
 
     def _truncated(self, how: str) -> StreamTruncated:
         return StreamTruncated(message=f"{how} before the answer did, after {self._events} events")
+
+    def _garbled(self, message: str) -> ProviderError:
+        """The error for an event that cannot be read; the first one is no accident."""
+        return StreamGarbled(message=message) if self._events > 1 else self._protocol_error(message)
 
     def _protocol_error(self, message: str) -> ProviderError:
         return ProviderError(

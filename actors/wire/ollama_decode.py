@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from ..chat import Chunk
-from ..errors import ErrorKind, ProviderError, StreamTruncated
+from ..errors import ErrorKind, ProviderError, StreamGarbled, StreamTruncated
 from .http import excerpt
 from .ndjson import MAX_LINE, LineTooLarge, NdjsonDecoder
 from .ollama_errors import error_in_stream
@@ -118,7 +118,7 @@ class OllamaDecoder:
             return
         if isinstance(frame, list) and frame and isinstance(frame[0], dict) and is_error(frame[0]):
             raise error_in_stream(frame)
-        raise _protocol_error(
+        raise self._garbled(
             f"line {self._count} of the stream is no JSON object: {excerpt(line)!r}"
         )
 
@@ -146,10 +146,14 @@ class OllamaDecoder:
         try:
             return load_json(line)
         except orjson.JSONDecodeError as fault:
-            raise _protocol_error(
+            raise self._garbled(
                 f"line {self._count} of the stream is no JSON ({fault.msg} at {fault.pos}): "
                 f"{excerpt(line)!r}"
             ) from None
+
+    def _garbled(self, message: str) -> ProviderError:
+        """The error for a line that cannot be read; the first one is no accident."""
+        return StreamGarbled(message=message) if self._count > 1 else _protocol_error(message)
 
 
 def _protocol_error(message: str) -> ProviderError:

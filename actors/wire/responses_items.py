@@ -33,7 +33,7 @@ from ..chat import (
     ToolCallStarted,
     UsageUpdate,
 )
-from ..errors import ErrorKind, ProviderError
+from ..errors import StreamGarbled
 from .openai_values import arguments_of, mint_call_id
 from .responses_values import (
     BESIDE,
@@ -154,19 +154,15 @@ class OutputItems:
     def arguments(self, frame: Mapping[str, Any], chunks: list[Chunk]) -> None:
         """A delta of a function call's arguments, or all of them where none were told before.
 
-        Raises ProviderError where no such call has begun.
+        Raises StreamGarbled where no such call has begun.
         """
         item = self._found(frame.get("item_id"), _place(frame)[0])
         if item is None or item.kind != "function_call":
-            raise ProviderError(
-                kind=ErrorKind.PROTOCOL_ERROR,
+            raise StreamGarbled(
                 message=(
                     f"the provider went on with the call at {frame.get('output_index')!r}, "
                     f"which had not begun"
                 ),
-                in_stream=True,
-                phase="stream",
-                billed="maybe",
             )
         fragment = frame.get("delta")
         if fragment is None and not item.arguments:

@@ -124,6 +124,7 @@ LATE = 900  # bytes: behind the first words
         ({"kind": "reset", "after": 0}, ErrorKind.CONNECTION_FAILED),
         ({"kind": "empty_reply"}, ErrorKind.CONNECTION_FAILED),
         ({"kind": "unmarked", "frames": 1}, ErrorKind.STREAM_TRUNCATED),
+        ({"kind": "malformed", "frame": 1}, ErrorKind.PROTOCOL_ERROR),
         ({"kind": "error_frame", "frame": 0}, ErrorKind.SERVER_ERROR),
         ({"kind": "error_frame", "frame": 1, "done": True}, ErrorKind.SERVER_ERROR),
         (
