@@ -34,14 +34,13 @@ class Asked:
     ) -> None:
         self.request = request
         self._streamed = streamed
-        if not call.request_id:
-            # 64 bits: no two requests of a ledger have the same.
-            call = attrs.evolve(call, request_id=f"req_{secrets.token_hex(8)}")
+        # 64 bits: no two requests of a ledger have the same.
+        id = call.request_id or f"req_{secrets.token_hex(8)}"
         self._seen = None
         if call.seen is None:
             self._seen = route.observer.began(
                 RequestBegan(
-                    request_id=call.request_id,
+                    request_id=id,
                     request=request,
                     model=route.name,
                     stream=streamed,
@@ -49,7 +48,11 @@ class Asked:
                     user=call.user,
                 )
             )
-            call = attrs.evolve(call, seen=self._seen)
+            call = attrs.evolve(
+                call, request_id=id, seen=self._seen, tells_content=route.observer.content
+            )
+        elif not call.request_id:
+            call = attrs.evolve(call, request_id=id)
         self.course = Course(route, request, call, streamed=streamed, pinned=pinned)
 
     def ended(self, error: BaseException | None) -> None:
@@ -90,6 +93,8 @@ class Asked:
                 hop, _refused(hop, completion)
             ):
                 unwilling, earlier, legs = completion, None, 0
+            elif len(completion.trail) == len(course.trail):
+                return completion  # which is nearly all, and spares a copy
             else:
                 return attrs.evolve(completion, trail=tuple(course.trail))
 
