@@ -1,6 +1,8 @@
 """The supervision tree, as data: what runs under whom.
 
 system
+├── answers                    (where answers are kept in a file) the writer of that file
+├── response-cache             (where a model keeps its answers) gives them again
 ├── store                      the writer of what is kept
 ├── pace                       lets busy streams read in step
 ├── router                     whom of a chain to ask; counts calls, retries and hedges
@@ -13,6 +15,7 @@ system
 │       ├── server             (kind local) the model's process
 │       └── connection         the pool, the codec, the requests under way
 ├── sessions                   one actor a conversation
+├── loop-lag                   (only where it serves) how late the event loop is
 ├── idle-sessions              ends those that nobody needs
 └── gateway                    (only where it serves) the port: started last, stopped first
 """

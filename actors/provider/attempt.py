@@ -35,6 +35,7 @@ from ..telemetry.observer import (
     Result,
 )
 from ..trail import AttemptRecord
+from ..wire.assembly import Assembly, chunks_of
 from .call import Call
 from .failures import from_runtime
 from .messages import Batch, Chat, Complete, is_silent
@@ -85,6 +86,7 @@ class Attempt:
         "_ended",
         "_opened",
         "_passing",
+        "_said",
         "_seen",
         "_stream",
         "_tally",
@@ -116,6 +118,8 @@ class Attempt:
         self._admit_by = min(admit_by, self._deadline)
         self._began = trio.current_time()
         self._tally = Tally()
+        # Kept for who observes, and wants to read it.
+        self._said = Assembly() if call.tells_content else None
         self._committed = False
         self._ended = False
         # The first error, as it came; what is raised may be what it means.
@@ -181,6 +185,8 @@ class Attempt:
             self._end(None)
             raise
         self._tally.add(batch)
+        if self._said is not None:
+            self._said.extend(batch)
         return batch
 
     async def _begin(self) -> Batch:
@@ -215,6 +221,8 @@ class Attempt:
         if self._seen is not None:
             self._seen.first_token()
         self._tally.add(held)
+        if self._said is not None:
+            self._said.extend(held)
         return held
 
     async def _shut(self) -> None:
@@ -250,6 +258,8 @@ class Attempt:
         except ActorError as error:
             self._fail(error)
         self._tally.whole(completion)
+        if self._said is not None:
+            self._said.extend(chunks_of(completion))
         self._end(None)
         return attrs.evolve(completion, trail=tuple(self._trail))
 
@@ -326,6 +336,7 @@ class Attempt:
             response_id=tally.response_id,
             finish=tally.finish,
             key_id=passing.key_id,
+            answer=None if self._said is None else self._said.completion().message,
         )
 
     def _log(self) -> None:

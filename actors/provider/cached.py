@@ -64,7 +64,7 @@ class CachedAnswer:
                     user=call.user,
                 )
             )
-            call = attrs.evolve(call, seen=self._seen)
+            call = attrs.evolve(call, seen=self._seen, tells_content=route.observer.content)
         self._route = route
         self._caching = caching
         self._request = request

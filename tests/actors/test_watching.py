@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from tests.fakes.simulator import SimulatorProcess
 from trouper.actors import AppConfig, ProviderConfig, open_app
 from trouper.actors.app import App
+from trouper.actors.chat import ChatRequest, Message, TextPart
 from trouper.actors.config import (
     AssistantConfig,
     BudgetConfig,
@@ -120,6 +121,33 @@ async def test_calls_are_spans_where_that_is_configured(
     spans = memory.get_finished_spans()
     assert sorted(span.name for span in spans) == ["chat small", "request default"]
     assert all("private" not in span.to_json() for span in spans)
+
+
+@pytest.mark.parametrize("cache", [None, 60.0])
+async def test_prompts_and_answers_are_in_the_spans_where_that_is_configured(
+    simulator: SimulatorProcess, monkeypatch: pytest.MonkeyPatch, cache: float | None
+) -> None:
+    memory, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(memory))
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+    telemetry = TelemetryConfig(traces=True, content=True)
+
+    async with open_app(config(simulator, cache, telemetry=telemetry), signals=False) as app:
+        await (await app.session("alice")).ask("one")
+        request = ChatRequest(model="default", messages=(Message("user", (TextPart("two"),)),))
+        await app.complete(request)
+
+    told = [dict(span.attributes or {}) for span in memory.get_finished_spans()]
+    chats = [each for each in told if "gen_ai.provider.name" in each]
+    assert [
+        (text in str(each["gen_ai.input.messages"]), str(each["gen_ai.output.messages"]))
+        for each, text in zip(chats, ("one", "two"), strict=True)
+    ] == [(True, said("one")), (True, said("two"))]
+
+
+def said(text: str) -> str:
+    part = f'{{"type":"text","content":"You said: {text}"}}'
+    return f'[{{"role":"assistant","parts":[{part}],"finish_reason":"stop"}}]'
 
 
 async def test_an_answer_is_kept_where_the_model_says_for_how_long(

@@ -1,15 +1,14 @@
 """Kept answers: what every store of them promises, and what the one in a file promises besides."""
 
 import sqlite3
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator, MutableMapping
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 import trio
-from structlog.testing import LogCapture
+from structlog.testing import capture_logs
 
 from trouper.actors.chat import Completion, Finish, Message, TextPart, Usage
 from trouper.actors.store.cache import LARGEST, AnswerStore, KeptAnswer, MemoryAnswers
@@ -44,10 +43,9 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def logs() -> LogCapture:
-    capture = LogCapture()
-    structlog.configure(processors=[capture])
-    return capture
+def logs() -> Iterator[list[MutableMapping[str, Any]]]:
+    with capture_logs() as entries:
+        yield entries
 
 
 @pytest.fixture(params=["memory", "file"])
@@ -219,7 +217,7 @@ async def test_while_nothing_can_be_written_what_is_new_is_dropped_and_nothing_f
 
 
 async def test_a_damaged_answer_is_a_miss_and_a_warning_and_is_let_go(
-    path: Path, logs: LogCapture
+    path: Path, logs: list[Any]
 ) -> None:
     async with in_file(path) as file:
         file.put(KEY, answer(), until=200.0)
@@ -231,8 +229,8 @@ async def test_a_damaged_answer_is_a_miss_and_a_warning_and_is_let_go(
         assert file.get(OTHER, since=0.0) == answer()
 
     assert rows(path) == [OTHER]
-    assert [entry["log_level"] for entry in logs.entries] == ["warning"]
-    assert "kept answer cannot be read" in logs.entries[0]["event"]
+    assert [entry["log_level"] for entry in logs] == ["warning"]
+    assert "kept answer cannot be read" in logs[0]["event"]
 
 
 @pytest.mark.parametrize(
@@ -243,7 +241,7 @@ async def test_a_damaged_answer_is_a_miss_and_a_warning_and_is_let_go(
     ],
 )
 async def test_a_damaged_file_is_put_aside_and_begun_anew(
-    path: Path, logs: LogCapture, content: bytes
+    path: Path, logs: list[Any], content: bytes
 ) -> None:
     write(path, content)
 
@@ -252,12 +250,10 @@ async def test_a_damaged_file_is_put_aside_and_begun_anew(
 
     assert rows(path) == [KEY]
     assert path.with_name("trouper-cache.db.damaged").read_bytes() == content
-    assert [entry["event"] for entry in logs.entries] == [
-        "kept answers are lost; a new file is begun"
-    ]
+    assert [entry["event"] for entry in logs] == ["kept answers are lost; a new file is begun"]
 
 
-async def test_a_file_of_a_later_version_is_put_aside(path: Path, logs: LogCapture) -> None:
+async def test_a_file_of_a_later_version_is_put_aside(path: Path, logs: list[Any]) -> None:
     async with in_file(path) as file:
         file.put(KEY, answer(), until=200.0)
     change(path, "PRAGMA user_version = 99")
@@ -270,7 +266,7 @@ async def test_a_file_of_a_later_version_is_put_aside(path: Path, logs: LogCaptu
 
 
 async def test_damage_inside_the_file_is_found_when_it_is_read_and_mended(
-    path: Path, logs: LogCapture
+    path: Path, logs: list[Any]
 ) -> None:
     async with in_file(path) as file:
         for number in range(60):
@@ -285,5 +281,5 @@ async def test_damage_inside_the_file_is_found_when_it_is_read_and_mended(
         await until(lambda: rows(path) == [KEY])
         assert file.get(OTHER, since=0.0) is None
 
-    events = [entry["event"] for entry in logs.entries if entry["log_level"] == "warning"]
+    events = [entry["event"] for entry in logs if entry["log_level"] == "warning"]
     assert events == ["kept answers cannot be read", "kept answers are lost; a new file is begun"]
