@@ -6,6 +6,7 @@ import attrs
 
 from ..gate.limiter_messages import Priority
 from ..telemetry.observer import RequestSeen
+from .shortening import Fitter
 
 __all__ = ["Call"]
 
@@ -16,6 +17,8 @@ class Call:
 
     `deadline`, on trio's clock, is that of the whole chain of targets; `seen`
     is told of each attempt, with its answer where `tells_content` is true.
+    `fitter` says what may be left out of a request that is too long for a
+    target; without one, nothing ever is.
     """
 
     request_id: str = ""
@@ -25,3 +28,4 @@ class Call:
     deadline: float = inf
     seen: RequestSeen | None = attrs.field(default=None, repr=False)
     tells_content: bool = False
+    fitter: Fitter | None = attrs.field(default=None, repr=False, eq=False)

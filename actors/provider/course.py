@@ -31,6 +31,7 @@ from .attempt import Attempt
 from .call import Call
 from .last_word import last_word
 from .route import Route, facts_of
+from .shortening import Shortening
 from .target import Target
 
 __all__ = ["Course", "Hop"]
@@ -40,6 +41,7 @@ _log = structlog.get_logger("trouper.request")
 # A gate of ours that refuses: the target has not been asked.
 _REFUSALS = frozenset({ErrorKind.CIRCUIT_OPEN, ErrorKind.LIMITER_TIMEOUT})
 
+_TOO_LONG = ProviderError(kind=ErrorKind.CONTEXT_WINDOW_EXCEEDED, message="it does not fit")
 _SLOW = ProviderError(kind=ErrorKind.TIMEOUT, message="it is slower than nearly all of its answers")
 
 
@@ -99,7 +101,8 @@ class Course:
         self._ambiguous = False
         # Seconds after which the last failure may be tried again.
         self._again: float | None = None
-        # Where to go on at once, with another key.
+        self._shortening = Shortening(call.fitter)
+        # Where to go on at once, with another key or a shorter request.
         self._stay: Hop | None = None
 
     # Whom to ask.
@@ -108,7 +111,8 @@ class Course:
         """The next target, once it may be asked. Raises the last word where nobody is left."""
         if self._stay is not None:
             hop, self._stay = self._stay, None
-            return hop
+            if await self._fits(hop):
+                return hop
         while True:
             place = Place(self.route.router, self._choose(again=self._again is not None))
             try:
@@ -116,12 +120,16 @@ class Course:
                 match choice:
                     case Chosen():
                         await self._back_off(choice.target)
-                        return self._hop(choice, place)
+                        hop = self._hop(choice, place)
+                        if await self._fits(hop):
+                            return hop
                     case Wait(until):
                         self._again = None
-                        await self._wait(until)
+                        if not self._shortens():
+                            await self._wait(until)
                     case GiveUp(reopens):
-                        raise self._gave_up(reopens)
+                        if not self._shortens():
+                            raise self._gave_up(reopens)
             except BaseException:
                 place.leave()
                 raise
@@ -136,8 +144,10 @@ class Course:
         choice = await place.take()
         if not isinstance(choice, Chosen):
             return None
-        _log.info("a second one is asked", slow=slow.target.name, second=choice.target)
         hop = self._hop(choice, place)
+        if not await self._fits(hop, second=True):
+            return None
+        _log.info("a second one is asked", slow=slow.target.name, second=choice.target)
         return attrs.evolve(hop, hedge_after=None)
 
     def open(self, hop: Hop, admit_by: float) -> Attempt:
@@ -213,6 +223,35 @@ class Course:
             _log.debug("request is fitted", target=target.name, changed=", ".join(changed))
         return request
 
+    async def _fits(self, hop: Hop, *, second: bool = False) -> bool:
+        """Make the request of `hop` as long as its target takes it; False where that is not the
+        one to ask. A `second` one is asked the whole request or nothing."""
+        name = hop.target.name
+        other = second or has_other(self._chain, self._failures, name, _TOO_LONG)
+        request = self._fitted(hop.target)
+        try:
+            hop.request = await self._shortening.fitted(hop.target, request, other=other)
+        except ProviderError as error:
+            hop.place.leave()
+            if not second:
+                self._last = error
+                self._again = None
+                self._failures.append((name, error))
+            return False
+        except BaseException:
+            hop.place.leave()
+            raise
+        return True
+
+    def _shortens(self) -> bool:
+        """Nobody may be asked now: whether somebody is, if the request is made shorter."""
+        left = self._shortening.begins(self._failures)
+        if left is None:
+            return False
+        self._failures[:] = left
+        self._again = None
+        return True
+
     # What came of it.
 
     def failed(self, hop: Hop, error: ProviderError) -> None:
@@ -224,7 +263,7 @@ class Course:
             self._refused(name, error, now)
             hop.place.leave()
             return
-        if self._may_change_key(hop, met, error):
+        if self._may_change_key(hop, met, error) or self._may_be_shorter(hop, error):
             self._stay = hop
             return
         hop.place.leave()
@@ -257,6 +296,11 @@ class Course:
             return False
         met.keys.add(error.key_id)
         return len(met.keys) <= _spare_keys(hop.target) and trio.current_time() < hop.begin_by
+
+    def _may_be_shorter(self, hop: Hop, error: ProviderError) -> bool:
+        other = has_other(self._chain, self._failures, hop.target.name, error)
+        in_time = self._stay is None and trio.current_time() < hop.begin_by
+        return in_time and self._shortening.refused(hop.target, hop.request, error, other=other)
 
     def go_on(self, hop: Hop, request: ChatRequest) -> None:
         """The model of `hop` has paused: from here on only that one can go on with `request`."""
