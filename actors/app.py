@@ -15,7 +15,7 @@ from .catalog.facts import ModelRef
 from .catalog.models import Models, family_of
 from .catalog.prices import PriceBook, load_price_book
 from .chat import ChatRequest, Chunk, Completion, Sampling
-from .config import AppConfig, ServerConfig
+from .config import AppConfig, ModelConfig, ServerConfig, Target as ConfiguredTarget
 from .errors import ErrorKind, ProviderError, UnknownAssistant, UnknownSession
 from .gate.budget import Budgets
 from .gate.limiter_messages import Priority
@@ -247,7 +247,7 @@ class App:
             model = self.config.models[name]
             router = self.system.ref(ROUTER, Router)
             known = self._routes[name] = make_route(
-                [self._target(target.provider, target.model) for target in model.targets],
+                [self._target(target, model) for target in model.targets],
                 model.chain,
                 name=name,
                 router=router,
@@ -258,9 +258,16 @@ class App:
             )
         return known
 
-    def _target(self, name: str, model: str) -> Target:
-        provider = self.config.providers[name]
-        return find_target(self.system, provider, model, self.knowledge, budgets=self.budgets)
+    def _target(self, target: ConfiguredTarget, model: ModelConfig) -> Target:
+        return find_target(
+            self.system,
+            self.config.providers[target.provider],
+            target.model,
+            self.knowledge,
+            budgets=self.budgets,
+            first_event=model.first_event,
+            idle=model.idle,
+        )
 
 
 def _limits(server: ServerConfig) -> Limits:

@@ -200,9 +200,11 @@ def find_target(
     *,
     budgets: Budgets | None = None,
     alone: bool = False,
+    first_event: float | None = None,
+    idle: float | None = None,
 ) -> Target:
     """The target of a model that runs in this tree; `alone` where its provider has one circuit
-    for all models. Raises SpecError where it is not there."""
+    for all models. The rest is as in `make_target`. Raises SpecError where it is not there."""
     name, keys = config.name, key_ids(config)
     circuit = system.ref(breaker_path(name, "" if alone else model), Circuit)
     chooser = system.ref(keys_path(name), Keys) if keys else None
@@ -215,7 +217,15 @@ def find_target(
         budgets=budgets,
     )
     connection = system.ref(connection_path(name), Connection)
-    return make_target(config, connection, model, gates=gates, knowledge=knowledge)
+    return make_target(
+        config,
+        connection,
+        model,
+        gates=gates,
+        knowledge=knowledge,
+        first_event=first_event,
+        idle=idle,
+    )
 
 
 def _models(config: AppConfig) -> dict[str, list[str]]:

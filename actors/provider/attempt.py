@@ -195,7 +195,7 @@ class Attempt:
         held: Batch = []
         try:
             self._opened = target.connection.stream(
-                Chat(self.request, deadline, self._passing.key_id, self)
+                Chat(self.request, deadline, self._passing.key_id, self, target.deadlines)
             )
             self._stream = stream = await self._opened.__aenter__()
             # Until it is taken, it may wait for a provider that restarts; from its
@@ -253,7 +253,10 @@ class Attempt:
         left = max(0.0, self._deadline - trio.current_time())
         try:
             completion = await self.target.connection.ask(
-                Complete(self.request, self._deadline, self._passing.key_id, self), timeout=left
+                Complete(
+                    self.request, self._deadline, self._passing.key_id, self, self.target.deadlines
+                ),
+                timeout=left,
             )
         except ActorError as error:
             self._fail(error)

@@ -151,7 +151,9 @@ class Connection(Actor[ConnectionMessage], background=True):
         exchange: Exchange | None = None
         try:
             with self._watch.exchange(
-                until=message.deadline, in_one_piece=isinstance(message, Complete)
+                until=message.deadline,
+                in_one_piece=isinstance(message, Complete),
+                deadlines=message.deadlines,
             ) as exchange:
                 try:
                     yield exchange

@@ -84,16 +84,23 @@ class Exchange:
         )
 
 
+def _in_one_piece(deadlines: Deadlines) -> Deadlines:
+    # An answer that comes in one piece comes when it is whole: no event is the
+    # first, and only the total says anything about it.
+    return attrs.evolve(deadlines, first_event=inf)
+
+
+def _pause_for(deadlines: Deadlines) -> float:
+    return min(_SWEEP, min(deadlines.first_event, deadlines.idle, deadlines.total) / 4)
+
+
 class Watch:
     """Sweeps over the exchanges of one connection."""
 
     def __init__(self, deadlines: Deadlines) -> None:
         self._streamed = deadlines
-        # An answer that comes in one piece comes when it is whole: no event is
-        # the first, and only the total says anything about it.
-        self._in_one_piece = attrs.evolve(deadlines, first_event=inf)
-        shortest = min(deadlines.first_event, deadlines.idle, deadlines.total)
-        self._pause = min(_SWEEP, shortest / 4)
+        self._in_one_piece = _in_one_piece(deadlines)
+        self._pause = _pause_for(deadlines)
         self._under_way: set[Exchange] = set()
         self._some = trio.Event()
 
@@ -101,13 +108,23 @@ class Watch:
         return len(self._under_way)
 
     @contextmanager
-    def exchange(self, *, until: float = inf, in_one_piece: bool = False) -> Generator[Exchange]:
+    def exchange(
+        self,
+        *,
+        until: float = inf,
+        in_one_piece: bool = False,
+        deadlines: Deadlines | None = None,
+    ) -> Generator[Exchange]:
         """An exchange whose block is cancelled when it is overdue; at `until`, on trio's
-        clock, in any case.
+        clock, in any case. `deadlines` are its own, where it has some.
 
         Raises ProviderError (TIMEOUT) where it was.
         """
-        limits = self._in_one_piece if in_one_piece else self._streamed
+        if deadlines is not None:
+            limits = _in_one_piece(deadlines) if in_one_piece else deadlines
+            self._pause = min(self._pause, _pause_for(deadlines))
+        else:
+            limits = self._in_one_piece if in_one_piece else self._streamed
         exchange = Exchange(limits, min(until, trio.current_time() + limits.total))
         self._under_way.add(exchange)
         self._some.set()

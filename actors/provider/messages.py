@@ -8,6 +8,7 @@ import httpx
 
 from ...runtime.messages import Request, Streams
 from ..chat import ChatRequest, Chunk, Completion, Heartbeat, Started, UsageUpdate
+from .deadlines import Deadlines
 
 __all__ = [
     "Batch",
@@ -60,12 +61,14 @@ class Chat(Streams[Batch]):
     `deadline` is the time on trio's clock, in seconds, at which the answer is
     whole or has failed; the connection's own `total` may come sooner. `key_id`
     says which key is shown, by its id; the first one where it is empty.
+    `deadlines` are those of this request, in place of the connection's.
     """
 
     request: ChatRequest
     deadline: float = inf
     key_id: str = ""
     hearer: Hearer | None = attrs.field(default=None, repr=False)
+    deadlines: Deadlines | None = None
 
 
 @attrs.frozen
@@ -76,6 +79,7 @@ class Complete(Request[Completion]):
     deadline: float = inf
     key_id: str = ""
     hearer: Hearer | None = attrs.field(default=None, repr=False)
+    deadlines: Deadlines | None = None
 
 
 ConnectionMessage = Chat | Complete

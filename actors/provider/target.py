@@ -14,6 +14,7 @@ from ..gate.limiter_messages import LimiterMessage
 from ..policy.backoff import RetryPolicy
 from ..policy.bucket import RateLimits
 from ..policy.key_verdict import key_id
+from .deadlines import Deadlines
 from .knowledge import Knowledge
 from .messages import ConnectionMessage
 
@@ -67,6 +68,7 @@ class Target:
     Times are in seconds: `total` bounds all tries together, and `patience` how
     long a connection that is down is waited for. `kind` and `base_url` are told
     to who observes; `family` says whose models these are to the catalog.
+    `deadlines` are this model's own, in place of its provider's.
     """
 
     provider: str
@@ -79,6 +81,7 @@ class Target:
     kind: str = ""
     base_url: str = ""
     family: str = ""
+    deadlines: Deadlines | None = None
     gates: Gates = attrs.field(default=Gates(), repr=False)
     knowledge: Knowledge = attrs.field(factory=Knowledge, repr=False, eq=False)
 
@@ -95,8 +98,16 @@ def make_target(
     *,
     gates: Gates = Gates(),
     knowledge: Knowledge | None = None,
+    first_event: float | None = None,
+    idle: float | None = None,
 ) -> Target:
-    """The target of a configured provider."""
+    """The target of a configured provider; `first_event` and `idle`, in seconds, outrank its own."""
+    timeouts = config.timeouts
+    own = Deadlines(
+        first_event=timeouts.first_event if first_event is None else first_event,
+        idle=timeouts.idle if idle is None else idle,
+        total=timeouts.total,
+    )
     knowledge = knowledge or Knowledge()
     return Target(
         provider=config.name,
@@ -108,8 +119,9 @@ def make_target(
             max_delay=config.retry.max_delay,
             ambiguous=config.retry.ambiguous,
         ),
-        total=config.timeouts.total,
-        patience=config.timeouts.first_event,
+        total=timeouts.total,
+        patience=own.first_event,
+        deadlines=None if first_event is None and idle is None else own,
         kind=config.kind,
         base_url=config.base_url,
         family=knowledge.family(config.kind, config.base_url),

@@ -36,7 +36,17 @@ from trouper.runtime import System, child
 
 from .provider import Answers, config, frame, make_request
 
-__all__ = ["KEYS", "NOTHING", "USAGE", "WHOLE", "Gated", "open_gated", "refusal", "whole"]
+__all__ = [
+    "KEYS",
+    "NOTHING",
+    "USAGE",
+    "WHOLE",
+    "Gated",
+    "Listening",
+    "open_gated",
+    "refusal",
+    "whole",
+]
 
 KEYS = ("sk-one-0000", "sk-two-0000")
 
@@ -120,6 +130,21 @@ class Gated:
 
 NOTHING = {"circuit": 0, "keys": 0, "limiters": 0, "rows": 0}
 """What is out where nothing is."""
+
+
+class Listening:
+    """A ref that notes what is told to whom."""
+
+    def __init__(self, ref: Any, told: list[str]) -> None:
+        self._ref = ref
+        self._told = told
+
+    async def ask(self, message: Any, timeout: float = 5.0) -> Any:
+        return await self._ref.ask(message, timeout)
+
+    def tell(self, message: Any) -> None:
+        self._told.append(type(message).__name__)
+        self._ref.tell(message)
 
 
 @asynccontextmanager

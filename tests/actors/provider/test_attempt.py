@@ -1,6 +1,8 @@
 """One attempt through its gates: what each refuses, what each is told, and that nothing stays out."""
 
 import random
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import attrs
@@ -9,7 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.fakes.gates import KEYS, NOTHING, USAGE, Gated, open_gated, refusal, whole
+from tests.fakes.gates import KEYS, NOTHING, USAGE, Gated, Listening, open_gated, refusal, whole
 from tests.fakes.provider import (
     DONE,
     FINISH,
@@ -20,10 +22,11 @@ from tests.fakes.provider import (
     text_of,
 )
 from trouper.actors.config import BreakerConfig
-from trouper.actors.errors import ProviderError
+from trouper.actors.errors import ErrorKind, ProviderError
 from trouper.actors.policy.budget import Budget
 from trouper.actors.provider.call import Call
 from trouper.actors.provider.messages import Batch
+from trouper.actors.provider.target import make_target
 from trouper.actors.store.ledger import Closing
 from trouper.actors.telemetry.observer import AttemptBegan
 
@@ -212,7 +215,7 @@ async def test_a_storm_of_cancels_leaves_every_gate_at_zero(autojump_clock: Mock
 
     async def answer(_: httpx.Request) -> httpx.Response:
         await trio.sleep(chance.uniform(0, 0.2))
-        match chance.randrange(5):
+        match chance.randrange(8):
             case 0:
                 return refusal(500)
             case 1:
@@ -257,21 +260,6 @@ async def test_a_storm_of_cancels_leaves_every_gate_at_zero(autojump_clock: Mock
         assert spent.spent == sum(
             row.closing.weight(row.opening.reserved) for row in rows if row.closing is not None
         )
-
-
-class Listening:
-    """A ref that notes what is told to whom."""
-
-    def __init__(self, ref: Any, told: list[str]) -> None:
-        self._ref = ref
-        self._told = told
-
-    async def ask(self, message: Any, timeout: float = 5.0) -> Any:
-        return await self._ref.ask(message, timeout)
-
-    def tell(self, message: Any) -> None:
-        self._told.append(type(message).__name__)
-        self._ref.tell(message)
 
 
 async def test_what_was_taken_is_given_back_in_reverse(
@@ -344,3 +332,42 @@ async def test_who_observes_is_told_of_a_failure(autojump_clock: MockClock) -> N
     assert seen.said[-1].result == "failed"
     assert seen.said[-1].error is caught.value
     assert seen.said[-1].status == 503
+
+
+async def test_a_model_may_be_waited_for_longer_or_shorter_than_its_provider(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_gated(Body(50.0), Body(ROLE, delta("a"), 50.0)) as gated:
+        target = make_target(config(), gated.target.connection, "m", first_event=8.0, idle=4.0)
+        gated.target = target
+        for longest in (8, 4):
+            began = trio.current_time()
+            with pytest.raises(ProviderError) as caught:
+                await read(gated)
+            assert longest <= trio.current_time() - began <= longest + 1
+            assert caught.value.kind is ErrorKind.TIMEOUT
+
+
+class Mute:
+    """A connection whose streams end without a word."""
+
+    @asynccontextmanager
+    async def stream(self, _: object) -> AsyncGenerator[AsyncGenerator[Batch]]:
+        async def nothing() -> AsyncGenerator[Batch]:
+            none: list[Batch] = []
+            for batch in none:
+                yield batch
+
+        async with aclosing(nothing()) as batches:
+            yield batches
+
+
+async def test_a_stream_that_ends_without_a_word_is_nothing_that_anybody_answered(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_gated() as gated:
+        mute: Any = Mute()
+        gated.target = attrs.evolve(gated.target, connection=mute)
+        assert await read(gated) == []
+        assert gated.trail[0].kind == "cancelled"
+        assert await gated.in_flight() == NOTHING

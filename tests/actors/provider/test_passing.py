@@ -1,12 +1,14 @@
 """The gates before an attempt: what each of them refuses, and what it is told."""
 
+from typing import Any
+
 import attrs
 import httpx
 import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.fakes.gates import KEYS, NOTHING, open_gated, refusal, whole
+from tests.fakes.gates import KEYS, NOTHING, Listening, open_gated, refusal, whole
 from tests.fakes.provider import (
     config,
     make_request,
@@ -15,7 +17,9 @@ from trouper.actors.chat import Sampling
 from trouper.actors.errors import ErrorKind, ProviderError
 from trouper.actors.gate.circuit import Circuit
 from trouper.actors.gate.circuit_messages import Trip
+from trouper.actors.gate.limiter_messages import Observe
 from trouper.actors.policy.budget import Budget
+from trouper.actors.wire.rate_limits import RateSnapshot
 
 
 async def test_a_request_that_would_be_refused_is_not_sent_and_says_what_is_allowed(
@@ -199,3 +203,44 @@ async def test_near_the_limit_of_a_budget_a_shorter_answer_is_asked_for(
 
     assert attempt.request.max_output_tokens is not None
     assert 400 < attempt.request.max_output_tokens < 500
+
+
+async def test_a_time_of_day_in_the_headers_is_held_against_the_servers_clock(
+    autojump_clock: MockClock,
+) -> None:
+    wrong_clock = whole(
+        date="Sat, 01 Jan 2000 00:00:00 GMT",
+        anthropic_ratelimit_requests_remaining="1",
+        anthropic_ratelimit_requests_reset="2000-01-01T00:00:09Z",
+    )
+    told: list[RateSnapshot] = []
+
+    class Told(Listening):
+        def tell(self, message: Any) -> None:
+            if isinstance(message, Observe):
+                told.append(message.snapshot)
+            super().tell(message)
+
+    provider = config(api_keys=KEYS[:1], requests_per_minute=600)
+    async with open_gated(wrong_clock, provider=provider) as gated:
+        gates = gated.target.gates
+        heard: Any = {id: Told(ref, []) for id, ref in gates.limiters.items()}
+        gated.target = attrs.evolve(gated.target, gates=attrs.evolve(gates, limiters=heard))
+        async with gated.attempt() as attempt:
+            await attempt.complete()
+
+    assert [snapshot.requests and snapshot.requests.reset for snapshot in told] == [9.0]
+
+
+async def test_without_limits_what_is_said_of_them_is_not_even_read(
+    autojump_clock: MockClock,
+) -> None:
+    told: list[str] = []
+    async with open_gated(whole(**LEFT)) as gated:
+        gates = gated.target.gates
+        heard: Any = {id: Listening(ref, told) for id, ref in gates.limiters.items()}
+        gated.target = attrs.evolve(gated.target, gates=attrs.evolve(gates, limiters=heard))
+        async with gated.attempt() as attempt:
+            await attempt.complete()
+
+    assert told == ["Settle"]
