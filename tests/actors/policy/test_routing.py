@@ -169,7 +169,12 @@ CHAINS = st.lists(
     st.builds(
         Link,
         st.lists(
-            st.builds(Candidate, st.sampled_from(NAMES), st.floats(0.1, 10)),
+            st.builds(
+                Candidate,
+                st.sampled_from(NAMES),
+                st.floats(0.1, 10),
+                st.none() | st.integers(1, 9),
+            ),
             min_size=1,
             max_size=3,
         ).map(tuple),
@@ -274,3 +279,28 @@ def test_the_last_is_who_would_have_nobody_to_follow_if_it_took_too_long() -> No
     assert not has_other([link("a")], [], "a")
     assert not has_other([link("a"), link("large", on={TOO_LONG})], [], "a")
     assert has_other(chain, [], "b")
+
+
+@given(CHAINS, st.lists(st.sampled_from(NAMES), max_size=4, unique=True), KINDS)
+def test_a_request_that_was_too_long_is_asked_of_nobody_who_is_not_for_that_or_larger(
+    chain: list[Link], names: list[str], kind: ErrorKind
+) -> None:
+    failures = [(name, TOO_LONG) for name in names] + [("other", kind)]
+    decision = next_of(chain, {}, *failures)
+
+    if names and isinstance(decision, Ask):
+        chosen = [
+            (link, one) for link in chain for one in link.candidates if one.name == decision.target
+        ]
+        # A name may stand in a chain more than once here, with windows of its own.
+        too_small = [one.window for link in chain for one in link.candidates if one.name in names]
+        assert any(
+            (link.on is not None and TOO_LONG in link.on)
+            or (
+                link.on is None
+                and one.window is not None
+                and all(window is not None for window in too_small)
+                and one.window > min((w for w in too_small if w is not None), default=0)
+            )
+            for link, one in chosen
+        )

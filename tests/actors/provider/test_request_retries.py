@@ -7,8 +7,14 @@ from trio.testing import MockClock
 
 from tests.fakes.provider import DONE, FINISH, ROLE, Answers, Body, delta
 from tests.fakes.routes import link, open_route, refusal, whole
-from trouper.actors.errors import ProviderError
+from trouper.actors.errors import ErrorKind, ProviderError
+from trouper.actors.gate.circuit import Circuit
+from trouper.actors.gate.circuit_messages import Trip
+from trouper.actors.gate.passage import Passage
 from trouper.actors.policy.backoff import RetryPolicy
+from trouper.actors.provider.call import Call
+from trouper.actors.provider.target import Gates
+from trouper.runtime import System, child
 
 CUT = httpx.ReadError("reset by peer")
 
@@ -116,3 +122,36 @@ async def test_a_storm_of_cancels_leaves_no_call_in_flight(autojump_clock: MockC
         under_way = await stage.in_flight()
 
     assert under_way == {"a/m": 0, "b/m": 0}
+
+
+async def test_looking_again_and_again_at_a_circuit_leaves_no_longer_a_trail(
+    autojump_clock: MockClock,
+) -> None:
+    async with System(child("circuit", lambda: Circuit("a")), signals=False) as system:
+        ref = system.ref("circuit", Circuit)
+        await ref.ask(Trip("down", 1.0))
+        await trio.sleep(2)
+        async with (
+            Passage(ref) as probe,
+            open_route(a=Answers(), gates={"a": Gates(circuit=ref)}) as stage,
+        ):
+            assert probe.is_probe
+            error = await stage.fails(Call(deadline=trio.current_time() + 60))
+
+    assert error.kind is ErrorKind.CIRCUIT_OPEN
+    assert [record.kind for record in error.trail] == ["circuit_open"]
+
+
+async def test_a_circuit_that_waits_for_a_person_is_not_waited_for(
+    autojump_clock: MockClock,
+) -> None:
+    async with System(child("circuit", lambda: Circuit("a")), signals=False) as system:
+        ref = system.ref("circuit", Circuit)
+        await ref.ask(Trip("maintenance"))
+        began = trio.current_time()
+        async with open_route(a=Answers(), gates={"a": Gates(circuit=ref)}) as stage:
+            error = await stage.fails()
+
+    assert trio.current_time() - began < 1
+    assert error.retry_after is None
+    assert "maintenance" in error.message
