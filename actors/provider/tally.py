@@ -58,6 +58,8 @@ class Tally:
                     self.usage = chunk.usage
                 elif type(chunk) is Finished:
                     self.finish = chunk.finish
+                    # OpenAI's Responses say only now which tier has served.
+                    self.service_tier = chunk.service_tier or self.service_tier
                 elif type(chunk) is Started:
                     self.model, self.response_id = chunk.model, chunk.id
                     self.service_tier = chunk.service_tier

@@ -36,6 +36,14 @@ def test_what_a_provider_says_beside_it_is_kept() -> None:
     assert tally.finish is Finish.LENGTH
 
 
+def test_the_tier_that_the_end_of_a_stream_names_is_the_one_that_has_served() -> None:
+    tally = Tally()
+    tally.add([Started("r1", "m", service_tier="auto")])
+    tally.add([Finished(Finish.STOP, service_tier="flex")])
+
+    assert tally.service_tier == "flex"
+
+
 def test_a_long_answer_is_kept_at_its_beginning_only() -> None:
     tally = Tally()
     for _ in range(10_000):
