@@ -59,10 +59,10 @@ async def ask(course: Course, hop: Hop, run: Run[T]) -> Won[T] | None:
         raise
     winner = next((runner for runner in runners if runner.has_won), None)
     for runner in runners:
-        if winner is None:
-            assert runner.error is not None
+        if winner is None and runner.error is not None:
             course.failed(runner.hop, runner.error)
         elif runner is not winner:
+            # Also a second one that was about to go when the first one failed.
             await runner.lose()
     return winner.won() if winner is not None else None
 
