@@ -8,11 +8,15 @@ from ..chat import (
     Completion,
     Finish,
     Finished,
+    Part,
     RefusalDelta,
     Started,
     TextDelta,
+    TextPart,
     ThinkingDelta,
+    ThinkingPart,
     ToolArgsDelta,
+    ToolCallPart,
     ToolCallStarted,
     Usage,
     UsageUpdate,
@@ -75,6 +79,20 @@ class Tally:
         self.response_id = completion.response_id
         self.service_tier = completion.service_tier
         self.usage = completion.usage
+        if self.usage is None:
+            for part in completion.message.parts:
+                self._write(part)
+
+    def _write(self, part: Part) -> None:
+        match part:
+            case TextPart() | ThinkingPart():
+                text = part.text
+            case ToolCallPart():
+                text = part.name + part.args_json
+            case _:
+                return
+        self._kept.append(text[:_KEPT])
+        self._chars += len(text)
 
     @property
     def begun(self) -> bool:

@@ -1,54 +1,57 @@
-"""What an answer amounts to, as far as it has come."""
+"""What an answer amounts to: the same, whether it comes as a stream or in one piece."""
 
 from trouper.actors.chat import (
+    Completion,
     Finish,
     Finished,
-    Heartbeat,
-    RefusalDelta,
+    ImagePart,
+    Message,
+    Part,
     Started,
     TextDelta,
+    TextPart,
     ThinkingDelta,
+    ThinkingPart,
     ToolArgsDelta,
+    ToolCallPart,
     ToolCallStarted,
     Usage,
-    UsageUpdate,
 )
 from trouper.actors.provider.tally import Tally
 
 
-def test_all_that_a_model_writes_is_counted() -> None:
+def in_one_piece(*parts: Part, usage: Usage | None = None) -> Tally:
     tally = Tally()
-    tally.add([ThinkingDelta(0, "hm "), TextDelta(1, "yes "), RefusalDelta(2, "no ")])
-    tally.add([ToolCallStarted(3, "c1", "look "), ToolArgsDelta(3, "{}")])
-
-    assert tally.text == ("hm yes no look {}", 1.0)
-    assert tally.begun
+    message = Message("assistant", parts)
+    tally.whole(Completion(message=message, finish=Finish.STOP, model="m", usage=usage))
+    return tally
 
 
-def test_what_a_provider_says_beside_it_is_kept() -> None:
-    tally = Tally()
-    tally.add([Started("r1", "m-2027", "flex"), Heartbeat(), UsageUpdate(Usage(9, 1))])
-    assert not tally.begun
-    tally.add([UsageUpdate(Usage(9, 4)), Finished(Finish.LENGTH)])
+def test_a_whole_answer_whose_tokens_nobody_told_is_as_long_as_the_same_stream() -> None:
+    stream = Tally()
+    stream.add([Started("r", "m"), ThinkingDelta(0, "hm"), TextDelta(1, "It rains")])
+    stream.add([ToolCallStarted(2, "c", "umbrella"), ToolArgsDelta(2, '{"open":1}')])
+    stream.add([Finished(Finish.STOP)])
 
-    assert (tally.response_id, tally.model, tally.service_tier) == ("r1", "m-2027", "flex")
-    assert tally.usage == Usage(9, 4)
-    assert tally.finish is Finish.LENGTH
+    whole = in_one_piece(
+        ThinkingPart("hm"),
+        TextPart("It rains"),
+        ToolCallPart("c", "umbrella", '{"open":1}'),
+        ImagePart("https://example.com/rain.png"),
+    )
 
-
-def test_the_tier_that_the_end_of_a_stream_names_is_the_one_that_has_served() -> None:
-    tally = Tally()
-    tally.add([Started("r1", "m", service_tier="auto")])
-    tally.add([Finished(Finish.STOP, service_tier="flex")])
-
-    assert tally.service_tier == "flex"
+    assert whole.text == stream.text == ('hmIt rainsumbrella{"open":1}', 1.0)
+    assert whole.begun
 
 
-def test_a_long_answer_is_kept_at_its_beginning_only() -> None:
-    tally = Tally()
-    for _ in range(10_000):
-        tally.add([TextDelta(0, "0123456789")])
+def test_a_whole_answer_whose_tokens_are_told_is_not_kept() -> None:
+    tally = in_one_piece(TextPart("It rains"), usage=Usage(7, 3))
 
-    kept, times = tally.text
+    assert (tally.text, tally.usage) == (("", 1.0), Usage(7, 3))
+
+
+def test_of_a_long_answer_the_beginning_stands_for_the_whole() -> None:
+    kept, times = in_one_piece(TextPart("a" * 100_000)).text
+
     assert len(kept) < 20_000
-    assert len(kept) * times == 100_000
+    assert round(len(kept) * times) == 100_000
