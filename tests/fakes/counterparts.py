@@ -8,12 +8,22 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from typing import IO, Any
 
 import attrs
 
-__all__ = ["Counterpart", "counterpart"]
+from trouper.actors import ChatRequest, Provider
+from trouper.actors.chat import Completion, ToolSpec
+from trouper.actors.wire.assembly import Assembly
+
+__all__ = ["WEATHER", "Counterpart", "answer_to", "counterpart"]
+
+WEATHER = ToolSpec(
+    "get_weather",
+    "The weather of a city",
+    {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+)
 
 # Seconds. Starts take half a second on an idle machine.
 _START, _CALL, _END = 60.0, 20.0, 10.0
@@ -87,3 +97,14 @@ def _is_up(server: Counterpart, ready: str, process: subprocess.Popen[bytes]) ->
 def _text(log: IO[bytes]) -> str:
     log.seek(0)
     return log.read().decode(errors="replace")[-4000:]
+
+
+async def answer_to(provider: Provider, asked: ChatRequest, *, streamed: bool) -> Completion:
+    """The whole answer, however it comes."""
+    if not streamed:
+        return await provider.complete(asked)
+    assembly = Assembly()
+    async with aclosing(provider.stream(asked)) as chunks:
+        async for chunk in chunks:
+            assembly.extend([chunk])
+    return assembly.completion()

@@ -5,19 +5,16 @@ had failed and ended when it began.
 """
 
 import json
-from contextlib import aclosing
 from typing import Any
 
 import trio
 
-from trouper.actors import ChatRequest, Message, Provider, ProviderConfig, TextPart
-from trouper.actors.chat import Completion
+from trouper.actors import ChatRequest, Message, ProviderConfig, TextPart
 from trouper.actors.config import BreakerConfig, RetryConfig, TimeoutConfig
-from trouper.actors.wire.assembly import Assembly
 
 from .counterparts import Counterpart
 
-__all__ = ["PATHS", "answer_to", "config", "inject", "left", "passes", "request"]
+__all__ = ["PATHS", "config", "inject", "left", "passes", "request"]
 
 PATHS = {"openai": "/v1", "anthropic": "/anthropic"}
 
@@ -63,14 +60,3 @@ async def passes(llmock: Counterpart, calls: int) -> None:
     assert verdict["calls"] >= calls
     pending = json.loads(llmock.call("GET", "/_llmock/scenario"))["pending"]
     assert [one for one in pending if one["type"] != "reply"] == []
-
-
-async def answer_to(provider: Provider, asked: ChatRequest, *, streamed: bool) -> Completion:
-    """The whole answer, however it comes."""
-    if not streamed:
-        return await provider.complete(asked)
-    assembly = Assembly()
-    async with aclosing(provider.stream(asked)) as chunks:
-        async for chunk in chunks:
-            assembly.extend([chunk])
-    return assembly.completion()

@@ -4,18 +4,12 @@ import json
 
 import pytest
 
-from tests.fakes.counterparts import Counterpart
-from tests.fakes.llmock import PATHS, answer_to, config, inject, passes, request
+from tests.fakes.counterparts import WEATHER, Counterpart, answer_to
+from tests.fakes.llmock import PATHS, config, inject, passes, request
 from trouper.actors import ChatRequest, Message, Provider, open_provider
-from trouper.actors.chat import Finish, ToolCallPart, ToolResultPart, ToolSpec
+from trouper.actors.chat import Finish, ToolCallPart, ToolResultPart
 
 BOTH = pytest.mark.parametrize("kind", PATHS)
-
-WEATHER = ToolSpec(
-    "get_weather",
-    "The weather of a city",
-    {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
-)
 
 
 async def call_of(provider: Provider, asked: ChatRequest, *, streamed: bool) -> ToolCallPart:
