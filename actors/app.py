@@ -216,6 +216,7 @@ class App:
             sampling=Sampling(temperature=model.temperature),
             max_output_tokens=model.max_output_tokens,
             reasoning_effort=model.reasoning_effort,
+            context=model.context,
             route=self._route(assistant.model),
         )
 

@@ -159,12 +159,30 @@ class TokenCounter:
             self.count_request, request, model, abandon_on_cancel=True, limiter=self._threads
         )
 
+    async def count_each(self, messages: Sequence[Message], model: str) -> list[int]:
+        """What each of these messages adds to a request for `model`; many long ones in a thread."""
+        name = encoding_for(model)
+        if not is_loaded(name):
+            await load_encoding_async(name)
+        encoder = load_encoding(name)
+
+        def count() -> list[int]:
+            return [self._message(message, name, encoder) for message in messages]
+
+        if self._new_chars_of(messages, name) <= INLINE_CHARS:
+            await trio.lowlevel.checkpoint()
+            return count()
+        return await trio.to_thread.run_sync(count, abandon_on_cancel=True, limiter=self._threads)
+
     def _new_chars(self, request: ChatRequest, name: EncodingName) -> int:
-        known = self._messages[name]
-        chars = sum(_length(message.parts) for message in request.messages if message not in known)
+        chars = self._new_chars_of(request.messages, name)
         tools = self._tools[name]
         # A schema's size is not known before it is walked; most are of this order.
         return chars + 1_024 * sum(tool not in tools for tool in request.tools)
+
+    def _new_chars_of(self, messages: Iterable[Message], name: EncodingName) -> int:
+        known = self._messages[name]
+        return sum(_length(message.parts) for message in messages if message not in known)
 
     def _message(self, message: Message, name: EncodingName, encoder: Encoder) -> int:
         known = self._messages[name]

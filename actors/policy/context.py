@@ -186,20 +186,21 @@ def summarise(
     fixed: int = 0,
     start: int = 0,
     told: int = 0,
+    room: float = ROOM,
 ) -> Cut | Telling | TooLong:
     """As `drop_oldest`, with room for a summary of what is left out.
 
     `told` are the tokens of the summary that there is of what lies before
     `start`. The answer is a Cut where that one still is all that is needed.
     """
-    as_before = drop_oldest(messages, tokens, limit, fixed=fixed + told, start=start)
+    as_before = drop_oldest(messages, tokens, limit, fixed=fixed + told, start=start, room=room)
     if isinstance(as_before, Cut) and as_before.start == start:
         return as_before
     most = summary_limit(limit)
-    cut = drop_oldest(messages, tokens, limit, fixed=fixed + most, start=start)
+    cut = drop_oldest(messages, tokens, limit, fixed=fixed + most, start=start, room=room)
     if isinstance(cut, Cut) and cut.start > start:
         return Telling(cut, most)
-    cut = drop_oldest(messages, tokens, limit, fixed=fixed, start=start)
+    cut = drop_oldest(messages, tokens, limit, fixed=fixed, start=start, room=room)
     return Telling(cut, 0) if isinstance(cut, Cut) else cut
 
 

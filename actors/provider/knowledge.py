@@ -107,6 +107,10 @@ class Knowledge:
         """The tokens of the prompt as our own tokenizer has them."""
         return await self.tokens.count_request_async(request, ref.model)
 
+    def correction(self, ref: ModelRef) -> Correction:
+        """What the model's answers have taught of our counts."""
+        return self._of(ref).correction
+
     def likely_input(self, ref: ModelRef, counted: int) -> int:
         """The same, as the model is likely to have them."""
         return self._of(ref).correction.apply(counted)

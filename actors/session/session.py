@@ -30,11 +30,12 @@ from ..chat import (
     ToolCallPart,
     Usage,
 )
-from ..errors import HistoryFull, ProviderError, TurnInProgress
+from ..errors import ErrorKind, HistoryFull, ProviderError, TurnInProgress
 from ..gate.limiter_messages import Priority
 from ..provider import request as provider_request
 from ..provider.call import Call
 from ..provider.route import Route
+from .context import Context, ContextPolicy
 from .events import (
     AnswerReset,
     Attachment,
@@ -66,6 +67,7 @@ MAX_HISTORY = 4_000_000
 
 _STOP_REASONS = {
     Finish.LENGTH: StopReason.MAX_TOKENS,
+    Finish.CONTEXT_WINDOW: StopReason.MAX_TOKENS,
     Finish.REFUSAL: StopReason.REFUSAL,
     Finish.CONTENT_FILTER: StopReason.REFUSAL,
 }
@@ -73,7 +75,10 @@ _STOP_REASONS = {
 
 @attrs.frozen(kw_only=True)
 class Assistant:
-    """Who answers: a system prompt, and the models that are asked, in their order."""
+    """Who answers: a system prompt, and the models that are asked, in their order.
+
+    `context` says what becomes of a conversation that is longer than a model's window.
+    """
 
     name: str
     prompt: str
@@ -81,6 +86,7 @@ class Assistant:
     sampling: Sampling = Sampling()
     max_output_tokens: int | None = None
     reasoning_effort: str | None = None
+    context: ContextPolicy = "drop_oldest"
 
 
 class Session(Actor[SessionMessage], background=True):
@@ -91,12 +97,16 @@ class Session(Actor[SessionMessage], background=True):
     ) -> None:
         self._id = id
         # A person waits for each turn, or a bot that talks with persons.
-        self._call = Call(session=id, user=owner, priority=Priority.INTERACTIVE)
+        call = Call(session=id, user=owner, priority=Priority.INTERACTIVE)
+        self._fitter = Context(assistant.context, assistant.route, call)
+        self._call = attrs.evolve(call, fitter=self._fitter)
         # Who has answered last: its cache knows the conversation.
         self._pinned = ""
         # By a program that embeds us, and ends it itself.
         self._kept = kept
         self._assistant = assistant
+        prompt = assistant.prompt
+        self._system = (Message("system", (TextPart(prompt),)),) if prompt else ()
         self._history: list[Message] = []
         self._size = 0
         self._attachments: list[Attachment] = []
@@ -199,6 +209,7 @@ class Session(Actor[SessionMessage], background=True):
             async for batch in answer:
                 self._hand_on(turn, batch)
         completion = answer.completion()
+        self._fitter.answered(answer.target, completion.usage)
         if completion.usage is not None:
             self._say_usage(turn, completion.usage)
         _log_answer(self._id, turn, completion)
@@ -206,11 +217,10 @@ class Session(Actor[SessionMessage], background=True):
 
     def _request(self, user: Message) -> ChatRequest:
         assistant = self._assistant
-        system = (Message("system", (TextPart(assistant.prompt),)),) if assistant.prompt else ()
         return ChatRequest(
             # Each target has a name of its own for it.
             model="",
-            messages=(*system, *self._history, user),
+            messages=(*self._system, *self._history, user),
             sampling=assistant.sampling,
             max_output_tokens=assistant.max_output_tokens,
             reasoning_effort=assistant.reasoning_effort,
@@ -279,6 +289,9 @@ def _part_size(part: Part) -> int:
 
 def _in_words(failure: ProviderError) -> str:
     """For a person who chats: what happened and what to do, without the provider's details."""
+    if failure.kind is ErrorKind.CONTEXT_WINDOW_EXCEEDED and failure.status is None:
+        # Our own figures.
+        return f"{failure.message}; say less at once, or start a new conversation"
     lost = "; what you have seen of the answer is kept" if failure.committed else ""
     return f"{failure.hint}{lost} ({failure.provider}: {failure.kind.value})"
 

@@ -11,6 +11,7 @@ from trouper.actors.chat import Message
 from trouper.actors.errors import UnknownAssistant
 from trouper.actors.provider.route import make_route
 from trouper.actors.provider.target import Target
+from trouper.actors.session.context import ContextPolicy
 from trouper.actors.session.directory import Directory
 from trouper.actors.session.events import SessionEvent, TextAdded, TurnEnded
 from trouper.actors.session.messages import GetHistory, SessionMessage
@@ -81,6 +82,8 @@ async def open_house(
     idle: float = 900.0,
     prompt: str = "be kind",
     stage: Stage | None = None,
+    context: ContextPolicy = "drop_oldest",
+    max_output_tokens: int | None = None,
 ) -> AsyncGenerator[House]:
     """Sessions whose provider gives these answers, in turn; or those of a `stage`."""
     fake = Answers(*answers)
@@ -91,7 +94,13 @@ async def open_house(
         def assistant(name: str) -> Assistant:
             if name:
                 raise UnknownAssistant(name, ["default"])
-            return Assistant(name="default", prompt=prompt, route=who)
+            return Assistant(
+                name="default",
+                prompt=prompt,
+                route=who,
+                context=context,
+                max_output_tokens=max_output_tokens,
+            )
 
         sessions = dynamic("sessions", Session, max_children=limit, shutdown=2.0)
         async with System(sessions, signals=False) as system:

@@ -324,3 +324,33 @@ async def test_the_first_count_loads_the_encoding(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(encodings, "_LOADED", {})
 
     assert await TokenCounter().count_request_async(ask(HELLO, model="gpt-4")) == 9
+
+
+async def test_messages_counted_one_by_one_are_what_they_add_to_a_request() -> None:
+    counter, messages = TokenCounter(), [HELLO, Message("assistant", (TextPart("hi there"),))]
+
+    each = await counter.count_each(messages, "gpt-4o")
+
+    assert sum(each) == counter.count_request(ask(*messages)) - counter.count_request(ask())
+    assert await counter.count_each([], "gpt-4o") == []
+
+
+async def test_long_messages_are_counted_one_by_one_in_a_thread_and_once(
+    recording: Recording,
+) -> None:
+    counter, big = TokenCounter(), Message("user", (TextPart("x" * INLINE_CHARS * 2),))
+
+    each = await counter.count_each([HELLO, big], "gpt-4o")
+
+    assert threading.current_thread() not in recording.threads
+    recording.asked.clear()
+    assert await counter.count_each([HELLO, big], "gpt-4o") == each
+    assert recording.asked == []
+
+
+async def test_the_first_count_of_single_messages_loads_the_encoding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(encodings, "_LOADED", {})
+
+    assert await TokenCounter().count_each([HELLO], "gpt-4") == [6]
