@@ -167,23 +167,27 @@ class Lease:
             )
         )
 
-    def close(self, error: BaseException | None = None) -> None:
-        """End it as an attempt that has ended with that error; never blocks."""
+    def close(self, error: BaseException | None = None, outcome: str = "") -> None:
+        """End it as an attempt that has ended with that error; never blocks.
+
+        `outcome` is what that is called, where the error alone does not say it.
+        """
         if self._closed:
             return
+        outcome = outcome or _outcome(error)
         if self._sent is None or self._refused_unbilled(error):
             self._close(
                 Closing(
                     state="released",
-                    outcome=_outcome(error),
+                    outcome=outcome,
                     cost=0,
                     duration_ms=self._milliseconds(trio.current_time()) or 0,
                 )
             )
         elif self._noted is not None:
-            self.settle(self._noted.usage, rates=self._noted.rates, outcome=_outcome(error))
+            self.settle(self._noted.usage, rates=self._noted.rates, outcome=outcome)
         else:
-            self.settle(None, outcome=_outcome(error))
+            self.settle(None, outcome=outcome)
 
     async def __aenter__(self) -> Self:
         await self.open()

@@ -63,11 +63,15 @@ class Hop:
 
 @attrs.define(eq=False)
 class _Met:
-    """What a request has met with at one target."""
+    """What a request has met with at one target, which has until `begin_by` to begin.
+
+    That is None until it is asked, and again once a gate has refused: whoever
+    was not asked has used nothing of its share of the time.
+    """
 
     tries: int = 0
     keys: set[str] = attrs.field(factory=set[str])
-    begin_by: float = inf
+    begin_by: float | None = None
 
 
 class Course:
@@ -199,19 +203,20 @@ class Course:
 
     def _hop(self, choice: Chosen, place: Place) -> Hop:
         target = self.route.targets[choice.target]
-        met = self._met.get(choice.target)
-        now = trio.current_time()
-        if met is None:
-            met = self._met[choice.target] = _Met()
+        met = self._met.setdefault(choice.target, _Met())
+        begin_by = met.begin_by
+        if begin_by is None:
+            now = trio.current_time()
             last = not has_other(self._chain, self._failures, choice.target)
-            met.begin_by = slice_until(now, min(self._deadline, now + target.total), last=last)
+            begin_by = slice_until(now, min(self._deadline, now + target.total), last=last)
+            met.begin_by = begin_by
         return Hop(
             target=target,
             request=self._fitted(target),
             place=place,
-            begin_by=met.begin_by,
+            begin_by=begin_by,
             # A plain answer begins when it is whole.
-            deadline=self._deadline if self._streamed else met.begin_by,
+            deadline=self._deadline if self._streamed else begin_by,
             hedge_after=choice.hedge_after,
         )
 
@@ -277,7 +282,7 @@ class Course:
             ambiguous_before=self._ambiguous,
         )
         self._ambiguous = self._ambiguous or error.billed != "no"
-        in_time = delay is not None and now + delay < met.begin_by
+        in_time = delay is not None and now + delay < hop.begin_by
         self._again = delay if in_time else None
         self._failures.append((name, error))
 
@@ -286,6 +291,7 @@ class Course:
         until = inf if error.retry_after is None else now + error.retry_after
         self._not_before[name] = max(until, self._not_before.get(name, -inf))
         self._again = None
+        self._met[name].begin_by = None
         # A wait for a circuit may be long, and each look at it is the same.
         trail = self.trail
         if len(trail) > 1 and _same(trail[-2], trail[-1]):

@@ -229,7 +229,7 @@ class Passing:
                 service_tier=tally.service_tier or "",
             )
         elif lease is not None:
-            lease.close(error)
+            lease.close(error, outcome)
 
     def _cost(self, error: BaseException | None, rates: Rates | UnknownPrice) -> int | None:
         if self._lease is not None:
