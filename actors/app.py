@@ -1,23 +1,30 @@
 """The whole application: `open_app(config)` runs its tree for the length of a block."""
 
+import datetime
 import functools
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from importlib.metadata import version
 
 import attrs
+import structlog
 import trio
 
 from ..runtime import ActorSnapshot, Children, System, child
 from ..runtime.events import Observer
 from .answers import Answers
+from .batch.batches import Batches
+from .batch.driver import driver_spec
+from .batch.house import House
+from .batch.rows import BatchRow
 from .catalog.facts import ModelRef
 from .catalog.models import Models, family_of
 from .catalog.prices import PriceBook, load_price_book
 from .chat import ChatRequest, Chunk, Completion, Sampling
 from .config import AppConfig, ModelConfig, ServerConfig, Target as ConfiguredTarget
+from .config.advice import warnings_of
 from .errors import ErrorKind, ProviderError, UnknownAssistant, UnknownSession
-from .gate.budget import Budgets
+from .gate.budget import Budgets, log_standing
 from .gate.limiter_messages import Priority
 from .gate.router import Router
 from .gateway.auth import Access
@@ -42,6 +49,8 @@ from .tree import ROUTER, find_target, tree
 from .watching import Watching
 
 __all__ = ["App", "load_knowledge", "open_app"]
+
+_log = structlog.get_logger("trouper.app")
 
 # Whose sessions those are that the embedding program opens itself.
 _EMBEDDED = "embedded"
@@ -72,6 +81,8 @@ class App:
         self._opening = trio.Lock()
         self._store = Store(config.store.path, durability=config.store.durability)
         self._answers = Answers(config)
+        self.batches = Batches(config)
+        """Requests by the thousand, which nobody waits for."""
         self._watching = Watching(config, observer, serve=serve)
         children = [
             *self._answers.children(),
@@ -79,6 +90,8 @@ class App:
             *self._watching.children(),
             child("idle-sessions", self._retire_idle),
         ]
+        if self.batches.kept:
+            children.append(driver_spec(self._batch_house))
         if serve:
             children.append(child("gateway", self._gateway, shutdown=_GOODBYE))
         self.system = System(
@@ -198,6 +211,22 @@ class App:
             self.listening = listening
             task_status.started(listening)
 
+    def _batch_house(self) -> House:
+        return House(
+            config=self.config,
+            path=self.batches.path,
+            writer=self.system.ref(Store.writer_path(), Writer),
+            knowledge=self.knowledge,
+            budgets=self.budgets.budgets,
+            ask=self._ask_for_batch,
+            fit=lambda request: self._resolve(request)[1],
+        )
+
+    async def _ask_for_batch(self, request: ChatRequest, batch: BatchRow) -> Completion:
+        return await self.complete(
+            request, session=batch.session, user=batch.user, priority=Priority.BATCH
+        )
+
     def _assistant(self, name: str) -> Assistant:
         name = name or self.config.default_assistant
         known = self._assistants.get(name)
@@ -303,10 +332,17 @@ async def open_app(
     Entering returns when every provider is ready (and, with `serve`, the port
     is open), and raises StartFailed, whose cause says why, if one is not.
     Signals are handled as System does; `observer` is called with every event
-    of the runtime. Warnings go to stderr unless the program has set up structlog.
+    of the runtime. Warnings go to stderr unless the program has set up structlog:
+    among them what `trouper check` warns of.
     """
     log_by_default()
     knowledge = await load_knowledge(config)
+    for warning in warnings_of(
+        config, datetime.datetime.now(datetime.UTC).date(), knowledge.prices
+    ):
+        _log.warning(warning)
     app = App(config, serve=serve, observer=observer, signals=signals, knowledge=knowledge)
     async with app.system:
+        for standing in await app.budgets.standings():
+            log_standing(standing)
         yield app

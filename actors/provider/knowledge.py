@@ -13,7 +13,7 @@ import structlog
 from ..catalog.correction import Correction, initial_correction
 from ..catalog.encodings import encoding_for, is_loaded, load_encoding, load_encoding_async
 from ..catalog.facts import ModelFacts, ModelRef
-from ..catalog.models import Models, family_of, warnings
+from ..catalog.models import Models, family_of
 from ..catalog.prices import PriceBook
 from ..catalog.rates import FREE, Rates, UnknownPrice
 from ..catalog.tokens import TokenCounter, count_text
@@ -67,10 +67,7 @@ class Knowledge:
         return family_of(kind, base_url) or (self.prices.family(base_url) if base_url else "")
 
     async def prepare(self, ref: ModelRef) -> None:
-        """Load what this model needs, so that no call waits for it, and say what is wrong."""
-        today = datetime.datetime.now(datetime.UTC).date()
-        for warning in warnings(self.models.find(ref), today):
-            _log.warning(warning, model=ref.key)
+        """Load what this model needs, so that no call waits for it."""
         if is_paid(self._rates_now(ref, None)):
             await load_encoding_async(encoding_for(ref.model))
 

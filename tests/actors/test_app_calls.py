@@ -1,15 +1,18 @@
 """Single requests to a whole application: a configured model by its name, without a session."""
 
 from contextlib import aclosing
+from io import StringIO
 
 import pytest
 import trio
+from structlog.testing import capture_logs
 
 from tests.fakes.simulator import SimulatorProcess
 from trouper.actors import ChatRequest, Message, TextPart, open_app
 from trouper.actors.chat import Sampling, TextDelta
 from trouper.actors.config import AppConfig, parse_config
 from trouper.actors.errors import ErrorKind, ProviderError
+from trouper.actors.logs import configure_logging
 from trouper.actors.store.ledger import Selection
 
 CONFIG = """
@@ -24,6 +27,12 @@ max_output_tokens = 77
 targets = ["sim/sim-large"]
 [assistants.default]
 model = "small"
+"""
+
+BUDGET = """
+[budgets.daily]
+limit_usd = "1.00"
+per = "day"
 """
 
 
@@ -92,3 +101,18 @@ async def test_the_ledger_says_on_whose_behalf_it_was(simulator: SimulatorProces
                     break
 
     assert (row.opening.session, row.opening.user) == ("s1", "alice")
+
+
+async def test_at_its_start_it_says_how_budgets_stand_and_what_may_do_harm(
+    simulator: SimulatorProcess,
+) -> None:
+    text = CONFIG.format(url=simulator.base_url) + BUDGET
+    configure_logging("info", StringIO())
+    with capture_logs() as logs:
+        async with open_app(parse_config(text), signals=False):
+            pass
+
+    said = [line["event"] for line in logs]
+    assert any("price" in event and "sim/sim-small" in event for event in said)
+    (standing,) = [line for line in logs if line["event"] == "budget stands"]
+    assert (standing["budget"], standing["spent_usd"]) == ("daily", "0")

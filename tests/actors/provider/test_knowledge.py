@@ -9,7 +9,6 @@ import structlog
 from trouper.actors.catalog import encodings
 from trouper.actors.catalog.encodings import EncodingName, load_encoding
 from trouper.actors.catalog.facts import ModelRef
-from trouper.actors.catalog.models import Models
 from trouper.actors.catalog.prices import PriceBook
 from trouper.actors.catalog.rates import FREE, Rates, UnknownPrice
 from trouper.actors.chat import (
@@ -147,13 +146,9 @@ def test_models_that_are_only_passing_through_are_forgotten() -> None:
     assert len(knowledge._unpriced) <= 1_024
 
 
-async def test_what_is_about_to_be_shut_down_is_said_at_the_start() -> None:
-    gone = Models({"far/m": {"shutdown": "2020-01-01"}})
-    with structlog.testing.capture_logs() as said:
-        await Knowledge(gone, PriceBook(PRICED)).prepare(MODEL)
+async def test_what_a_paid_model_is_counted_with_is_loaded_before_the_first_call() -> None:
+    await Knowledge(prices=PriceBook(PRICED)).prepare(MODEL)
 
-    assert [line["log_level"] for line in said] == ["warning"]
-    assert "was shut down on 2020-01-01" in said[0]["event"]
     assert encodings.is_loaded(EncodingName.O200K)
 
 
