@@ -23,7 +23,7 @@ from .ledger import Row, Selection
 from .ledger_operations import Page
 from .schema import APPLICATION_ID, VERSION
 
-__all__ = ["GroupBy", "LedgerReader", "Sum", "read_page"]
+__all__ = ["GroupBy", "LedgerReader", "Sum", "open_to_read", "read_page"]
 
 GroupBy = Literal["model", "provider", "session", "user", "day"]
 
@@ -68,7 +68,7 @@ class LedgerReader:
 
     def __init__(self, path: str | Path) -> None:
         self._file = str(path)
-        self._connection = _open(Path(path))
+        self._connection = open_to_read(Path(path))
 
     def rows(self, selection: Selection) -> Generator[Row, None, None]:
         """The selected rows by their time; some hundred are in memory at once."""
@@ -139,7 +139,7 @@ class LedgerReader:
 
 def read_page(path: Path, wanted: Page) -> list[tuple[int, Row]]:
     """One page of rows, on a connection of its own. Raises StoreError."""
-    connection = _open(path)
+    connection = open_to_read(path)
     try:
         return page(connection, wanted.selection, wanted.after, wanted.most)
     except sqlite3.Error as error:
@@ -148,7 +148,8 @@ def read_page(path: Path, wanted: Page) -> list[tuple[int, Row]]:
         connection.close()
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """A connection that writes nothing, to the store in that file. Raises StoreUnusable."""
     if not path.is_file():
         raise StoreUnusable(str(path), "there is no such file; a server with this [store] makes it")
     connection = sqlite3.connect(

@@ -10,6 +10,11 @@ last moment of a day into the next.
 The sums in `budget` say nothing that the rows of `usage_ledger` do not: a row
 weighs `weight_nano` in each sum that there is of its scopes and windows. So a
 sum may be deleted, and is made again from the rows when it is needed.
+
+A batch's requests are kept as they were given, and its answers as they are
+written out; a request is `sent` once its provider has it and `part` says with
+which of the provider's batches (below zero: none, it is asked by itself). What
+the columns of `batch_part` are for stands in batch/rows.py.
 """
 
 from typing import Final
@@ -62,7 +67,45 @@ CREATE TABLE budget (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: Final = (_LEDGER,)
+_BATCHES = """
+CREATE TABLE batch (
+    id               TEXT PRIMARY KEY,
+    at               REAL NOT NULL,
+    session          TEXT NOT NULL,
+    user             TEXT NOT NULL,
+    way              TEXT NOT NULL,
+    state            TEXT NOT NULL
+                     CHECK (state IN ('loading', 'running', 'cancelling', 'done')),
+    note             TEXT NOT NULL
+) STRICT;
+CREATE INDEX batch_open ON batch (at) WHERE state <> 'done';
+CREATE TABLE batch_part (
+    batch            TEXT NOT NULL REFERENCES batch (id) ON DELETE CASCADE,
+    part             INTEGER NOT NULL,
+    target           TEXT NOT NULL,
+    state            TEXT NOT NULL CHECK (state IN ('planned', 'named', 'running', 'ended')),
+    key_id           TEXT NOT NULL,
+    remote_id        TEXT NOT NULL,
+    named_at         REAL NOT NULL,
+    others           TEXT NOT NULL,
+    PRIMARY KEY (batch, part)
+) STRICT;
+CREATE TABLE batch_request (
+    batch            TEXT NOT NULL REFERENCES batch (id) ON DELETE CASCADE,
+    n                INTEGER NOT NULL,
+    part             INTEGER NOT NULL,
+    custom_id        TEXT NOT NULL,
+    state            TEXT NOT NULL
+                     CHECK (state IN ('waiting', 'sent', 'done', 'failed', 'cancelled')),
+    model            TEXT NOT NULL,
+    request          BLOB,
+    answer           BLOB,
+    PRIMARY KEY (batch, n)
+) STRICT;
+CREATE INDEX batch_request_state ON batch_request (batch, part, state, n);
+"""
+
+MIGRATIONS: Final = (_LEDGER, _BATCHES)
 """The scripts that bring a file from each version to the next, without any transaction."""
 
 VERSION: Final = len(MIGRATIONS)

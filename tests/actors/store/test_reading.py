@@ -14,7 +14,7 @@ from trouper.actors.store.errors import StoreCorrupt, StoreTooNew, StoreTooOld, 
 from trouper.actors.store.ledger import Selection
 from trouper.actors.store.ledger_operations import Page
 from trouper.actors.store.reading import GroupBy, LedgerReader, Sum, read_page
-from trouper.actors.store.schema import MIGRATIONS
+from trouper.actors.store.schema import MIGRATIONS, VERSION
 from trouper.actors.store.store import open_ledger
 
 EVERYTHING = Selection()
@@ -176,7 +176,7 @@ def test_a_later_file_is_said_to_be_later(path: Path) -> None:
     database.open()
     database.close()
 
-    with pytest.raises(StoreTooNew, match="of version 2"):
+    with pytest.raises(StoreTooNew, match=f"of version {VERSION + 1}"):
         LedgerReader(path)
 
 

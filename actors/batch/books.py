@@ -1,0 +1,113 @@
+"""What the requests of a provider's batch cost: reserved when it is sent, settled by its results.
+
+Each request has one row in the ledger, under an id that is always the same
+(`op_id_of`), so that neither a second try nor another process opens a second
+one. A row that its program has left open counts as lost, in full, until the
+results say better; see store/ledger.py.
+"""
+
+import time
+
+from ..catalog.facts import ModelRef
+from ..catalog.prices import BATCH
+from ..catalog.rates import Rates, UnknownPrice, ceiling, cost_of
+from ..chat import ChatRequest, Completion
+from ..gate.budget_refusals import budget_exceeded, price_unknown
+from ..policy.budget import UNKNOWN_LONGEST, Budget, guarded_input, limits_of
+from ..provider.knowledge import Knowledge
+from ..store.ledger import Closing, Denied, Limit, Opening
+from ..wire.batch import CANCELLED, Fault
+from .lines import answer_of, answer_of_fault
+from .operations import Answer
+from .rows import BatchRow, RequestState, op_id_of
+
+__all__ = ["Books"]
+
+
+class Books:
+    """The books of the requests of one model, at the price of batch work."""
+
+    def __init__(
+        self, knowledge: Knowledge, budgets: tuple[Budget, ...], ref: ModelRef, batch: BatchRow
+    ) -> None:
+        self._knowledge = knowledge
+        self._budgets = budgets
+        self._ref = ref
+        self._batch = batch
+
+    async def opening(
+        self, n: int, request: ChatRequest, key_id: str
+    ) -> tuple[Opening, tuple[Limit, ...]]:
+        """The row of request `n` at the most that it can cost, and the limits that it falls under.
+
+        Raises ProviderError of kind PRICE_UNKNOWN where a budget applies and nobody knows the price.
+        """
+        rates = self._rates()
+        reserved, price_id = 0, ""
+        if isinstance(rates, Rates):
+            counted = await self._knowledge.count(self._ref, request)
+            likely = guarded_input(self._knowledge.likely_input(self._ref, counted))
+            reserved = ceiling(likely, self._longest(request), rates)
+            price_id = rates.price_id
+        opening = Opening(
+            op_id=op_id_of(self._batch.id, n),
+            request_id=self._batch.id,
+            attempt=1,
+            at=time.time(),
+            provider=self._ref.provider,
+            model=self._ref.model,
+            reserved=reserved,
+            price_id=price_id,
+            key_id=key_id,
+            session=self._batch.session,
+            user=self._batch.user,
+        )
+        held = limits_of(self._budgets, opening)
+        if held and isinstance(rates, UnknownPrice):
+            raise price_unknown(held[0][0], opening, rates)
+        # What is free goes on when nothing is left.
+        return opening, tuple(limit for _, limit in held) if reserved else ()
+
+    def refused(self, opening: Opening, denied: Denied) -> Fault:
+        """That a budget does not cover it."""
+        budget = next(
+            budget for budget, limit in limits_of(self._budgets, opening) if limit == denied.limit
+        )
+        error = budget_exceeded(budget, opening, denied)
+        return Fault(error.kind.value, error.message)
+
+    def answered(self, n: int, outcome: Completion | Fault) -> Answer:
+        """What became of request `n` at its provider, with what it cost."""
+        if isinstance(outcome, Fault):
+            # Nothing is billed for what was not answered.
+            return self.failed(n, outcome, Closing(state="released", outcome=outcome.kind, cost=0))
+        usage, rates = outcome.usage, self._rates()
+        cost, price_id = None, ""
+        if usage is not None and isinstance(rates, Rates):
+            cost, price_id = cost_of(usage, rates).nano_dollars, rates.price_id
+        closing = Closing(
+            state="unknown" if usage is None else "settled",
+            outcome="ok",
+            usage=usage,
+            cost=cost,
+            price_id=price_id,
+            model=outcome.model,
+            service_tier=BATCH,
+        )
+        return Answer(n, "done", answer_of(outcome, cost), op_id_of(self._batch.id, n), closing)
+
+    def failed(self, n: int, fault: Fault, closing: Closing | None) -> Answer:
+        """A request that has no answer; `closing` is None where it has no row to close."""
+        state: RequestState = "cancelled" if fault.kind == CANCELLED else "failed"
+        op_id = op_id_of(self._batch.id, n)
+        return Answer(n, state, answer_of_fault(fault), op_id, closing)
+
+    def _rates(self) -> Rates | UnknownPrice:
+        return self._knowledge.rates(self._ref, BATCH)
+
+    def _longest(self, request: ChatRequest) -> int:
+        wanted = request.max_output_tokens
+        known = self._knowledge.facts(self._ref).max_output_tokens
+        if wanted is not None:
+            return wanted
+        return UNKNOWN_LONGEST if known is None else known
