@@ -115,4 +115,4 @@ async def test_at_its_start_it_says_how_budgets_stand_and_what_may_do_harm(
     said = [line["event"] for line in logs]
     assert any("price" in event and "sim/sim-small" in event for event in said)
     (standing,) = [line for line in logs if line["event"] == "budget stands"]
-    assert (standing["budget"], standing["spent_usd"]) == ("daily", "0")
+    assert (standing["budget"], standing["spent_usd"]) == ("daily", "0.00")
