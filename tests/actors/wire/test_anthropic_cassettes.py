@@ -22,12 +22,27 @@ pytestmark = needs_recordings
 CODEC = AnthropicCodec(max_tokens_default=1024)
 
 # Test data of vercel/ai, in which the streams of several requests stand one after the
-# other in one body. The SDK reads on after message_stop and puts the later messages'
-# deltas into the first one's blocks; an answer ends with its message_stop.
-GLUED = {"1ad9d019e587", "5d1aab4e863c", "7d01976dd1cf", "97137d47a378", "e72eeddb38c7"}
+# other in one body: each has an id of its own, and counts a longer prompt than the one
+# before, for a tool has run between them. No server sends that. The SDK reads on after
+# message_stop, puts the later messages' deltas into the first one's blocks, and says
+# end_turn and the last one's tokens of an answer that waits for a tool; an answer ends
+# with its message_stop. By eye: the first one's blocks, and its tokens in and out.
+GLUED = {
+    "1ad9d019e587": (
+        ["text", "server_tool_use", "tool_search_tool_result", "text", "tool_use"],
+        (1630, 158),
+    ),
+    "5d1aab4e863c": (
+        ["server_tool_use", "tool_search_tool_result", "text", "tool_use"],
+        (1681, 163),
+    ),
+    "7d01976dd1cf": (["text", "tool_use", "server_tool_use"], (904, 175)),
+    "97137d47a378": (["text", "server_tool_use", "tool_use"], (3369, 725)),
+    "e72eeddb38c7": (["text", "tool_use", "server_tool_use"], (879, 177)),
+}
 
-# Cut off by max_tokens within a tool's arguments: the SDK completes the JSON by guess,
-# we keep the text as it came.
+# Cut off by max_tokens within a tool's arguments: the SDK closes the list by guess, so
+# that half a file would be written; we keep the text as it came, and it is not to be run.
 CUT_OFF = "bd84b81c858a"
 
 KINDS = {
@@ -119,7 +134,10 @@ def test_of_several_answers_in_one_body_the_first_is_read(id: str, mode: str) ->
     completion = read(by_mode(body, mode))
 
     assert completion == read([first])
-    assert completion.raw_finish in ("tool_use", "end_turn")
+    assert completion.raw_finish == "tool_use"
+    assert completion.usage is not None
+    tokens = (completion.usage.input, completion.usage.output)
+    assert (kinds_of(completion), tokens) == GLUED[id]
     calls = [part for part in completion.message.parts if isinstance(part, ToolCallPart)]
     assert [call.id for call in calls] == [
         call["id"] for call in EXCHANGES[id][1]["tool_calls"][: len(calls)]
@@ -130,7 +148,7 @@ def test_of_several_answers_in_one_body_the_first_is_read(id: str, mode: str) ->
 def test_a_recorded_stream_that_is_cut_ends_properly_or_is_truncated(id: str) -> None:
     body = body_of(EXCHANGES[id][0])
     whole = read([body])
-    for cut in random.Random(id).choices(range(len(body)), k=20):
+    for cut in random.Random(id).sample(range(len(body)), k=20):
         try:
             completion = read([body[:cut]])
         except StreamTruncated:

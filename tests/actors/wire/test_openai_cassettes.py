@@ -122,13 +122,23 @@ def test_a_recorded_stream_reads_as_the_sdk_read_it(id: str, mode: str) -> None:
 def test_a_recorded_stream_that_is_cut_ends_properly_or_is_truncated(id: str) -> None:
     body = body_of(EXCHANGES[id][0])
     whole = read([body])
-    for cut in random.Random(id).choices(range(len(body)), k=20):
+    for cut in random.Random(id).sample(range(len(body)), k=20):
         try:
             completion = read([body[:cut]])
         except StreamTruncated:
             continue
         # What may be missing is what comes after the finish_reason: the totals.
         assert (completion.message, completion.finish) == (whole.message, whole.finish)
+
+
+@pytest.mark.parametrize("id", [id for id in STREAMED if not EXCHANGES[id][1]["ok"]])
+def test_a_recorded_stream_that_is_cut_before_its_error_is_no_answer(id: str) -> None:
+    body = body_of(EXCHANGES[id][0])
+    for cut in random.Random(id).sample(range(len(body)), k=20):
+        with pytest.raises(ProviderError) as caught:
+            read([body[:cut]])
+        if not isinstance(caught.value, StreamTruncated):
+            assert_fails_as(caught.value, EXCHANGES[id][1])
 
 
 @pytest.mark.parametrize("id", PLAIN)

@@ -192,7 +192,7 @@ def test_a_recording_that_breaks_off_is_truncated(mode: str) -> None:
 def test_a_recorded_stream_that_is_cut_ends_properly_or_is_truncated(id: str) -> None:
     body = body_of(EXCHANGES[id])
     whole = read([body])
-    for cut in random.Random(id).choices(range(len(body)), k=20):
+    for cut in random.Random(id).sample(range(len(body)), k=20):
         try:
             completion = read([body[:cut]])
         except StreamTruncated:
