@@ -44,6 +44,13 @@ class Correction:
         weight = _WEIGHT * min(1.0, estimate / _FULL_WEIGHT_TOKENS)
         return Correction(self.factor + weight * (ratio - self.factor), self.seen + 1)
 
+    def corrected(self, estimate: int, actual: int) -> "Correction":
+        """What follows where the estimate has misled: all at once what `learn` takes in by and by."""
+        if estimate <= 0 or actual <= 0:
+            return self
+        ratio = min(max(actual / estimate, _LOWEST), _HIGHEST)
+        return Correction(ratio, self.seen + 1)
+
 
 def initial_correction(family: str) -> Correction:
     """Where a model of this family starts.

@@ -20,7 +20,7 @@ import attrs
 import structlog
 
 from ..catalog.correction import Correction
-from ..catalog.encodings import EncodingName, encoding_for
+from ..catalog.encodings import EncodingName, encoding_for, is_loaded
 from ..catalog.facts import ModelRef
 from ..chat import ChatRequest, Message, TextPart, Usage
 from ..errors import ErrorKind, ProviderError
@@ -41,6 +41,7 @@ from ..policy.summary import Summary, placed
 from ..provider.call import Call
 from ..provider.route import Route
 from ..provider.target import Target
+from ..wire.window_words import Refusal, refusal_in
 from .summary import write_summary
 
 __all__ = ["Context", "ContextPolicy", "Shortened"]
@@ -57,6 +58,11 @@ _USUAL_ANSWER = 4_096
 # with a family's own factor, which it starts with, less than 2.
 _BELOW_REFUSED = 0.9
 _AFTER_REFUSAL = 0.5
+
+# What a template puts around a message, at most, and the part of a window that
+# the answer leaves to the prompt in any case.
+_FRAME = 16
+_SHORT = 0.5
 
 
 @attrs.frozen
@@ -82,7 +88,24 @@ class _Seen:
     counted: int = 0
     # What it was seen to refuse lies above this.
     most: float = inf
-    refused: bool = False
+    # Its window, where it has said so itself: it knows best.
+    window: int | None = None
+    # It has refused the last prompt, in these words.
+    refused: Refusal | None = None
+
+    def learn(self, sent: int) -> float:
+        """Take in its refusal of a prompt that was `sent` by our own count. What it says next is
+        fitted into that part of what it takes."""
+        refused, self.refused = self.refused or Refusal(), None
+        if refused.prompt is not None:
+            self.correction = self.correction.corrected(sent, refused.prompt)
+        if refused.prompt is not None and refused.window is not None:
+            # What there is room for is known now; it is less in any case.
+            self.most = min(self.most, refused.prompt - 1)
+            return ROOM
+        prompt = refused.prompt or self.correction.apply(sent)
+        self.most = min(self.most, prompt * _BELOW_REFUSED)
+        return _AFTER_REFUSAL
 
 
 @attrs.define(eq=False)
@@ -136,8 +159,10 @@ class Context:
         if seen is None:
             seen = self._seen[target.name] = _Seen(knowledge.correction(ref))
         sent, seen.counted = seen.counted, 0
-        window = knowledge.facts(ref).max_input_tokens
-        if window is None and seen.most == inf and not seen.refused:
+        window = seen.window or knowledge.facts(ref).max_input_tokens
+        if window is None and seen.most == inf and seen.refused is None:
+            return request
+        if window is not None and not is_loaded(encoding_for(model)) and _is_short(request, window):
             return request
         tokens = await self._count(target, request.messages, model)
         bare = attrs.evolve(request, messages=())
@@ -149,11 +174,9 @@ class Context:
             usual = max(_USUAL_ANSWER, knowledge.likely_output(ref, None))
             most = min(most, prompt_limit(window, request.max_output_tokens, usual))
         room = ROOM
-        if seen.refused:
-            seen.refused = False
-            sent = sent or fixed + sum(tokens)
-            most = seen.most = min(most, seen.correction.apply(sent) * _BELOW_REFUSED)
-            room = _AFTER_REFUSAL
+        if seen.refused is not None:
+            room = seen.learn(sent or fixed + sum(tokens))
+            most = min(most, seen.most)
         limit = most / seen.correction.factor
         measured = _Measured(target, request.messages, tokens, fixed, limit, most, room)
         messages = await self._cut(measured, seen, shorten=shorten)
@@ -274,7 +297,8 @@ class Context:
         seen = self._seen[target.name]
         if not self.shortens or len(turn_starts(request.messages)) < 2:
             return False
-        seen.refused = True
+        seen.refused = refusal_in(error.message)
+        seen.window = seen.refused.window or seen.window
         return True
 
     def answered(self, name: str, usage: Usage | None) -> None:
@@ -285,6 +309,21 @@ class Context:
         seen.correction = seen.correction.learn(seen.counted, usage.input)
         seen.most = max(seen.most, usage.input)
         seen.counted = 0
+
+
+def _is_short(request: ChatRequest, window: int) -> bool:
+    """Whether it fits by its letters alone, of which a token has one at least: then the tokenizer,
+    which takes 0.2 s to load, may never be needed."""
+    if request.tools or request.response_schema is not None:
+        return False
+    most = 0
+    for message in request.messages:
+        if not all(isinstance(part, TextPart) for part in message.parts):
+            return False
+        text = message.text
+        # In UTF-8, a letter is up to four bytes, and a byte may be a token.
+        most += (1 if text.isascii() else 4) * len(text) + _FRAME
+    return most <= window * _SHORT
 
 
 def _not_too_long(

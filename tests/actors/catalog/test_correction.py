@@ -33,6 +33,12 @@ def test_a_short_request_teaches_little() -> None:
 @pytest.mark.parametrize(("estimate", "actual"), [(0, 10), (10, 0), (0, 0), (-1, 5)])
 def test_a_count_of_nothing_teaches_nothing(estimate: int, actual: int) -> None:
     assert Correction(1.3, 4).learn(estimate, actual) == Correction(1.3, 4)
+    assert Correction(1.3, 4).corrected(estimate, actual) == Correction(1.3, 4)
+
+
+def test_where_an_estimate_has_misled_all_of_it_is_taken_in() -> None:
+    assert Correction(1.0, 4).corrected(1_000, 1_700) == Correction(1.7, 5)
+    assert Correction().corrected(10, 1_000).factor == 3.0
 
 
 def test_an_estimate_is_corrected_upwards_to_whole_tokens() -> None:

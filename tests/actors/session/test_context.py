@@ -10,7 +10,10 @@ from tests.fakes.house import said
 from tests.fakes.model import Model
 from tests.fakes.routes import link
 from tests.fakes.talk import first_questions, open_talk, texts
+from trouper.actors.catalog import encodings
+from trouper.actors.chat import ImagePart, Part, TextPart
 from trouper.actors.errors import ErrorKind
+from trouper.actors.session.messages import Prompt
 
 BIGGER = frozenset({ErrorKind.CONTEXT_WINDOW_EXCEEDED})
 WINDOW = 600
@@ -61,6 +64,40 @@ async def test_each_turn_counts_its_own_messages_and_no_older_ones(
 
     # The system prompt and a question; then an answer and a question.
     assert talk.counter.asked == [2] * 20
+
+
+async def test_a_short_conversation_needs_no_tokenizer(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Model(4_000)
+    monkeypatch.setattr(encodings, "_LOADED", {})
+    async with open_talk(a=model) as talk:
+        await talk.say("hello")
+        assert talk.counter.asked == []
+        # By now the fake model has loaded it, to count for itself.
+        await talk.say("hello again")
+
+    assert talk.counter.asked == [4]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        pytest.param((TextPart("why, " * 600),), id="long"),
+        pytest.param((TextPart("なぜ" * 300),), id="of letters with many bytes"),
+        pytest.param((TextPart("why"), ImagePart(url="http://a.test/b.png")), id="with an image"),
+    ],
+)
+async def test_what_may_be_long_is_counted(
+    parts: tuple[Part, ...], autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Model(4_000)
+    async with open_talk(a=model) as talk:
+        monkeypatch.setattr(encodings, "_LOADED", {})
+        await talk.ref.ask(Prompt(parts))
+        await talk.listener.ended()
+
+    assert talk.counter.asked == [2]
 
 
 async def test_where_nobody_knows_the_window_nothing_is_counted(
@@ -179,6 +216,26 @@ async def test_where_less_is_refused_too_the_turn_fails_and_says_so(
 
     assert "the conversation is longer than the model's window" in error
     assert model.refused == 2
+
+
+LLAMA = "request ({tokens} tokens) exceeds the available context size ({window} tokens)"
+ANTHROPIC = "prompt is too long: {tokens} tokens > {window} maximum"
+
+
+@pytest.mark.parametrize("words", [LLAMA, ANTHROPIC])
+@pytest.mark.parametrize(("factor", "windows"), [(1.0, {}), (2.0, {}), (0.6, {"a": 90_000})])
+async def test_what_a_refusal_says_of_the_window_is_believed_and_used_to_its_end(
+    words: str, factor: float, windows: dict[str, int], autojump_clock: MockClock
+) -> None:
+    model = Model(2_000, factor=factor, words=words)
+    async with open_talk(windows=windows, a=model) as talk:
+        await talk.talk(60)
+
+    assert (len(model.prompts), model.refused) == (60, 1)
+    assert 1_700 <= max(model.prompts[30:]) <= 2_000
+    # Not half of it was given up at once.
+    after = next(b for a, b in pairwise(model.prompts) if b < a)
+    assert after > 1_000
 
 
 # Several windows.
