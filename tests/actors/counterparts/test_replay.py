@@ -11,19 +11,19 @@ import random
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import aclosing
 from typing import Any
 
 import attrs
 import pytest
 import trio
 
-from tests.fakes.counterparts import Counterpart, counterpart
+from tests.fakes.counterparts import Counterpart, answer_to, counterpart
 from tests.fakes.recordings import ROOT, body_of, needs_recordings, recorded, rows
 from trouper.actors import (
     ChatRequest,
     ErrorKind,
     Message,
+    Provider,
     ProviderConfig,
     ProviderError,
     TextPart,
@@ -69,18 +69,16 @@ def config(url: str, kind: str) -> ProviderConfig:
     return ProviderConfig(name="replay", kind=kind, base_url=url, retry=RetryConfig(attempts=1))
 
 
-async def answer_of(provider: ProviderConfig, *, streamed: bool) -> Completion | ProviderError:
+async def reply(provider: Provider, *, streamed: bool) -> Completion:
     said = Message("user", (TextPart("hello"),))
-    request = ChatRequest(model="m", messages=(said,), max_output_tokens=16)
+    asked = ChatRequest(model="m", messages=(said,), max_output_tokens=16)
+    return await answer_to(provider, asked, streamed=streamed)
+
+
+async def answer_of(provider: ProviderConfig, *, streamed: bool) -> Completion | ProviderError:
     try:
         async with open_provider(provider) as opened:
-            if not streamed:
-                return await opened.complete(request)
-            assembly = Assembly()
-            async with aclosing(opened.stream(request)) as chunks:
-                async for chunk in chunks:
-                    assembly.extend([chunk])
-            return assembly.completion()
+            return await reply(opened, streamed=streamed)
     except ProviderError as error:
         return error
 
@@ -179,3 +177,31 @@ async def test_a_stream_that_is_cut_or_reset_is_whole_or_says_so(
                 nursery.start_soon(check, id, f"{how}-{place}", whole)
 
     assert wrong == {}
+
+
+def told_to_wait() -> list[tuple[str, str]]:
+    """The exchanges that were answered, with a `retry-after` of up to a minute all the same."""
+    return [
+        (endpoint, id)
+        for endpoint in KINDS
+        for id, exchange in recorded(endpoint).items()
+        if exchange["response"]["status"] == 200
+        and "retry-after" in exchange["response"]["headers"]
+    ]
+
+
+@pytest.mark.parametrize(("endpoint", "id"), told_to_wait())
+async def test_an_answer_that_says_retry_after_makes_nobody_wait(
+    replay: Counterpart, endpoint: str, id: str
+) -> None:
+    kind, path = KINDS[endpoint]
+    streamed = recorded(endpoint)[id]["flags"]["stream"]
+    provider = attrs.evolve(
+        config(f"{replay.url}/x/{id}/whole{path}", kind), requests_per_minute=6000
+    )
+
+    with trio.fail_after(10):
+        async with open_provider(provider) as opened:
+            answers = [await reply(opened, streamed=streamed) for _ in range(3)]
+
+    assert len({told(answer) for answer in answers}) == 1
