@@ -16,7 +16,7 @@ import structlog
 import trio
 
 from ...runtime import Actor, Sink, on
-from ..chat import Completion
+from ..chat import Completion, Heartbeat
 from ..config import ProviderConfig, is_loopback
 from ..errors import ErrorKind, ProviderError
 from ..redaction import redact_text
@@ -201,9 +201,14 @@ class Connection(Actor[ConnectionMessage], background=True):
         try:
             async for data in body:
                 chunks = decoder.feed(data)
-                # What completes no chunk, as a keep-alive, is no progress.
+                # What completes no chunk, as a keep-alive, is no progress; nor is
+                # a ping, which a provider sends whether or not more is to come.
                 if chunks:
-                    exchange.phase = "stream"
+                    waited = exchange.waiting_since
+                    pinged = type(chunks[-1]) is Heartbeat and _is_ping(chunks)
+                    if not pinged:
+                        exchange.phase = "stream"
+                    began = now()
                     # While the reader is the slow one, the provider is not to blame.
                     exchange.waiting_since = inf
                     await out.send(chunks)
@@ -212,7 +217,7 @@ class Connection(Actor[ConnectionMessage], background=True):
                         spoken = spoken or not is_silent(chunks)
                         if spoken:
                             await pace.wait()
-                    exchange.waiting_since = now()
+                    exchange.waiting_since = waited + now() - began if pinged else now()
                 if decoder.done:
                     break
             tail = decoder.eof()
@@ -251,6 +256,10 @@ class Connection(Actor[ConnectionMessage], background=True):
                 billed="maybe",
             )
         return self._codec.parse(response.status_code, response.headers, b"".join(pieces)[:most])
+
+
+def _is_ping(chunks: Batch) -> bool:
+    return all(type(chunk) is Heartbeat for chunk in chunks)
 
 
 async def _drain(body: AsyncIterator[bytes]) -> None:
