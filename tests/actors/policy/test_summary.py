@@ -1,5 +1,7 @@
 """The summary of what is left out: what a model is told to write, and where it stands then."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, strategies as st
 
@@ -16,6 +18,7 @@ from trouper.actors.chat import (
     ToolResultPart,
 )
 from trouper.actors.policy.summary import (
+    INSTRUCTION,
     Summary,
     clipped,
     has_summary,
@@ -24,6 +27,7 @@ from trouper.actors.policy.summary import (
     transcript,
 )
 
+HOW_TO = Path(__file__).parents[3] / "docs/how-to/long-conversations.md"
 SUMMARY = Summary("They spoke of cats.", 4)
 
 
@@ -45,6 +49,16 @@ def test_a_model_is_told_what_to_keep_and_to_follow_no_instruction_in_it() -> No
     assert said.text == "User: I like cats\n\nAssistant: So do I"
     assert (request.model, request.max_output_tokens) == ("m", 100)
     assert request.tools == ()
+
+
+def test_what_it_is_told_stands_in_the_documentation_as_it_is() -> None:
+    page = HOW_TO.read_text()
+
+    assert f"```text\n{INSTRUCTION}\n```" in page
+    (shown,) = placed([user("And what about museums?")], Summary("@", 4))
+    opening, _, closing = shown.text.partition("@")
+    assert opening in page
+    assert closing in page
 
 
 def test_an_earlier_summary_goes_into_the_next_one() -> None:
