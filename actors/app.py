@@ -221,6 +221,7 @@ class App:
             ask=self._ask_for_batch,
             fit=lambda request: self._resolve(request)[1],
         )
+            one_by_one=self.batches.one_by_one,
 
     async def _ask_for_batch(self, request: ChatRequest, batch: BatchRow) -> Completion:
         return await self.complete(

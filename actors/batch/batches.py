@@ -33,6 +33,8 @@ class Batches:
 
     def __init__(self, config: AppConfig) -> None:
         self._config = config
+        self.one_by_one = True
+        """Whether requests without a batch endpoint are asked here; set it before the start."""
 
     async def submit(
         self,

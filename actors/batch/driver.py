@@ -113,16 +113,17 @@ class Driver:
             await self._house.write(Note(batch.id, note))
             return
         async with self._endpoints(providers) as endpoints, trio.open_nursery() as nursery:
-            nursery.start_soon(run_background, self._house, batch, called_off)
+            if self._house.one_by_one or called_off.is_set():
+                nursery.start_soon(run_background, self._house, batch, called_off)
             for part in parts:
                 if part.state == "ended":
                     continue
                 endpoint = endpoints[part.target.partition("/")[0]]
                 run = RemoteRun(self._house, endpoint, batch, part, called_off, self._preparing)
                 nursery.start_soon(run.run)
-        await self._house.write(EndBatch(batch.id))
-        del self._called_off[batch.id]
-        _log.info("batch is done", batch=batch.id)
+        if await self._house.write(EndBatch(batch.id)):
+            del self._called_off[batch.id]
+            _log.info("batch is done", batch=batch.id)
 
     def _has(self, provider: str) -> bool:
         config = self._house.config.providers.get(provider)

@@ -54,7 +54,11 @@ TEMPO = Tempo()
 
 @attrs.frozen(kw_only=True)
 class House:
-    """The application, as a batch sees it. `path` is the file of its store."""
+    """The application, as a batch sees it. `path` is the file of its store.
+
+    Not `one_by_one`: it stays for a moment only, in which nothing is asked that
+    would be broken off.
+    """
 
     config: AppConfig
     path: Path
@@ -63,6 +67,7 @@ class House:
     budgets: tuple[Budget, ...]
     ask: Ask
     fit: Fit
+    one_by_one: bool = True
     tempo: Tempo = attrs.field(factory=lambda: TEMPO)
 
     async def write(self, operation: Operation[R]) -> R:

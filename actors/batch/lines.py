@@ -96,7 +96,7 @@ def read_line(raw: bytes, number: int, names: ModelNames, model: str) -> Line:
         raise BadRequest((f"is not valid JSON: {error.msg} at column {error.colno}",)) from None
     if not isinstance(line, dict):
         raise BadRequest((f"must be an object, not {shown(line)}",))
-    short = "prompt" in line
+    short = "prompt" in line or ("id" in line and "body" not in line)
     faults = list(_unknown(line, _SHORT if short else _OPENAI))
     custom_id = line.get("id" if short else "custom_id", str(number))
     if not isinstance(custom_id, str) or not 0 < len(custom_id) <= _LONGEST_ID:
@@ -105,8 +105,10 @@ def read_line(raw: bytes, number: int, names: ModelNames, model: str) -> Line:
     body = _from_prompt(line) if short else line.get("body")
     named = model
     try:
-        if not short and "body" not in line:
-            raise BadRequest(("has neither body nor prompt",))
+        if ("prompt" if short else "body") not in line:
+            raise BadRequest(("has no prompt" if short else "has neither body nor prompt",))
+        if short and not isinstance(line["prompt"], str):
+            raise BadRequest((f"prompt: must be text, not {shown(line['prompt'])}",))
         request = read_request(body)
         named = names.find(request.model or model)
     except BadRequest as error:
@@ -129,7 +131,7 @@ def _unknown(line: Mapping[str, Any], known: frozenset[str]) -> Iterator[str]:
 
 
 def _from_prompt(line: Mapping[str, Any]) -> dict[str, Any]:
-    messages = [{"role": "user", "content": line["prompt"]}]
+    messages = [{"role": "user", "content": line.get("prompt")}]
     if "system" in line:
         messages.insert(0, {"role": "system", "content": line["system"]})
     rest = {key: line[key] for key in ("model", "max_tokens") if key in line}

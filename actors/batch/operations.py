@@ -198,13 +198,18 @@ class Record:
 
 @attrs.frozen
 class EndBatch:
-    """Each request has its answer."""
+    """A batch is done, if each of its requests has its answer. Answers whether it is."""
 
     batch: str
-    slow: bool = False
+    slow: bool = True
 
-    def apply(self, connection: sqlite3.Connection) -> None:
-        connection.execute("UPDATE batch SET state = 'done', note = '' WHERE id = ?", (self.batch,))
+    def apply(self, connection: sqlite3.Connection) -> bool:
+        changed = connection.execute(
+            "UPDATE batch SET state = 'done', note = '' WHERE id = ? AND NOT EXISTS "
+            "(SELECT 1 FROM batch_request WHERE batch = ? AND state IN ('waiting', 'sent'))",
+            (self.batch, self.batch),
+        )
+        return bool(changed.rowcount)
 
 
 @attrs.frozen

@@ -4,7 +4,7 @@ The runtime wraps what goes wrong (a child of a child did not become ready);
 a person wants to read what it was.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 from ...runtime.errors import StartFailed, SupervisorGaveUp, TrouperError
@@ -21,9 +21,11 @@ class StoppedWhileStarting(TrouperError):
 
 
 @asynccontextmanager
-async def running_app(config: AppConfig, *, serve: bool) -> AsyncGenerator[App]:
+async def running_app(
+    config: AppConfig, *, serve: bool, prepare: Callable[[App], None] = lambda _: None
+) -> AsyncGenerator[App]:
     """`open_app` with log lines; raises what was wrong rather than who met it, and
-    StoppedWhileStarting."""
+    StoppedWhileStarting. `prepare` is called before anything runs."""
     up = False
 
     def observe(event: RuntimeEvent) -> None:
@@ -33,6 +35,7 @@ async def running_app(config: AppConfig, *, serve: bool) -> AsyncGenerator[App]:
 
     knowledge = await load_knowledge(config)
     app = App(config, serve=serve, observer=observe, signals=True, knowledge=knowledge)
+    prepare(app)
     try:
         async with app.system:
             up = True

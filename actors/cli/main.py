@@ -20,6 +20,7 @@ from typing import Final
 import attrs
 
 from ...runtime.errors import TrouperError
+from ..batch.errors import BadBatch
 from ..errors import ConfigError
 from ..redaction import printable, redact_text
 
@@ -51,6 +52,7 @@ COMMANDS: Final = {
     "sim": Command("sim", "serve a simulated provider, with faults", "info"),
     "local": Command("local", "install the small model that runs on this machine"),
     "check": Command("check", "say every fault of a configuration"),
+    "batch": Command("batch", "ask many things that nobody waits for", "warning"),
     "usage": Command("usage", "say what was asked, and what it cost"),
     "models": Command("models", "show what is known of models, and what they cost"),
 }
@@ -161,7 +163,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _words(error: BaseException) -> str:
-    if isinstance(error, ConfigError):  # names its source in each line
+    if isinstance(error, ConfigError | BadBatch):  # names its source in each line
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""

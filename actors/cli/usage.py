@@ -7,16 +7,14 @@ meanwhile. Rows are read as they are written out, and never all at once.
 import argparse
 import sys
 import time
-import tomllib
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from ..config import StoreConfig
-from ..errors import ConfigError
 from ..store.ledger import Row, Selection
 from ..store.reading import LedgerReader
+from .store_file import store_of
 from .usage_groups import GROUP_FIELDS, GROUPINGS, ROW_FIELDS, Groups, row_values
 from .usage_output import FORMATS, write_csv, write_groups, write_json, write_table
 from .usage_times import moment
@@ -69,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0, and the usage on stdout. Raises ConfigError and StoreError."""
-    store = Path(args.store) if args.store is not None else _store_of(Path(args.config))
+    store = Path(args.store) if args.store is not None else store_of(Path(args.config))
     with LedgerReader(store) as reader:
         rows = reader.rows(_selection(args))
         if args.rows:
@@ -116,22 +114,3 @@ def _write_groups(out: TextIO, format: str, by: str, rows: Iterable[Row]) -> Non
         write_json(out, values)
     else:
         write_csv(out, (by, *GROUP_FIELDS), values)
-
-
-def _store_of(config: Path) -> Path:
-    """The store's file. Only that is read: whoever looks at costs need not have the keys."""
-    source = str(config)
-    try:
-        tables = tomllib.loads(config.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(source, [f"is not valid TOML: {error}"]) from error
-    table = tables.get("store", {})
-    path = table.get("path", StoreConfig().path) if isinstance(table, dict) else None
-    if not isinstance(path, str):
-        raise ConfigError(source, ["store.path: must be the path of a file"])
-    if path == StoreConfig().path:
-        raise ConfigError(
-            source,
-            ["store.path: the store is in memory, and gone with its server; name a file there"],
-        )
-    return config.parent / path
