@@ -1,8 +1,9 @@
-"""What outlives the process, behind narrow interfaces: `ledger`, what every call cost.
+"""What outlives the process, behind narrow interfaces: `ledger`, what every call cost, and
+`journal`, what was said in each session.
 
 Each interface has an implementation on SQLite and one in memory, and one suite
 of tests that every implementation must pass. Read in this order: ledger (the
 interface), errors, schema, database, operations, outbox, commit, threads, writer (the
 one that writes), columns, ledger_operations, sqlite_ledger, memory_ledger, reading (for
-other processes), store (all of it as one child of a tree).
+other processes), journal and its own of each, store (all of it as one child of a tree).
 """

@@ -11,7 +11,13 @@ ActorError
     │   └── StoreFull              ... because there is no room
     ├── WriteRefused           this one operation is at fault; others were kept
     ├── WriteAbandoned         the writer ended before it came to it
-    └── StoreBusy              too many wait already
+    ├── StoreBusy              too many wait already
+    └── JournalError           a session's journal refuses; names the session
+        ├── NoSuchSession          there is no session of that id
+        ├── NotOwner               another node has it
+        ├── Fenced                 it was claimed anew since
+        ├── Gap                    a number would be left out
+        └── EventConflict          a number is taken by another event
 
 A store's error is an ActorError: it fails the requests that needed the write,
 and what crashes is the writer alone, which its supervisor starts again.
@@ -22,6 +28,12 @@ import sqlite3
 from ...runtime.errors import ActorError
 
 __all__ = [
+    "EventConflict",
+    "Fenced",
+    "Gap",
+    "JournalError",
+    "NoSuchSession",
+    "NotOwner",
     "StoreBusy",
     "StoreCorrupt",
     "StoreError",
@@ -120,6 +132,80 @@ class WriteAbandoned(StoreError):
 
 class StoreBusy(StoreError):
     """As many wait for a commit as may."""
+
+
+class JournalError(StoreError):
+    """The journal of session `sid` refuses what was asked; nothing of it was kept."""
+
+    def __init__(self, file: str, sid: str, detail: str) -> None:
+        super().__init__(file, detail)
+        self.sid = sid
+
+    def __str__(self) -> str:
+        return f"{self.file}: session {self.sid}: {self.detail}"
+
+
+class NoSuchSession(JournalError):
+    """There is no session of that id."""
+
+    def __init__(self, file: str, sid: str) -> None:
+        super().__init__(file, sid, "it is not there; it was deleted, or never opened")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.file, self.sid)
+
+
+class NotOwner(JournalError):
+    """The session belongs to `node`, by the claim with that `fence`."""
+
+    def __init__(self, file: str, sid: str, node: str, fence: int) -> None:
+        super().__init__(
+            file, sid, f"{node} has it (fence {fence}); ask that one, or take it if it is dead"
+        )
+        self.node = node
+        self.fence = fence
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.file, self.sid, self.node, self.fence)
+
+
+class Fenced(JournalError):
+    """The claim with that `fence` is over: the session was claimed anew since, by `now`."""
+
+    def __init__(self, file: str, sid: str, fence: int, now: int) -> None:
+        super().__init__(
+            file, sid, f"fence {fence} is over, it has {now} now; claim it anew before writing"
+        )
+        self.fence = fence
+        self.now = now
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.file, self.sid, self.fence, self.now)
+
+
+class Gap(JournalError):
+    """An event would have the number `seq`, and the last one that there is has `head`."""
+
+    def __init__(self, file: str, sid: str, seq: int, head: int) -> None:
+        super().__init__(
+            file, sid, f"event {seq} does not follow its last one, {head}; read it anew"
+        )
+        self.seq = seq
+        self.head = head
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.file, self.sid, self.seq, self.head)
+
+
+class EventConflict(JournalError):
+    """Number `seq` belongs to another event, which stays."""
+
+    def __init__(self, file: str, sid: str, seq: int) -> None:
+        super().__init__(file, sid, f"event {seq} is another one already; read it anew")
+        self.seq = seq
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.file, self.sid, self.seq)
 
 
 def said_of_file(error: sqlite3.Error, file: str) -> StoreError:

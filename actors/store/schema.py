@@ -15,6 +15,11 @@ A batch's requests are kept as they were given, and its answers as they are
 written out; a request is `sent` once its provider has it and `part` says with
 which of the provider's batches (below zero: none, it is asked by itself). What
 the columns of `batch_part` are for stands in batch/rows.py.
+
+A session's events are numbered from 1 without a gap, up to its `head`; those up
+to its snapshot's `seq` are in that. `v` is the version of what an event says,
+which the session package knows. `node` is who has claimed it, "" where nobody
+has.
 """
 
 from typing import Final
@@ -105,7 +110,38 @@ CREATE TABLE batch_request (
 CREATE INDEX batch_request_state ON batch_request (batch, part, state, n);
 """
 
-MIGRATIONS: Final = (_LEDGER, _BATCHES)
+_JOURNAL = """
+CREATE TABLE session (
+    n                INTEGER PRIMARY KEY,
+    sid              TEXT NOT NULL UNIQUE,
+    owner            TEXT NOT NULL,
+    assistant        TEXT NOT NULL,
+    title            TEXT NOT NULL,
+    node             TEXT NOT NULL,
+    fence            INTEGER NOT NULL,
+    head             INTEGER NOT NULL,
+    created          REAL NOT NULL,
+    touched          REAL NOT NULL
+) STRICT;
+CREATE INDEX session_held ON session (node) WHERE node <> '';
+CREATE TABLE session_event (
+    session          INTEGER NOT NULL REFERENCES session (n) ON DELETE CASCADE,
+    seq              INTEGER NOT NULL,
+    at               REAL NOT NULL,
+    kind             TEXT NOT NULL,
+    v                INTEGER NOT NULL,
+    body             BLOB NOT NULL,
+    UNIQUE (session, seq)
+) STRICT;
+CREATE TABLE session_snapshot (
+    session          INTEGER PRIMARY KEY REFERENCES session (n) ON DELETE CASCADE,
+    seq              INTEGER NOT NULL,
+    v                INTEGER NOT NULL,
+    body             BLOB NOT NULL
+) STRICT;
+"""
+
+MIGRATIONS: Final = (_LEDGER, _BATCHES, _JOURNAL)
 """The scripts that bring a file from each version to the next, without any transaction."""
 
 VERSION: Final = len(MIGRATIONS)

@@ -1,9 +1,11 @@
 """A store: one SQLite file (or a database in memory), its writer, and what is kept in it.
 
 In a tree: `store.spec()` is the child to start before all who write, and
-`store.ledger(system.ref(...))` the ledger over it. Alone:
+`store.ledger(system.ref(...))` the ledger over it, `store.journal(...)` the
+journal. Alone:
 
     async with open_ledger("usage.db") as ledger: ...
+    async with open_journal("talks.db") as journal: ...
 """
 
 from collections.abc import AsyncGenerator
@@ -13,12 +15,14 @@ from pathlib import Path
 
 from ...runtime import Backoff, ChildSpec, Ref, System, child, supervisor
 from .database import Database, Durability
+from .journal_operations import recover_journal
 from .ledger_operations import recover
 from .outbox import Outbox
+from .sqlite_journal import SqliteJournal
 from .sqlite_ledger import SqliteLedger
 from .writer import Writer, WriterMessage
 
-__all__ = ["Store", "open_ledger"]
+__all__ = ["Store", "open_journal", "open_ledger"]
 
 # A disk that is full for an hour must not end the program: with this backoff
 # the writer cannot crash so often in a minute, and it comes back within 5 s.
@@ -37,12 +41,12 @@ class Store:
     """The store in the file `path`, or ":memory:". Good for one run of a program.
 
     `durability` "full" survives a power failure, "relaxed" the death of the
-    process only. Attempts that a dead program has left open are closed as lost
-    when it is opened.
+    process only. When it is opened, attempts that a dead program has left open are
+    closed as lost, and the sessions that it has claimed are free.
     """
 
     def __init__(self, path: str | Path, *, durability: Durability = "full") -> None:
-        self.database = Database(path, durability=durability, recover=[recover])
+        self.database = Database(path, durability=durability, recover=[recover, recover_journal])
         self.outbox = Outbox()
 
     def spec(self, id: str = "store") -> ChildSpec:
@@ -70,6 +74,10 @@ class Store:
         """The ledger in it, over its running writer."""
         return SqliteLedger(writer, self.outbox, self.database)
 
+    def journal(self, writer: Ref[WriterMessage]) -> SqliteJournal:
+        """The journal in it, over its running writer."""
+        return SqliteJournal(writer, self.database)
+
 
 @asynccontextmanager
 async def open_ledger(
@@ -82,3 +90,13 @@ async def open_ledger(
     store = Store(path, durability=durability)
     async with System(store.spec(), signals=False, name="ledger") as system:
         yield store.ledger(system.ref(Store.writer_path(), Writer))
+
+
+@asynccontextmanager
+async def open_journal(
+    path: str | Path, *, durability: Durability = "full"
+) -> AsyncGenerator[SqliteJournal]:
+    """The journal in that file alone, for the length of a block; raises as `open_ledger`."""
+    store = Store(path, durability=durability)
+    async with System(store.spec(), signals=False, name="journal") as system:
+        yield store.journal(system.ref(Store.writer_path(), Writer))

@@ -1,0 +1,122 @@
+"""The journal in SQLite, over the one writer of its file.
+
+Many appends share a commit, with each other and with the ledger's. Reading a
+file is done on connections of its own, so that nobody's append waits for it.
+"""
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
+from math import inf
+from pathlib import Path
+from typing import TypeVar
+
+from ...runtime import Ref
+from .database import Database
+from .errors import said_of_file
+from .journal import Claim, NewEvent, NewSession, Snapshot, StoredEvent, StoredSession
+from .journal_operations import (
+    Append,
+    Delete,
+    Events,
+    Find,
+    KeepSnapshot,
+    OpenSession,
+    Refusal,
+    Release,
+    Sessions,
+)
+from .operations import Operation
+from .reading import open_to_read
+from .threads import in_thread
+from .writer import WriterMessage, write
+
+__all__ = ["SqliteJournal"]
+
+R = TypeVar("R")
+
+# Sessions read at a time: a millisecond of work.
+_PAGE = 200
+
+
+class SqliteJournal:
+    """The journal of one store. Made by `Store.journal`."""
+
+    def __init__(self, writer: Ref[WriterMessage], database: Database) -> None:
+        self._writer = writer
+        self._database = database
+
+    async def open(
+        self,
+        sid: str,
+        node: str,
+        *,
+        create: NewSession | None = None,
+        steal_from: int | None = None,
+    ) -> Claim:
+        """Claim a session for `node`; make it where there is none and `create` says how."""
+        return await self._write(OpenSession(sid, node, create, steal_from))
+
+    async def append(
+        self,
+        sid: str,
+        fence: int,
+        first_seq: int,
+        events: Sequence[NewEvent],
+        *,
+        title: str | None = None,
+    ) -> int:
+        """Add events, of which the first has the number `first_seq`; the session's head."""
+        return await self._write(Append(sid, fence, first_seq, tuple(events), title))
+
+    async def read(self, sid: str, from_seq: int = 1, limit: int = 500) -> list[StoredEvent]:
+        """Up to `limit` events from that number on, in order; those that are kept."""
+        return await self._read(Events(sid, from_seq, limit))
+
+    async def snapshot(self, sid: str, fence: int, snapshot: Snapshot) -> None:
+        """Keep what the events up to its `seq` come to, and forget those events."""
+        await self._write(KeepSnapshot(sid, fence, snapshot))
+
+    async def release(self, sid: str, fence: int) -> None:
+        """Give a claim back; one that is no longer worth anything says nothing."""
+        await write(self._writer, Release(sid, fence))
+
+    async def find(self, sid: str) -> StoredSession | None:
+        """That session, or None."""
+        return await write(self._writer, Find(sid))
+
+    async def sessions(self, owner: str | None = None) -> AsyncIterator[StoredSession]:
+        """All sessions, or those of an owner, the one that was used last first."""
+        after = (inf, 0)
+        while True:
+            found = await self._read(Sessions(owner, after, _PAGE))
+            for _, session in found:
+                yield session
+            if len(found) < _PAGE:
+                return
+            number, last = found[-1]
+            after = (last.touched, number)
+
+    async def delete(self, sid: str, node: str = "") -> bool:
+        """Forget a session and all its events; whether there was one."""
+        return await self._write(Delete(sid, node))
+
+    async def _write(self, operation: Operation[R | Refusal]) -> R:
+        answer = await write(self._writer, operation)
+        if isinstance(answer, Refusal):
+            raise answer.error(str(self._database))
+        return answer
+
+    async def _read(self, operation: Operation[R]) -> R:
+        if self._database.is_file:
+            return await in_thread(_apply, self._database.path, operation.apply)
+        return await write(self._writer, operation)
+
+
+def _apply(path: Path, read: Callable[[sqlite3.Connection], R]) -> R:
+    connection = open_to_read(path)
+    try:
+        return read(connection)
+    except sqlite3.Error as error:
+        raise said_of_file(error, str(path)) from error
+    finally:
+        connection.close()

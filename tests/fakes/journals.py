@@ -1,0 +1,49 @@
+"""Events to write into a journal, and what opens each kind of journal in a folder."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from trouper.actors.store.journal import (
+    Claim,
+    Journal,
+    NewEvent,
+    NewSession,
+    StoredSession,
+)
+from trouper.actors.store.memory_journal import MemoryJournal
+from trouper.actors.store.store import open_journal
+
+__all__ = ["JOURNALS", "NOON", "all_sessions", "event", "new", "opened"]
+
+NOON = 1_795_262_400.0
+
+
+def event(body: str = "hello", *, kind: str = "said", v: int = 1, at: float = NOON) -> NewEvent:
+    return NewEvent(kind, v, at, body.encode())
+
+
+def new(owner: str = "alice", *, assistant: str = "default", at: float = NOON) -> NewSession:
+    return NewSession(owner=owner, assistant=assistant, at=at)
+
+
+async def opened(journal: Journal, sid: str = "s", *, node: str = "here", **more: Any) -> Claim:
+    return await journal.open(sid, node, create=new(**more))
+
+
+async def all_sessions(journal: Journal, owner: str | None = None) -> list[StoredSession]:
+    return [session async for session in journal.sessions(owner)]
+
+
+@asynccontextmanager
+async def _in_dicts(_folder: Path) -> AsyncGenerator[Journal]:
+    yield MemoryJournal()
+
+
+JOURNALS: dict[str, Callable[[Path], AbstractAsyncContextManager[Journal]]] = {
+    "dicts": _in_dicts,
+    "sqlite in memory": lambda _folder: open_journal(":memory:"),
+    "sqlite file": lambda folder: open_journal(folder / "journal.db"),
+    "sqlite file, relaxed": lambda folder: open_journal(folder / "r.db", durability="relaxed"),
+}
