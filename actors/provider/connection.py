@@ -165,6 +165,8 @@ class Connection(Actor[ConnectionMessage], background=True):
             # A provider may quote what it was sent, with the key.
             error.message = redact_text(error.message)
             error.code = error.code and redact_text(error.code)
+            error.type = error.type and redact_text(error.type)
+            error.request_id = error.request_id and redact_text(error.request_id)
             raise
 
     async def _send(self, message: Chat | Complete, exchange: Exchange) -> httpx.Response:
