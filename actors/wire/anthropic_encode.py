@@ -75,6 +75,7 @@ def _options(request: ChatRequest, max_tokens_default: int, *, sampling: bool) -
     }
     if request.tools:
         options["tools"] = [_tool(tool) for tool in request.tools]
+    if request.tools or request.extra.get("tools"):
         options["tool_choice"] = _tool_choice(request.tool_choice, request.parallel_tools)
     return {key: value for key, value in options.items() if value is not None}
 

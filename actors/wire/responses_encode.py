@@ -72,6 +72,7 @@ def _options(request: ChatRequest) -> dict[str, Any]:
         options["reasoning"] = {"effort": request.reasoning_effort}
     if request.tools:
         options["tools"] = [_tool(tool) for tool in request.tools]
+    if request.tools or request.extra.get("tools"):
         options["tool_choice"] = _tool_choice(request.tool_choice)
         options["parallel_tool_calls"] = request.parallel_tools
     if request.response_schema is not None:
