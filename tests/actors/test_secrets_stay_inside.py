@@ -132,7 +132,11 @@ async def test_no_secret_is_in_anything_that_leaves_the_process(
         refusal(500),
         Body(ROLE, delta("fine"), frame({}, said()), FINISH, DONE),
     )
-    monkeypatch.setattr(Connection, "_own_transport", lambda _self: fake)
+
+    def transport(_connection: Connection) -> Answers:
+        return fake
+
+    monkeypatch.setattr(Connection, "_own_transport", transport)
     left: list[str] = []
     async with open_app(config(), serve=True, signals=False, observer=events.append) as app:
         left += [await fails(app, streamed=False) for _ in range(8)]

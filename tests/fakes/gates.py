@@ -1,6 +1,6 @@
 """A target behind all of its gates, before a fake transport, for tests in virtual time."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -154,12 +154,16 @@ async def open_gated(
     budgets: Sequence[Budget] = (),
     facts: Mapping[str, Mapping[str, Any]] | None = None,
     prices: Mapping[str, Mapping[str, Any]] | None = None,
+    transport: Callable[[], httpx.AsyncBaseTransport] | None = None,
 ) -> AsyncGenerator[Gated]:
-    """A target of the fake provider with two keys, of which each answer is taken in turn."""
+    """A target of the fake provider with two keys, of which each answer is taken in turn.
+
+    Or of a provider that `transport` reaches.
+    """
     # Off the loop it would be loaded while virtual time runs on.
     load_encoding(EncodingName.O200K)
     provider = provider or config(api_keys=KEYS)
-    transport = Answers(*answers)
+    transport = transport or Answers(*answers)
     ids = key_ids(provider)
     specs = [
         child("circuit", partial(Circuit, provider.name, "m", provider.breaker.policy)),
