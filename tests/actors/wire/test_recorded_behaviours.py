@@ -135,7 +135,8 @@ def test_content_in_parts_is_read_as_thoughts_and_text(id: str) -> None:
     for event in events_of(body_of(CHAT[id])):
         deltas = [choice["delta"] for choice in event["choices"][:1]]
         content: Any = deltas[0].get("content") if deltas else None
-        for part in content if isinstance(content, list) else [{"text": content or ""}]:
+        listed: list[Any] = content if isinstance(content, list) else [{"text": content or ""}]
+        for part in listed:
             thought += "".join(each.get("text", "") for each in part.get("thinking", ()))
             said += part.get("text", "")
     assert said + thought

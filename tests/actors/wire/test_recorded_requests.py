@@ -53,8 +53,8 @@ def openai_part(part: Body) -> Part:
     match part:
         case {"type": "text", "text": text}:
             return TextPart(text)
-        case {"type": "image_url", "image_url": {"url": url, **more}}:
-            return ImagePart(url, detail=more.get("detail", "auto"))
+        case {"type": "image_url", "image_url": image}:
+            return ImagePart(image["url"], detail=image.get("detail", "auto"))
         case {"type": "input_audio", "input_audio": {"data": data, "format": format}}:
             return AudioPart(data, format)
         case _:
@@ -77,10 +77,10 @@ def openai_message(said: Body) -> Message:
 
 def openai_tool(tool: Body) -> ToolSpec:
     match tool:
-        case {"type": "function", "function": {"name": name, **more}}:
-            schema: Mapping[str, Any] = more.get("parameters") or {}
-            strict = bool(more.get("strict"))
-            return ToolSpec(name, more.get("description") or "", schema, strict)
+        case {"type": "function", "function": told}:
+            schema: Mapping[str, Any] = told.get("parameters") or {}
+            strict = bool(told.get("strict"))
+            return ToolSpec(told["name"], told.get("description") or "", schema, strict)
         case _:
             raise Unsayable(tool)
 
