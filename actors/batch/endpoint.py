@@ -77,7 +77,11 @@ class Endpoint:
     async def opened(cls, config: ProviderConfig) -> "AsyncGenerator[Endpoint]":
         """The endpoint, for the length of a block."""
         transport = TrioTransport(
-            max_connections=_MOST_CONNECTIONS, connect_timeout=config.timeouts.connect
+            max_connections=_MOST_CONNECTIONS,
+            # None is used again: on a connection that turns out to be dead, a
+            # request is sent a second time, and that could begin a second batch.
+            keepalive=0.0,
+            connect_timeout=config.timeouts.connect,
         )
         async with transport:
             yield cls(config, transport)
