@@ -8,15 +8,16 @@ message.
 
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
+from contextvars import copy_context
 from math import inf
 from typing import Any
 
 import trio
-from trio.lowlevel import wait_task_rescheduled
+from trio.lowlevel import Abort, RaiseCancelT, wait_task_rescheduled
 
 from .actor import Actor, Handler
 from .actor_tasks import NO_CONTEXT, ActorTasks
-from .cell import Cell, Exit, ExitKind
+from .cell import Cell, Door, Exit, ExitKind
 from .driving import drive
 from .dynamic_children import Children
 from .errors import ActorCrashed, ActorDown, ActorError, Reject, SpecError
@@ -24,6 +25,7 @@ from .life import Host, Leave, frames_of, lone
 from .mailbox import DeadReason, Envelope, Starting
 from .messages import Streams
 from .ref import FORWARDED, Down, Ref
+from .replies import Promise
 from .spec import ChildSpec
 
 __all__ = ["ActorLife"]
@@ -39,7 +41,7 @@ _TERMINATE_AT_LEAST = 1.0
 class ActorLife(ActorTasks):
     """A life with a mailbox."""
 
-    __slots__ = ("actor", "handling")
+    __slots__ = ("actor", "fault", "handling")
 
     def __init__(
         self, cell: Cell, spec: ChildSpec, start: Callable[..., Any], host: Host, delay: float
@@ -47,6 +49,8 @@ class ActorLife(ActorTasks):
         super().__init__(cell, spec, start, host, delay)
         self.actor: Actor[Any] | None = None
         self.handling: Coroutine[Any, Any, Any] | None = None
+        # What a handler raised that ran in its asker's turn.
+        self.fault: Exception | None = None
 
     # What the actor asks of it (actor.Context).
 
@@ -162,7 +166,11 @@ class ActorLife(ActorTasks):
                 envelope = reply = body = trap = None
                 budget = _BATCH
                 cell.parked = self.task
+                cell.idle = self
                 await wait_task_rescheduled(self._abort_park)
+                cell.idle = None
+                if self.fault is not None:
+                    raise self.fault
                 continue
             envelope = receive_nowait()
             reply = envelope.reply
@@ -173,6 +181,8 @@ class ActorLife(ActorTasks):
             cell.current = envelope
             if handler is None:
                 self._unknown(envelope)
+            elif handler.plain:
+                self._plainly(actor, handler, envelope)
             elif handler.task:
                 self._start(actor, handler, envelope)
             else:
@@ -186,6 +196,72 @@ class ActorLife(ActorTasks):
             if not budget:
                 budget = _BATCH
                 await trio.lowlevel.checkpoint()
+
+    def _plainly(self, actor: Actor[Any], handler: Handler, envelope: Envelope) -> None:
+        """Run a handler that is no coroutine."""
+        try:
+            result = envelope.context.run(handler.function, actor, envelope.message)
+        except Exception as error:
+            if not self._refused(envelope, error):
+                raise
+        else:
+            self._answer(envelope, result)
+        self.cell.handled += 1
+
+    # What an asker does in its own turn while this actor is idle (cell.Idle).
+
+    def takes_at_once(self, message: Any) -> bool:
+        cell, actor = self.cell, self.actor
+        assert actor is not None
+        handlers = actor._handlers
+        handler = handlers.get(type(message))
+        if handler is None or not handler.plain or self.leaving or cell.door is not Door.OPEN:
+            return False
+        queue = cell.receiving._state.data
+        if len(queue) > _BATCH:
+            return False
+        while queue:
+            earlier = handlers.get(type(queue[0].message))
+            if earlier is None or not earlier.plain:
+                return False
+            envelope = cell.receiving.receive_nowait()
+            if envelope.reply is None or not envelope.reply.abandoned:
+                self._in_place(actor, earlier, envelope)
+            if self.leaving or self.fault is not None:
+                return False
+        return True
+
+    def serve(self, message: Any, promise: Promise) -> Envelope:
+        cell, actor = self.cell, self.actor
+        assert actor is not None
+        envelope = Envelope(cell, message, promise, copy_context(), cell.env.now())
+        self._in_place(actor, actor._handlers[type(message)], envelope)
+        return envelope
+
+    def _in_place(self, actor: Actor[Any], handler: Handler, envelope: Envelope) -> None:
+        """Handle a message in the task that runs now, which for that long is this actor's."""
+        cell = self.cell
+        hands, task = cell.env.hands, trio.lowlevel.current_task()
+        before = hands.get(task)
+        hands[task] = cell
+        cell.current = envelope
+        try:
+            self._plainly(actor, handler, envelope)
+        except Exception as error:  # noqa: BLE001 - the reader dies of it, as if it had run it
+            self.fault = error
+            cell.idle = None
+            cell.wake()
+        finally:
+            if self.fault is None:
+                cell.current = None
+            if before is None:
+                del hands[task]
+            else:
+                hands[task] = before
+
+    def _abort_park(self, raise_cancel: RaiseCancelT) -> Abort:
+        self.cell.idle = None
+        return super()._abort_park(raise_cancel)
 
     def _first_step(self, envelope: Envelope, body: Any) -> Any:
         """Run a handler until it waits; returns what it waits for, or None if it has ended.

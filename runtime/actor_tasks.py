@@ -82,10 +82,26 @@ class ActorTasks(Life):
         finally:
             del hands[task]
 
+    def aside(self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> Any:
+        cell = self.cell
+        envelope = cell.current
+        if self._nursery is None or envelope is None or cell.env.hand() is not envelope:
+            raise SpecError(
+                f"{cell.path}: aside needs a message in hand in its turn, and "
+                f"`class {cell.kind}(Actor[...], background=True)`"
+            )
+
+        async def rest(_actor: object, _message: object) -> Any:
+            return await function(*args)
+
+        handler = Handler(type(envelope.message), rest, True, None, False, 0)
+        # In the context in which this runs: it is the envelope's.
+        self._spawn(self._nursery, handler, envelope)
+        return FORWARDED
+
     # Handlers in tasks of their own.
 
     def _start(self, actor: Actor[Any], handler: Handler, envelope: Envelope) -> None:
-        cell = self.cell
         if handler.streams and not isinstance(envelope.reply, Stream):
             self._not_read(envelope)
             return
@@ -96,10 +112,20 @@ class ActorTasks(Life):
                 return
             line.running.add(envelope)
         assert self._nursery is not None
+        envelope.context.run(self._spawn, self._nursery, handler, envelope, actor)
+
+    def _spawn(
+        self,
+        nursery: trio.Nursery,
+        handler: Handler,
+        envelope: Envelope,
+        actor: Actor[Any] | None = None,
+    ) -> None:
+        cell = self.cell
         cell.in_flight = cell.in_flight if cell.in_flight is not None else {}
         cell.in_flight[envelope] = cell.env.now()
         envelope.where = Aside.TASK
-        envelope.context.run(self._nursery.start_soon, self._serve, actor, handler, envelope)
+        nursery.start_soon(self._serve, actor, handler, envelope)
 
     def _line(self, handler: Handler) -> Line:
         cell = self.cell
@@ -135,7 +161,7 @@ class ActorTasks(Life):
                 self._start(actor, handler, envelope)
                 free -= 1
 
-    async def _serve(self, actor: Actor[Any], handler: Handler, envelope: Envelope) -> None:
+    async def _serve(self, actor: Actor[Any] | None, handler: Handler, envelope: Envelope) -> None:
         cell = self.cell
         reply = envelope.reply
         scope = trio.CancelScope()
@@ -156,12 +182,13 @@ class ActorTasks(Life):
         assert cell.in_flight is not None
         del cell.in_flight[envelope]
         if handler.limit is not None:
+            assert actor is not None
             self._line(handler).running.discard(envelope)
             self._advance(actor, handler)
         if self.leaving:
             cell.wake()
 
-    async def _call(self, actor: Actor[Any], handler: Handler, envelope: Envelope) -> Any:
+    async def _call(self, actor: Actor[Any] | None, handler: Handler, envelope: Envelope) -> Any:
         if handler.streams:
             stream = envelope.reply
             assert isinstance(stream, Stream)

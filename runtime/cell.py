@@ -19,7 +19,7 @@ from .deadlines import Deadlines
 from .errors import ActorDown, ActorError, ActorUnavailable, MailboxFull, SpecError
 from .events import ActorStopped, DeadLetter, Reports
 from .mailbox import DeadReason, Envelope, Line, Mailbox, Place
-from .replies import Reply
+from .replies import Promise, Reply
 
 __all__ = [
     "Cell",
@@ -27,6 +27,7 @@ __all__ = [
     "Environment",
     "Exit",
     "ExitKind",
+    "Idle",
     "Occupant",
     "State",
     "Waiting",
@@ -114,6 +115,26 @@ class Occupant(Protocol):
         ...
 
 
+class Idle(Protocol):
+    """An actor between two messages, as who asks it sees it.
+
+    Its reader is parked, or has been woken and has not run yet; until it runs,
+    whoever runs may read on in its place.
+    """
+
+    def takes_at_once(self, message: Any) -> bool:
+        """Whether `serve` may be called: all that came before is handled, here and now.
+
+        Only plain handlers can be run so.
+        """
+        ...
+
+    def serve(self, message: Any, promise: Promise) -> Envelope:
+        """Handle it here and now. The promise is pending afterwards where it was handed on, or
+        its handler has crashed."""
+        ...
+
+
 @attrs.define(eq=False)
 class Environment:
     """What all cells of one system share. `now` is trio's clock, in seconds."""
@@ -124,6 +145,8 @@ class Environment:
     cells: "dict[str, Cell]"
     chance: Callable[[], float]
     hands: "dict[Task, Cell | Envelope]" = attrs.field(factory=dict)
+    # Asks that were answered in their askers' turns.
+    at_once: int = 0
 
     def hand(self) -> Envelope | None:
         """The message that the running code handles; None outside of handlers.
@@ -178,6 +201,7 @@ class Cell:
     handled: int = 0
     current: Envelope | None = None
     parked: Task | None = None
+    idle: "Idle | None" = None
     since: float = inf
     in_flight: dict[Envelope, float] | None = None
     lines: dict[type, Line] | None = None

@@ -60,10 +60,10 @@ class Forgetful(Actor[Count | Numbers | Tick]):
         print(message)
 
 
-class NotAsync(Actor[Count]):
-    @on(Count)  # mistake: a handler is an async function
-    def count(self, message: Count) -> int:
-        return 1
+class Plain(Actor[Count]):
+    @on(Count)  # mistake: a plain handler owes the same answer
+    def count(self, message: Count) -> str:
+        return "1"
 
 
 class Careless(Actor[Numbers]):
