@@ -82,7 +82,7 @@ class Circuit(Actor[CircuitMessage]):
         self._look_at = _FEW
 
     @on(Permit)
-    async def permit(self, message: Permit) -> Pass:
+    def permit(self, message: Permit) -> Pass:
         """Let it through, or raise the refusal."""
         known = self._passes.get(message)
         if known is not None:
@@ -100,12 +100,12 @@ class Circuit(Actor[CircuitMessage]):
         return given
 
     @on(Report)
-    async def report(self, message: Report) -> None:
+    def report(self, message: Report) -> None:
         """Take a pass back."""
         self._settle(message.permit, message.result)
 
     @on(Trip)
-    async def trip(self, message: Trip) -> CircuitState:
+    def trip(self, message: Trip) -> CircuitState:
         """Open it."""
         now = trio.current_time()
         cause = f"opened by hand: {message.cause}"
@@ -113,13 +113,13 @@ class Circuit(Actor[CircuitMessage]):
         return self._state()
 
     @on(Reset)
-    async def reset(self, message: Reset) -> CircuitState:
+    def reset(self, message: Reset) -> CircuitState:
         """Close it."""
         self._become(reset(self._breaker))
         return self._state()
 
     @on(GetState)
-    async def get_state(self, message: GetState) -> CircuitState:
+    def get_state(self, message: GetState) -> CircuitState:
         """Say how it is."""
         self._reap()
         self._become(at(self._breaker, trio.current_time()))

@@ -72,7 +72,7 @@ class Keys(Actor[KeysMessage]):
         self._look_at = _FEW
 
     @on(ChooseKey)
-    async def choose(self, message: ChooseKey) -> ChosenKey:
+    def choose(self, message: ChooseKey) -> ChosenKey:
         """Choose one, or raise why there is none."""
         known = self._choices.get(message)
         if known is not None:
@@ -90,12 +90,12 @@ class Keys(Actor[KeysMessage]):
         return _told(choice)
 
     @on(ReportKey)
-    async def report(self, message: ReportKey) -> None:
+    def report(self, message: ReportKey) -> None:
         """Take in what a call says of its key."""
         self._settle(message.choice, message.verdict)
 
     @on(ReviveKey)
-    async def revive(self, message: ReviveKey) -> tuple[KeyState, ...]:
+    def revive(self, message: ReviveKey) -> tuple[KeyState, ...]:
         """Believe in a key again."""
         try:
             self._become(revive(self._ring, message.key_id, trio.current_time()))
@@ -107,7 +107,7 @@ class Keys(Actor[KeysMessage]):
         return self._states()
 
     @on(GetKeys)
-    async def get_keys(self, message: GetKeys) -> tuple[KeyState, ...]:
+    def get_keys(self, message: GetKeys) -> tuple[KeyState, ...]:
         """Say how they are."""
         self._reap()
         return self._states()

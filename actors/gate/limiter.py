@@ -4,8 +4,9 @@ How much is left, and when a call fits, is decided in policy/bucket.py; who goes
 first in line.py; how one call goes through, in admission.py.
 
 Before you edit: the head of the line waits for what it needs and nobody
-overtakes it, so a large call is never starved by small ones. Each Acquire waits
-in a task of its own, so that the limiter hears of what ended meanwhile. An
+overtakes it, so a large call is never starved by small ones. Who waits does so
+in a task of its own, so that the limiter hears of what ended meanwhile; most
+are granted at once and need none. An
 Acquire names its grant before it is asked for: it can be settled whatever
 happens to the ask. An owner that ended without a word (its task is dead, or the
 mailbox was full) is noticed when grants are looked through.
@@ -35,6 +36,8 @@ from .limiter_messages import (
 from .line import Line, Waiter
 
 __all__ = ["Limiter"]
+
+_AT_ONCE = Grant(waited=0.0)
 
 # Seconds between two looks for dead owners while somebody waits.
 _LOOK_EVERY = 1.0
@@ -74,23 +77,26 @@ class Limiter(Actor[LimiterMessage], background=True):
     async def on_start(self) -> None:
         self.start_soon(self._serve_line)
 
-    @on(Acquire, task=True)
-    async def acquire(self, message: Acquire) -> Grant:
+    @on(Acquire)
+    def acquire(self, message: Acquire) -> Grant:
         """Grant it when its turn has come, or raise the refusal."""
-        asked = trio.current_time()
         if message in self._line:
             raise Reject("this Acquire stands in line already; each is one call")
-        if message not in self._leases and not self._take_at_once(message):
-            await self._stand_in_line(message)
-        return Grant(waited=trio.current_time() - asked)
+        if message in self._leases or self._take_at_once(message):
+            return _AT_ONCE
+        return self.aside(self._decided, self._stand_in_line(message))
 
     @on(Settle)
-    async def settle(self, message: Settle) -> None:
-        """Take a grant back."""
+    def settle(self, message: Settle) -> None:
+        """Take a grant back; of one who waits, the place in line."""
+        waiter = self._line.remove(message.acquire)
+        if waiter is not None:
+            waiter.decided.set()
+            self._stir()
         self._settle(message.acquire, message.actual)
 
     @on(Observe)
-    async def observe(self, message: Observe) -> None:
+    def observe(self, message: Observe) -> None:
         """Fold in what the server says is left."""
         lease = self._leases.find(message.acquire)
         if lease is not None:
@@ -104,7 +110,7 @@ class Limiter(Actor[LimiterMessage], background=True):
             )
 
     @on(Pause)
-    async def pause(self, message: Pause) -> None:
+    def pause(self, message: Pause) -> None:
         """Make no call for a while, and tell those at once who cannot wait as long."""
         now = trio.current_time()
         self._buckets = self._buckets.pause(now + min(message.seconds, _LONGEST_PAUSE), now)
@@ -114,7 +120,7 @@ class Limiter(Actor[LimiterMessage], background=True):
                 ahead += waiter.acquire.cost
 
     @on(GetLevel)
-    async def get_level(self, message: GetLevel) -> LimiterLevel:
+    def get_level(self, message: GetLevel) -> LimiterLevel:
         """Say how it is."""
         self._reap()
         return self._level(trio.current_time())
@@ -138,35 +144,39 @@ class Limiter(Actor[LimiterMessage], background=True):
             self._granted += 1
         return wait
 
-    async def _stand_in_line(self, acquire: Acquire) -> None:
-        """Wait until it is granted, refused or late, or nobody waits for it any more."""
+    def _stand_in_line(self, acquire: Acquire) -> Waiter:
+        """Take the last place in line. Raises the refusal where there is none in time."""
         now = trio.current_time()
         ahead = self._line.ahead_of(acquire.priority)
-        waiter = Waiter(acquire)
+        waiter = Waiter(acquire, since=now)
         if len(self._line) >= self._max_waiting:
             said = f"{self._max_waiting} calls wait already"
             raise self._refusal(said, self._buckets.wait_for(acquire.cost, now, ahead))
-        if not self._refuse_if_late(waiter, ahead, now):
-            self._line.add(waiter)
-            self._stir()
-            await self._decided(waiter)
-        if not waiter.granted:
-            raise waiter.refused or self._late(acquire)
+        if self._refuse_if_late(waiter, ahead, now):
+            assert waiter.refused is not None
+            raise waiter.refused
+        self._line.add(waiter)
+        self._stir()
+        return waiter
 
-    async def _decided(self, waiter: Waiter) -> None:
+    async def _decided(self, waiter: Waiter) -> Grant:
         """Wait until the line has decided, or the deadline has come."""
+        acquire = waiter.acquire
         try:
-            with trio.move_on_at(waiter.acquire.deadline):
+            with trio.move_on_at(acquire.deadline):
                 await waiter.decided.wait()
             await trio.lowlevel.checkpoint_if_cancelled()
         except trio.Cancelled:
             # It may have been granted in the moment in which its asker left.
             if waiter.granted:
-                self._settle(waiter.acquire, NOTHING)
+                self._settle(acquire, NOTHING)
             raise
         finally:
-            if self._line.remove(waiter):
+            if self._line.remove(acquire) is not None:
                 self._stir()
+        if not waiter.granted:
+            raise waiter.refused or self._late(acquire)
+        return Grant(waited=trio.current_time() - waiter.since)
 
     def _late(self, acquire: Acquire) -> ProviderError:
         ahead = self._line.ahead_of(acquire.priority)
@@ -183,7 +193,7 @@ class Limiter(Actor[LimiterMessage], background=True):
         said = f"its turn comes in {wait:.1f} s and the call has {left:.1f} s"
         waiter.refused = self._refusal(said, wait)
         waiter.decided.set()
-        self._line.remove(waiter)
+        self._line.remove(acquire)
         return True
 
     def _refusal(self, said: str, wait: float) -> ProviderError:
@@ -217,7 +227,7 @@ class Limiter(Actor[LimiterMessage], background=True):
                 continue
             if wait:
                 return min(wait, _LOOK_EVERY)
-            self._line.remove(waiter)
+            self._line.remove(waiter.acquire)
             waiter.granted = True
             waiter.decided.set()
         return inf

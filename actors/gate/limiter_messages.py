@@ -80,8 +80,9 @@ class Acquire(Request[Grant]):
 class Settle:
     """The call of that Acquire has ended and took `actual`; NOTHING where it was not sent.
 
-    None keeps the estimate: nobody knows. Of an Acquire that holds no grant it
-    says nothing, so that it may be told more than once, and of one never granted.
+    None keeps the estimate: nobody knows. One that stands in line leaves it. Of
+    an Acquire that holds no grant it says nothing else, so that it may be told
+    more than once, and of one never granted.
     """
 
     acquire: Acquire

@@ -22,6 +22,7 @@ class Waiter:
     """One who waits. The answer stands here before `decided` is set."""
 
     acquire: Acquire
+    since: float
     decided: trio.Event = attrs.field(factory=trio.Event)
     granted: bool = False
     refused: ProviderError | None = None
@@ -64,10 +65,9 @@ class Line:
         self._lanes[acquire.priority][acquire] = waiter
         self._sums[acquire.priority] += acquire.cost
 
-    def remove(self, waiter: Waiter) -> bool:
-        """Let one go; whether it still stood there."""
-        acquire = waiter.acquire
-        if self._lanes[acquire.priority].pop(acquire, None) is None:
-            return False
-        self._sums[acquire.priority] -= acquire.cost
-        return True
+    def remove(self, acquire: Acquire) -> Waiter | None:
+        """Let one go; None where it stands there no longer."""
+        waiter = self._lanes[acquire.priority].pop(acquire, None)
+        if waiter is not None:
+            self._sums[acquire.priority] -= acquire.cost
+        return waiter

@@ -80,7 +80,7 @@ class Router(Actor[RouterMessage]):
         self._look_at = _FEW
 
     @on(Choose)
-    async def choose(self, message: Choose) -> Choice:
+    def choose(self, message: Choose) -> Choice:
         """Choose one, and count the call there."""
         if len(self._out) >= self._look_at:
             self._reap()
@@ -101,12 +101,12 @@ class Router(Actor[RouterMessage]):
         return self._give(message, decision.target, now)
 
     @on(Left)
-    async def left(self, message: Left) -> None:
+    def left(self, message: Left) -> None:
         """Count the call no longer."""
         self._leave(message)
 
     @on(GetRoutes)
-    async def get_routes(self, message: GetRoutes) -> Routes:
+    def get_routes(self, message: GetRoutes) -> Routes:
         """Say how they are."""
         self._reap()
         now = trio.current_time()
