@@ -121,16 +121,15 @@ async def test_no_secret_is_in_anything_that_leaves_the_process(
     moved = httpx.Response(307, headers={"location": f"https://fake.test/?key={KEYS['FIRST']}"})
     broken = (httpx.ConnectError(said()), httpx.ReadError(said()))
     refused = [refusal(status) for status in (400, 429, 500)]
+    again = [refusal(status) for status in (400, 429, 500)]
+    no_json = Body(b"data: " + said().encode() + b"\n\n")
+    fine = Body(ROLE, delta("fine"), frame({}, said()), FINISH, DONE)
     fake = Answers(
-        *[*refused, html, garbled, moved, *broken],
-        *[
-            *(refusal(each.status_code) for each in refused),
-            breaking(),
-            Body(b"data: " + said().encode() + b"\n\n"),
-        ],
+        *(*refused, html, garbled, moved, *broken),
+        *(*again, breaking(), no_json),
         RuntimeError(said()),
         refusal(500),
-        Body(ROLE, delta("fine"), frame({}, said()), FINISH, DONE),
+        fine,
     )
 
     def transport(_connection: Connection) -> Answers:
