@@ -178,7 +178,7 @@ class Passing:
         if self._admission is not None and self._target.gates.limited:
             told = _rate_limits(headers)
             if told:
-                self._admission.answered(limits(told, time.time()))
+                self._admission.answered(limits(told, time.time(), resets="date" in told))
 
     def begun(self) -> None:
         """The first content has come."""
@@ -253,14 +253,16 @@ def _rate_limits(headers: httpx.Headers) -> dict[str, str]:
     """Those of the headers that tell of limits, which most do not."""
     told: dict[str, str] = {}
     date = b""
+    anthropic = False
     for raw, value in headers.raw:
         name = raw.lower()
         if b"-ratelimit-" in name:
             told[name.decode("latin-1")] = value.decode("latin-1")
+            anthropic = anthropic or name.startswith(b"anthropic")
         elif name == b"date":
             date = value
     # Only Anthropic says at what time of day a limit is whole again.
-    if date and any(name.startswith("anthropic") for name in told):
+    if date and anthropic:
         told["date"] = date.decode("latin-1")
     return told
 

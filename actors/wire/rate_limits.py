@@ -9,6 +9,7 @@ other units (a day, images) and of other meaning are passed over, as is every
 value that cannot be read: a hint that is wrong is worse than none.
 """
 
+import functools
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -98,23 +99,35 @@ class RateSnapshot:
         return [(name, at) for name, at in each if at is not None]
 
 
-def limits(headers: Mapping[str, str], now: float) -> RateSnapshot:
+def limits(headers: Mapping[str, str], now: float, *, resets: bool = True) -> RateSnapshot:
     """The limits that the headers of an answer tell; the case of names does not matter.
 
     `now` is the wall clock (Unix time), against which moments are held where
     the answer has no Date of its own; with one, a wrong clock does no harm.
+    Without `resets` it is not read when limits are whole again, which is most
+    of the work, and what only a refusal makes interesting.
     """
     told: dict[Resource, dict[str, str]] = {}
     sent = now
     for given, value in headers.items():
         name = given.lower()
         if name == "date":
-            sent = _sent(value, now)
-        elif "-ratelimit-" in name and (match := _NAME.fullmatch(name)):
-            resource = _RESOURCES.get(match["of"] or match["their_of"])
-            if resource is not None:
-                told.setdefault(resource, {})[match["what"] or match["their_what"]] = value
+            sent = _sent(value, now) if resets else now
+        elif "-ratelimit-" in name and (meaning := _meaning(name)) is not None:
+            resource, what = meaning
+            if resets or what != "reset":
+                told.setdefault(resource, {})[what] = value
     return RateSnapshot(**{resource: _allowance(values, sent) for resource, values in told.items()})
+
+
+# Each provider sends the same names with every answer.
+@functools.lru_cache(maxsize=256)
+def _meaning(name: str) -> tuple[Resource, str] | None:
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    resource = _RESOURCES.get(match["of"] or match["their_of"])
+    return None if resource is None else (resource, match["what"] or match["their_what"])
 
 
 def go_duration(text: str) -> float | None:
@@ -137,18 +150,20 @@ def _allowance(values: Mapping[str, str], sent: float) -> Allowance | None:
     limit = _count(values.get("limit"))
     if limit == 0:
         return None  # Azure, for what it does not limit
-    reset = _reset(values.get("reset", ""), sent)
+    reset = _reset(values["reset"], sent) if "reset" in values else None
     period = _count(values.get("renewalperiod"))
     if reset is not None and period is not None and reset > period:
         reset = None  # Azure writes milliseconds at times: nothing takes longer than its period
-    allowance = Allowance(limit, _count(values.get("remaining")), reset)
-    return None if allowance == Allowance() else allowance
+    remaining = _count(values.get("remaining"))
+    if limit is None and remaining is None and reset is None:
+        return None
+    return Allowance(limit, remaining, reset)
 
 
 def _count(value: str | None) -> int | None:
     """A whole number of zero or more. Azure says -1 for what it does not know."""
     text = (value or "").strip()
-    return int(text) if re.fullmatch(r"\d{1,18}", text, re.ASCII) else None
+    return int(text) if len(text) <= 18 and text.isascii() and text.isdecimal() else None
 
 
 def _reset(value: str, sent: float) -> float | None:
