@@ -13,6 +13,7 @@ from trouper.actors import AppConfig, ProviderConfig, open_app
 from trouper.actors.app import App
 from trouper.actors.batch.house import Tempo
 from trouper.actors.config import AssistantConfig, ModelConfig, Secret, StoreConfig
+from trouper.actors.config.attempts import RetryConfig
 from trouper.actors.store.ledger import Row, Selection
 
 __all__ = ["FAST", "batch_config", "half_price", "ledger", "requests", "results", "running"]
@@ -29,6 +30,7 @@ def batch_config(path: Path, url: str, kind: str = "openai", **more: Any) -> App
         kind=kind,
         base_url=f"{url}v1",
         api_keys=more.pop("api_keys", (Secret("k-1"),)),
+        retry=more.pop("retry", RetryConfig()),
     )
     return AppConfig(
         store=StoreConfig(path=str(path)),

@@ -1,5 +1,6 @@
 """What becomes of a provider's batch when answers are lost, keys die and programs end."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ KINDS = pytest.mark.parametrize("kind", ["openai", "anthropic"])
 BEGIN = ("POST /batches", "POST /messages/batches")
 
 
-async def until(app: App, id: str, is_so: Any) -> Status:
+async def until(app: App, id: str, is_so: Callable[[Status], object]) -> Status:
     """The batch's status, once `is_so` says that it is so."""
     with trio.fail_after(20):
         while True:
@@ -258,7 +259,7 @@ async def test_what_is_called_off_before_it_was_sent_is_not_sent(tmp_path: Path)
 
 async def test_what_no_model_takes_is_said_and_the_rest_is_sent(tmp_path: Path) -> None:
     provider = BatchProvider()
-    lines = [
+    lines: list[dict[str, Any]] = [
         {"id": "good", "prompt": "one"},
         {
             "custom_id": "hot",
