@@ -111,6 +111,29 @@ def _count(piece: str, encoder: Encoder) -> int:
         return -(-len(piece) // 4)
 
 
+class _Counts:
+    """Counts by the identity of what was counted, each forgotten with it.
+
+    Equal ones are counted anew: to find out that they are equal costs as many
+    steps as they have parts, at every request, for each message of its history.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[int, tuple[weakref.ref[Message | ToolSpec], int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, counted: Message | ToolSpec) -> int | None:
+        kept = self._kept.get(id(counted))
+        return None if kept is None else kept[1]
+
+    def put(self, counted: Message | ToolSpec, count: int) -> None:
+        key, forget = id(counted), self._kept.pop
+        # The callback runs before the id can be another object's.
+        self._kept[key] = weakref.ref(counted, lambda _: forget(key, None)), count
+
+
 class TokenCounter:
     """Counts requests. What has been counted is remembered as long as it lives,
     so that the next turn of a conversation costs its new messages."""
@@ -119,12 +142,8 @@ class TokenCounter:
         self.allowances = allowances
         # Two big texts at once leave the machine's other work alone.
         self._threads = trio.CapacityLimiter(2)
-        self._messages: dict[EncodingName, weakref.WeakKeyDictionary[Message, int]] = {
-            name: weakref.WeakKeyDictionary() for name in EncodingName
-        }
-        self._tools: dict[EncodingName, weakref.WeakKeyDictionary[ToolSpec, int]] = {
-            name: weakref.WeakKeyDictionary() for name in EncodingName
-        }
+        self._messages = {name: _Counts() for name in EncodingName}
+        self._tools = {name: _Counts() for name in EncodingName}
 
     def count_request(self, request: ChatRequest, model: str = "") -> int:
         """How many input tokens this request is for `model` (the request's own if empty).
@@ -150,6 +169,11 @@ class TokenCounter:
         Cancelled, it returns at once and the thread ends by itself.
         """
         name = encoding_for(model or request.model)
+        known = self._known(request, name)
+        if known is not None:
+            # As with most: no turn of the scheduler for some additions.
+            await trio.lowlevel.checkpoint_if_cancelled()
+            return known
         if not is_loaded(name):
             await load_encoding_async(name)
         if self._new_chars(request, name) <= INLINE_CHARS:
@@ -174,15 +198,31 @@ class TokenCounter:
             return count()
         return await trio.to_thread.run_sync(count, abandon_on_cancel=True, limiter=self._threads)
 
+    def _known(self, request: ChatRequest, name: EncodingName) -> int | None:
+        """The count of a request of which every part has been counted before."""
+        if request.response_schema is not None:
+            return None
+        total = _PRIMING
+        for known, parts in (
+            (self._messages[name], request.messages),
+            (self._tools[name], request.tools),
+        ):
+            for part in parts:
+                count = known.get(part)
+                if count is None:
+                    return None
+                total += count
+        return total + _FUNCTIONS_END if request.tools else total
+
     def _new_chars(self, request: ChatRequest, name: EncodingName) -> int:
         chars = self._new_chars_of(request.messages, name)
         tools = self._tools[name]
         # A schema's size is not known before it is walked; most are of this order.
-        return chars + 1_024 * sum(tool not in tools for tool in request.tools)
+        return chars + 1_024 * sum(tools.get(tool) is None for tool in request.tools)
 
     def _new_chars_of(self, messages: Iterable[Message], name: EncodingName) -> int:
         known = self._messages[name]
-        return sum(_length(message.parts) for message in messages if message not in known)
+        return sum(_length(each.parts) for each in messages if known.get(each) is None)
 
     def _message(self, message: Message, name: EncodingName, encoder: Encoder) -> int:
         known = self._messages[name]
@@ -194,7 +234,7 @@ class TokenCounter:
             if message.name:
                 count += _NAME + count_text(message.name, encoder)
             count += sum(self._part(part, encoder) for part in message.parts)
-            known[message] = count
+            known.put(message, count)
         return count
 
     def _part(self, part: Part, encoder: Encoder) -> int:
@@ -223,7 +263,7 @@ class TokenCounter:
             count = _FUNCTION_CL100K if name is EncodingName.CL100K else _FUNCTION
             count += count_text(f"{tool.name}:{tool.description.removesuffix('.')}", encoder)
             count += _schema(tool.schema, encoder, _DEEPEST)
-            known[tool] = count
+            known.put(tool, count)
         return count
 
 
