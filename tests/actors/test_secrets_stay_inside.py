@@ -1,6 +1,6 @@
 """Secrets planted in a whole application, and looked for in everything that leaves it.
 
-Row 34 of the table of complaints (tests/actors/test_complaints.py): keys in
+Row 34 of the table of complaints (tests/complaints.py): keys in
 exceptions and logs. The provider here quotes the key that it was shown wherever
 it can, and a fault of our own quotes it, too. The keys look like nothing that a
 pattern finds.
@@ -12,6 +12,7 @@ import pickle
 import re
 import traceback
 from collections.abc import Iterator
+from typing import Any
 
 import attrs
 import httpx
@@ -124,13 +125,9 @@ async def test_no_secret_is_in_anything_that_leaves_the_process(
     again = [refusal(status) for status in (400, 429, 500)]
     no_json = Body(b"data: " + said().encode() + b"\n\n")
     fine = Body(ROLE, delta("fine"), frame({}, said()), FINISH, DONE)
-    fake = Answers(
-        *(*refused, html, garbled, moved, *broken),
-        *(*again, breaking(), no_json),
-        RuntimeError(said()),
-        refusal(500),
-        fine,
-    )
+    answers: list[Any] = [*refused, html, garbled, moved, *broken]
+    answers += [*again, breaking(), no_json, RuntimeError(said()), refusal(500), fine]
+    fake = Answers(*answers)
 
     def transport(_connection: Connection) -> Answers:
         return fake

@@ -1,6 +1,6 @@
 """Memory is flat: thousands of turns, failures and cancels leave nothing in an application.
 
-Row 33 of the table of complaints (tests/actors/test_complaints.py): growth by
+Row 33 of the table of complaints (tests/complaints.py): growth by
 callbacks and by tasks that nobody waits for. `TROUPER_SOAK_ROUNDS` sets how many
 rounds of 300 turns are played after those that fill what is bounded.
 """

@@ -70,6 +70,7 @@ async def play(clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> Outcome:
 async def test_ten_minutes_with_two_providers_that_misbehave_by_turns(
     mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """No limit and no budget is exceeded, nothing is leaked, and nobody waits in vain."""
     seen = await play(mock_clock, monkeypatch)
     print(report(seen))
 

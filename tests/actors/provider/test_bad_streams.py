@@ -1,10 +1,11 @@
 """Streams that hang, ping, drip and break, on each wire that has its own way of it: what others shipped.
 
-The rows are those of the table of complaints (tests/actors/test_complaints.py).
+The rows are those of the table of complaints (tests/complaints.py).
 """
 
 import json
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import httpx
@@ -29,12 +30,16 @@ from tests.fakes.provider import (
     text_of,
 )
 from tests.fakes.responses import event, response
-from tests.fakes.routes import open_route
+from tests.fakes.routes import open_route, refusal
 from trouper.actors.chat import Heartbeat
 from trouper.actors.config import TimeoutConfig
 from trouper.actors.errors import ErrorKind, ProviderError
+from trouper.actors.gate.circuit import Circuit
+from trouper.actors.gate.circuit_messages import Trip
 from trouper.actors.policy.backoff import RetryPolicy
 from trouper.actors.provider.messages import Batch, Chat
+from trouper.actors.provider.target import Gates
+from trouper.runtime import System, child
 
 ONCE = RetryPolicy(attempts=1)
 CUT = httpx.ReadError("reset by peer")
@@ -253,3 +258,22 @@ async def test_streams_that_their_reader_leaves_say_nothing_of_the_provider(
         assert (circuit.state, circuit.failures, circuit.in_flight) == ("closed", 0, 0)
         await streamed(gated)
         assert gated.trail[-1].kind == "ok"
+
+
+# The time that is left.
+
+
+async def test_a_target_that_was_waited_for_has_its_share_of_the_time_from_then_on(
+    autojump_clock: MockClock,
+) -> None:
+    """Row 24: a circuit that was waited for longer than the target's first share has not used
+    that up: nobody was asked."""
+    a, b = Answers(sse("from a")), Answers(refusal(404, "model_not_found"))
+    circuit = child("circuit", partial(Circuit, "a", "m"))
+    async with System(circuit, signals=False) as system:
+        tripped = system.ref("circuit", Circuit)
+        await tripped.ask(Trip("maintenance", seconds=70.0))
+        gates = {"a": Gates(circuit=tripped)}
+        async with open_route(a=a, b=b, gates=gates, retry=ONCE, total=100.0) as stage:
+            assert text_of(await stage.collect()) == "from a"
+    assert 70 <= trio.current_time() <= 71

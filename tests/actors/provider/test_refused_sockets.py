@@ -1,6 +1,6 @@
 """What becomes of sockets: refused requests give them back, ended streams keep them, the kernel watches them.
 
-The rows are those of the table of complaints (tests/actors/test_complaints.py).
+The rows are those of the table of complaints (tests/complaints.py).
 """
 
 import socket
