@@ -48,4 +48,5 @@ class ToolContext:
         if trio.lowlevel.in_trio_task():
             self.on_progress(progress)
         else:
+            trio.from_thread.check_cancelled()
             trio.from_thread.run_sync(self.on_progress, progress)

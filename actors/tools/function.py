@@ -11,16 +11,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar, Unpack, overload
 
 import attrs
+import structlog
 import trio
 
 from .context import ToolContext
+from .definition import Policy, Tool, policy_of
 from .errors import ToolDefinitionError
 from .fields import Field, described_arguments, hints_of, json_default, summary_of
 from .result import as_text
 from .shapes import Mismatch, Read, Shapes, UnknownType, object_shape
-from .tool import Policy, Tool, policy_of
 
 __all__ = ["FunctionTool", "tool"]
+
+_log = structlog.get_logger("trouper.tools")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -178,11 +181,21 @@ class _Async(_Call):
 class _InThread(_Call):
     async def __call__(self, arguments: Mapping[str, Any], context: ToolContext) -> object:
         values = self.arguments(arguments, context)
+        begun = False
 
         def work() -> str:
+            nonlocal begun
+            begun = True
             # The text is made here, too: a large one takes its time.
             return as_text(self.function(**values))
 
-        return await trio.to_thread.run_sync(
-            work, abandon_on_cancel=True, limiter=context.threads, thread_name=context.tool or None
-        )
+        try:
+            return await trio.to_thread.run_sync(
+                work, abandon_on_cancel=True, limiter=context.threads, thread_name=context.tool
+            )
+        except trio.Cancelled:
+            if begun:
+                _log.warning(
+                    "tool thread is left to itself", tool=context.tool, call=context.call_id
+                )
+            raise

@@ -58,6 +58,6 @@ def cut(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     return (
-        f"{text[:limit]}\n[cut: these are the first {limit:,} of {len(text):,} characters; "
+        f"{text[:limit]}\n[cut: these are its first {limit:,} characters, and there is more; "
         f"ask for less, or for another part]"
     )

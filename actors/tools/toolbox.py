@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from ..chat import ToolSpec
+from .definition import Tool
 from .errors import ToolDefinitionError
-from .tool import Tool
 
 __all__ = ["Toolbox"]
 

@@ -68,6 +68,6 @@ def test_a_circle_has_no_text() -> None:
 def test_a_long_result_is_cut_with_words_that_say_so() -> None:
     assert cut("x" * 10, 10) == "x" * 10
     assert cut("x" * 10_000_000, 10) == (
-        "xxxxxxxxxx\n[cut: these are the first 10 of 10,000,000 characters; "
+        "xxxxxxxxxx\n[cut: these are its first 10 characters, and there is more; "
         "ask for less, or for another part]"
     )

@@ -32,7 +32,7 @@ class Place:
     latitude: float
     longitude: float
     name: str = "nowhere"
-    _hidden: bool = False
+    hidden: bool = attrs.field(default=False, alias="secretly")
     computed: int = attrs.field(init=False, default=1)
 
 
@@ -135,7 +135,11 @@ def read(hint: Any, value: Any) -> Any:
             {"value": 1, "children": [{"value": 2, "children": []}]},
             Node(1, [Node(2)]),
         ),
-        (Place, {"latitude": 1, "longitude": 2.5, "hidden": True}, Place(1.0, 2.5, hidden=True)),
+        (
+            Place,
+            {"latitude": 1, "longitude": 2.5, "secretly": True},
+            Place(1.0, 2.5, secretly=True),
+        ),
         (Address, {"street": "Main"}, {"street": "Main"}),
         (Literal[1, True], True, True),
         (str | list[Place], [{"latitude": 0, "longitude": 0}], [Place(0.0, 0.0)]),

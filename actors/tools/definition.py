@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, TypedDict, Unpack
 
 import attrs
+import structlog
 
 from ..chat import ToolCallPart, ToolSpec
 from .context import ToolContext
@@ -25,6 +26,8 @@ Body = Callable[[Mapping[str, Any], ToolContext], Awaitable[object]]
 
 Approval = Literal["never", "always"] | Callable[[Mapping[str, Any]], bool]
 """Whether a person is asked before a call: never, always, or where this says so of its arguments."""
+
+_log = structlog.get_logger("trouper.tools")
 
 # What OpenAI and Anthropic both take; a dot or a slash is refused with a 400.
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -134,10 +137,21 @@ class Tool:
     def needs_approval(self, arguments: Mapping[str, Any]) -> bool:
         """Whether a person has to agree to a call with these arguments.
 
-        What a rule raises comes out of here: the call is then not run.
+        Where the rule itself fails one has to: it cannot say that it is harmless.
         """
         approval = self.policy.approval
-        return bool(approval(arguments)) if callable(approval) else approval == "always"
+        if not callable(approval):
+            return approval == "always"
+        try:
+            return bool(approval(arguments))
+        except Exception as fault:  # noqa: BLE001 - whatever it is, a person decides
+            _log.warning("approval rule crashed", tool=self.name, exc_info=fault)
+            return True
+
+    @property
+    def longest(self) -> float:
+        """Seconds that a call may take at most, waiting for a place included."""
+        return 2 * self.policy.timeout
 
 
 def described_tool(

@@ -23,9 +23,9 @@ def described(**changes: Any) -> dict[str, Any]:
     return {"name": "echo", "description": "Say it.", "parameters": PARAMETERS, **changes}
 
 
-@pytest.mark.parametrize("wrapped", [lambda d: d, lambda d: {"schema": d}])
-def test_the_documents_form_is_a_tool(wrapped: Any) -> None:
-    tool = described_tool(wrapped(described()), echo, timeout=3)
+@pytest.mark.parametrize("description", [described(), {"schema": described()}])
+def test_the_documents_form_is_a_tool(description: dict[str, Any]) -> None:
+    tool = described_tool(description, echo, timeout=3)
 
     assert (tool.name, tool.description, tool.schema) == ("echo", "Say it.", PARAMETERS)
     assert tool.policy.timeout == 3
@@ -149,9 +149,12 @@ def test_two_tools_of_one_name_are_refused() -> None:
         Toolbox(one, one)
 
 
+def says_rm(arguments: Mapping[str, Any]) -> bool:
+    return bool(arguments["text"] == "rm")
+
+
 @pytest.mark.parametrize(
-    ("approval", "expected"),
-    [("never", False), ("always", True), (lambda arguments: arguments["text"] == "rm", True)],
+    ("approval", "expected"), [("never", False), ("always", True), (says_rm, True)]
 )
 def test_a_person_is_asked_never_always_or_by_a_rule(approval: Any, expected: bool) -> None:
     tool = described_tool(described(), echo, approval=approval)
