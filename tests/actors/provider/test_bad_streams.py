@@ -277,3 +277,31 @@ async def test_a_target_that_was_waited_for_has_its_share_of_the_time_from_then_
         async with open_route(a=a, b=b, gates=gates, retry=ONCE, total=100.0) as stage:
             assert text_of(await stage.collect()) == "from a"
     assert 70 <= trio.current_time() <= 71
+
+
+# What the ledger calls it.
+
+
+async def test_an_attempt_that_is_left_before_its_first_word_is_called_cancelled(
+    autojump_clock: MockClock,
+) -> None:
+    """As the slower one of two is: it was answered, and has said nothing."""
+    async with open_gated(Body(ROLE, 60.0)) as gated:
+        async with gated.attempt() as attempt:
+            with trio.move_on_after(1.0):
+                await anext(attempt.stream())
+        (row,) = await gated.rows()
+
+    assert (row.state, row.closing and row.closing.outcome) == ("unknown", "cancelled")
+    assert gated.trail[0].kind == "cancelled"
+
+
+async def test_a_crash_of_the_connection_is_called_in_the_ledger_what_the_trail_calls_it(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_gated(Body(ROLE, KeyError("a bug"))) as gated:
+        await streamed(gated)
+        (row,) = await gated.rows()
+
+    assert (row.state, row.closing and row.closing.outcome) == ("unknown", "connection_failed")
+    assert gated.trail[0].kind == "connection_failed"
