@@ -30,6 +30,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
 CONFIG = """
+[store]
+path = "trouper.db"
 [providers.sim]
 kind = "openai"
 base_url = "{base_url}"

@@ -112,8 +112,7 @@ def read_line(raw: bytes, number: int, names: ModelNames, model: str) -> Line:
         request = read_request(body)
         named = names.find(request.model or model)
     except BadRequest as error:
-        where = "" if short or "body" not in line else "body."
-        faults += [f"{where}{fault}" for fault in error.faults]
+        faults += [fault if short else _within_body(line, fault) for fault in error.faults]
     if faults:
         raise BadRequest(tuple(faults))
     return Line(custom_id, named, orjson.dumps(body))
@@ -122,6 +121,12 @@ def read_line(raw: bytes, number: int, names: ModelNames, model: str) -> Line:
 def request_of(row: RequestRow) -> ChatRequest:
     """The request of a row as it was given; its `model` is the name of a configured one."""
     return attrs.evolve(read_request(orjson.loads(row.request)), model=row.model)
+
+
+def _within_body(line: Mapping[str, Any], fault: str) -> str:
+    if "body" not in line:
+        return fault
+    return f"body.{fault}" if isinstance(line["body"], dict) else f"body: {fault}"
 
 
 def _unknown(line: Mapping[str, Any], known: frozenset[str]) -> Iterator[str]:

@@ -35,7 +35,9 @@ def batch_config(path: Path, url: str, kind: str = "openai", **more: Any) -> App
     return AppConfig(
         store=StoreConfig(path=str(path)),
         providers={"fake": provider},
-        models={"default": ModelConfig(targets=["fake/model-x"], max_output_tokens=100)},
+        models=more.pop(
+            "models", {"default": ModelConfig(targets=["fake/model-x"], max_output_tokens=100)}
+        ),
         assistants={"default": AssistantConfig(model="default")},
         prices={"fake/model-x": PRICES},
         **more,
