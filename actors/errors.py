@@ -12,7 +12,10 @@ TrouperError
         ├── TurnFailed         a turn ended with an error
         ├── TooManySessions    as many as the server takes are open
         ├── UnknownSession     no session of that id
-        └── UnknownAssistant   no assistant of that name
+        ├── UnknownAssistant   no assistant of that name
+        ├── EventsGone         what was missed is no longer at hand
+        ├── NotKept            what was said could not be written down
+        └── SessionUnreadable  what is kept of it cannot be read
 
 A provider's failure is one class with a kind, because what callers need is what
 follows from it (`retryable`, `scope`, `hint`), and that is one table here.
@@ -32,11 +35,14 @@ __all__ = [
     "Billed",
     "ConfigError",
     "ErrorKind",
+    "EventsGone",
     "HistoryFull",
+    "NotKept",
     "Phase",
     "ProviderError",
     "Scope",
     "SessionError",
+    "SessionUnreadable",
     "StreamGarbled",
     "StreamTruncated",
     "TooManySessions",
@@ -332,3 +338,46 @@ class UnknownAssistant(SessionError):
 
     def __str__(self) -> str:
         return f"no assistant {self.name!r}; configured are: {', '.join(self.known) or 'none'}"
+
+
+class EventsGone(SessionError):
+    """Not all events behind number `after` are at hand: the oldest one is `oldest`."""
+
+    def __init__(self, session: str, after: int, oldest: int) -> None:
+        super().__init__(session, after, oldest)
+        self.session = session
+        self.after = after
+        self.oldest = oldest
+
+    def __str__(self) -> str:
+        return (
+            f"session {self.session} has its events from {self.oldest} on at hand, and not all "
+            f"behind {self.after}; load the session, which gives its whole history"
+        )
+
+
+class NotKept(SessionError):
+    """What was to be written into the journal of a session was not; `why` says what happened."""
+
+    def __init__(self, session: str, why: str) -> None:
+        super().__init__(session, why)
+        self.session = session
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"session {self.session} could not be written down ({self.why}); try again later"
+
+
+class SessionUnreadable(SessionError):
+    """What is kept of a session cannot be read; `why` says what, and whether it is too new."""
+
+    def __init__(self, session: str, why: str) -> None:
+        super().__init__(session, why)
+        self.session = session
+        self.why = why
+
+    def __str__(self) -> str:
+        return (
+            f"session {self.session} cannot be opened: {self.why}; install the latest trouper, "
+            f"or open a new session"
+        )

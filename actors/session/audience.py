@@ -1,0 +1,150 @@
+"""Who listens to a session, and the events that it has told of late.
+
+It outlives the lives of the session's actor: who listens to one that crashes
+hears it go on. And who has left and comes back with the number of the last
+event that it saw is told the rest.
+"""
+
+from array import array
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+import attrs
+
+from ..errors import EventsGone
+from .events import Attachment, SessionEvent, TextAdded, ThoughtAdded
+
+__all__ = ["Audience"]
+
+# What is at hand for who comes back: some ten seconds of a fast model, and some
+# 30 KiB of the 120 that a session may have which streams.
+_MOST_EVENTS: Final = 1_000
+_MOST_CHARACTERS: Final = 24 * 1024
+
+# Deltas that are kept as one: 64 strings of a few letters are 4 KiB, joined 300 bytes.
+_MOST_IN_RUN: Final = 64
+
+
+class _Run:
+    """Consecutive deltas of one turn, and where each of them ends."""
+
+    __slots__ = ("cuts", "first", "kind", "pieces", "seq", "turn")
+
+    def __init__(self, event: TextAdded | ThoughtAdded) -> None:
+        self.kind = type(event)
+        self.turn = event.turn
+        self.first = event.first
+        self.seq = event.seq
+        self.pieces = [event.text]
+        # Of one that has more than one number nobody knows where each of them ends.
+        self.cuts = array("I", [len(event.text)] if event.first == event.seq else ())
+
+    def takes(self, event: TextAdded | ThoughtAdded) -> bool:
+        """Take it in, if it goes on with this run."""
+        if (
+            len(self.cuts) >= _MOST_IN_RUN
+            or not self.cuts
+            or type(event) is not self.kind
+            or event.turn != self.turn
+            or event.first != event.seq
+        ):
+            return False
+        self.pieces.append(event.text)
+        self.cuts.append(len(event.text))
+        self.seq = event.seq
+        if len(self.cuts) == _MOST_IN_RUN:
+            self.pieces = ["".join(self.pieces)]
+        return True
+
+    def behind(self, after: int) -> TextAdded | ThoughtAdded | None:
+        """All of it behind number `after`, as one event; None where nobody knows what that is."""
+        text, first = "".join(self.pieces), self.first
+        if after >= first:
+            if not self.cuts:
+                return None
+            text, first = text[sum(self.cuts[: after + 1 - first]) :], after + 1
+        return self.kind(first=first, seq=self.seq, turn=self.turn, text=text)
+
+
+class Audience:
+    """Hands events to all who are attached, at once and in order; `seq` is the last one's number."""
+
+    __slots__ = ("_attachments", "_characters", "_count", "_id", "_kept", "seq")
+
+    def __init__(self, id: str = "") -> None:
+        self._id = id
+        self._attachments: list[Attachment] = []
+        self._kept: deque[SessionEvent | _Run] = deque()
+        self._count = 0
+        self._characters = 0
+        self.seq = 0
+
+    def __len__(self) -> int:
+        return len(self._attachments)
+
+    def tell(self, event: SessionEvent) -> None:
+        """Hand it to all, and keep it for those who come back."""
+        self.seq = event.seq
+        self._keep(event)
+        for attachment in self._attachments:
+            attachment.deliver(event)
+
+    def remember(self, events: Iterable[SessionEvent], seq: int) -> None:
+        """Take in what was told before this program began, up to number `seq`.
+
+        Where anything was told since, that is known better.
+        """
+        if not self._kept:
+            for event in events:
+                self._keep(event)
+        self.seq = max(self.seq, seq)
+
+    def join(self, attachment: Attachment, after: int | None = None) -> None:
+        """Hand events to one more; first those behind number `after`, if that is not None.
+
+        Raises EventsGone where those are not all at hand.
+        """
+        missed = [] if after is None else self._behind(after)
+        if not any(one is attachment for one in self._attachments):
+            self._attachments.append(attachment)
+        for event in missed:
+            attachment.deliver(event)
+
+    def leave(self, attachment: Attachment) -> None:
+        """Hand it no more events."""
+        self._attachments = [one for one in self._attachments if one is not attachment]
+
+    def _keep(self, event: SessionEvent) -> None:
+        self._count += 1
+        if isinstance(event, TextAdded | ThoughtAdded):
+            self._characters += len(event.text)
+            last = self._kept[-1] if self._kept else None
+            if not isinstance(last, _Run) or not last.takes(event):
+                self._kept.append(_Run(event))
+        else:
+            self._kept.append(event)
+        while self._count > _MOST_EVENTS or self._characters > _MOST_CHARACTERS:
+            gone = self._kept.popleft()
+            if isinstance(gone, _Run):
+                self._count -= max(1, len(gone.cuts))
+                self._characters -= sum(map(len, gone.pieces))
+            else:
+                self._count -= 1
+
+    def _behind(self, after: int) -> list[SessionEvent]:
+        oldest = self._kept[0].first if self._kept else self.seq + 1
+        if after > self.seq or after < oldest - 1:
+            raise EventsGone(self._id, after, oldest)
+        missed: list[SessionEvent] = []
+        for kept in self._kept:
+            if kept.seq <= after:
+                continue
+            if isinstance(kept, _Run):
+                event: SessionEvent | None = kept.behind(after)
+            else:
+                event = attrs.evolve(kept, first=max(kept.first, after + 1))
+            if event is None:
+                raise EventsGone(self._id, after, kept.seq + 1)
+            missed.append(event)
+        return missed

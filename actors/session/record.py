@@ -1,0 +1,160 @@
+"""What is written down of a session: increments, each of which says what happened.
+
+Never the conversation over again, and never the pieces in which an answer came.
+`seq` is the number of the last event that clients were told of it (events.py):
+after a restart the numbers go on behind it. `turn` is the turn's number.
+
+Before you edit: these are in people's files. What is changed here needs a new
+version and a step from the older one, in record_codec.py.
+"""
+
+from typing import Final
+
+import attrs
+
+from ..chat import Finish, Message, Part, ToolCallPart, ToolResultPart, Usage
+
+__all__ = [
+    "MOST_IN_A_TURN",
+    "Answered",
+    "Forgotten",
+    "Interrupted",
+    "ModelSwitched",
+    "Opened",
+    "Record",
+    "Summarised",
+    "Titled",
+    "ToolIntended",
+    "ToolReturned",
+    "TurnAccepted",
+    "TurnOver",
+]
+
+MOST_IN_A_TURN: Final = 2**20
+"""The events that clients may be told between two records. Some three hours of a fast model.
+
+Only so is it known after a crash which numbers nobody has seen."""
+
+
+@attrs.frozen(kw_only=True)
+class Opened:
+    """The session was opened by `owner`, to talk to `assistant`."""
+
+    owner: str
+    assistant: str
+
+
+@attrs.frozen(kw_only=True)
+class TurnAccepted:
+    """A turn was accepted: this was said."""
+
+    turn: int
+    seq: int
+    parts: tuple[Part, ...]
+
+
+@attrs.frozen(kw_only=True)
+class ToolIntended:
+    """A tool is about to be run. Where nothing follows, nobody knows whether it was."""
+
+    turn: int
+    call: ToolCallPart
+    idempotent: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ToolReturned:
+    """What came of a tool, also where that is an error."""
+
+    turn: int
+    result: ToolResultPart
+
+
+@attrs.frozen(kw_only=True)
+class Answered:
+    """A model has answered: `message` is what belongs to the conversation (it may have no parts).
+
+    `target` is who has answered ("provider/model"), and `model` what that one
+    calls itself. `cost` is in nano-dollars, None where nobody knows it. Clients
+    were told of it by the events `first` to `seq`: `cuts` has the length of the
+    text in each, below zero where it was a thought, and 0 where all so far was
+    taken back; it is empty where they do not make up the message. If there is
+    one event more than cuts, it told the usage.
+    """
+
+    turn: int
+    first: int
+    seq: int
+    cuts: tuple[int, ...]
+    message: Message
+    finish: Finish
+    target: str
+    model: str = ""
+    usage: Usage | None = None
+    cost: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class TurnOver:
+    """The turn has ended: `stop` is the value of a StopReason, the rest as TurnEnded says it."""
+
+    turn: int
+    seq: int
+    stop: str
+    error: str = ""
+    retryable: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Interrupted:
+    """The turn was under way when its process ended; written by the next one."""
+
+    turn: int
+    seq: int
+
+
+@attrs.frozen(kw_only=True)
+class ModelSwitched:
+    """From now on that model is asked: the name of a configured one."""
+
+    model: str
+
+
+@attrs.frozen(kw_only=True)
+class Summarised:
+    """What the first `until` messages of the conversation come to, for models whose window is full.
+
+    The conversation keeps them all the same.
+    """
+
+    until: int
+    text: str
+
+
+@attrs.frozen(kw_only=True)
+class Forgotten:
+    """The first `until` messages are no part of the conversation any more: it was too long."""
+
+    until: int
+
+
+@attrs.frozen(kw_only=True)
+class Titled:
+    """What the conversation is called."""
+
+    title: str
+
+
+Record = (
+    Opened
+    | TurnAccepted
+    | ToolIntended
+    | ToolReturned
+    | Answered
+    | TurnOver
+    | Interrupted
+    | ModelSwitched
+    | Summarised
+    | Forgotten
+    | Titled
+)

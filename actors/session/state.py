@@ -1,0 +1,250 @@
+"""What the records of a session come to: its turns, its sums, and what is open.
+
+`applied` is a pure function, and total: it makes something valid of any records
+in any order, since a journal may end anywhere. A session that runs and one that
+is read back from its journal use the same, so they know the same.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final, assert_never
+
+import attrs
+
+from ..chat import Message, ToolCallPart, ToolResultPart, Usage
+from ..policy.summary import Summary
+from .record import (
+    Answered,
+    Forgotten,
+    Interrupted,
+    ModelSwitched,
+    Opened,
+    Record,
+    Summarised,
+    Titled,
+    ToolIntended,
+    ToolReturned,
+    TurnAccepted,
+    TurnOver,
+)
+
+__all__ = [
+    "INTERRUPTED",
+    "PastTurn",
+    "State",
+    "applied",
+    "conversation",
+    "messages_of",
+    "replayed",
+]
+
+INTERRUPTED: Final = "interrupted"
+"""How a turn has ended whose process did. All others end by a StopReason."""
+
+
+@attrs.frozen(kw_only=True)
+class PastTurn:
+    """A turn: what was asked and said, and how it ended; `stop` is "" while it is under way.
+
+    `said` are the assistant's messages and `results` what its tools gave, in the
+    order of their ends. `intended` are the tools whose results are not there.
+    `at` is in seconds since 1970. `cost` is what is known of it, in
+    nano-dollars, and `unpriced` the answers of which nobody knows it.
+    """
+
+    number: int
+    at: float
+    asked: Message
+    said: tuple[Message, ...] = ()
+    intended: tuple[ToolIntended, ...] = ()
+    results: tuple[ToolResultPart, ...] = ()
+    stop: str = ""
+    error: str = ""
+    target: str = ""
+    usage: Usage = Usage()
+    cost: int = 0
+    unpriced: int = 0
+
+    @property
+    def unknown(self) -> tuple[ToolIntended, ...]:
+        """The tools of which nobody will ever know whether they ran: none while it is under way."""
+        return self.intended if self.stop else ()
+
+
+@attrs.frozen(kw_only=True)
+class State:
+    """A session. `seq` is the number of the last event that clients may have been told, and
+    `number` that of the last turn.
+
+    `model` is "" where it is the assistant's own; `summary` counts messages of
+    the conversation. `usage`, `cost` and `unpriced` are those of all turns.
+    """
+
+    owner: str = ""
+    assistant: str = ""
+    model: str = ""
+    title: str = ""
+    seq: int = 0
+    turns: tuple[PastTurn, ...] = ()
+    summary: Summary | None = None
+    usage: Usage = Usage()
+    cost: int = 0
+    unpriced: int = 0
+    number: int = 0
+
+    @property
+    def turn(self) -> PastTurn | None:
+        """The turn under way, if one is."""
+        return self.turns[-1] if self.turns and not self.turns[-1].stop else None
+
+
+def replayed(records: Iterable[tuple[Record, float]], state: State | None = None) -> State:
+    """What records, each with its time, come to, on top of `state`."""
+    state = state if state is not None else State()
+    for record, at in records:
+        state = applied(state, record, at)
+    return state
+
+
+def applied(state: State, record: Record, at: float) -> State:
+    """The state after one record more. What belongs to no turn under way changes nothing."""
+    match record:
+        case Opened():
+            return attrs.evolve(state, owner=record.owner, assistant=record.assistant)
+        case ModelSwitched():
+            return attrs.evolve(state, model=record.model)
+        case Titled():
+            return attrs.evolve(state, title=record.title)
+        case Summarised():
+            return attrs.evolve(state, summary=Summary(record.text, record.until))
+        case Forgotten():
+            return _forgotten(state, record.until)
+        case TurnAccepted():
+            return _begun(state, record, at)
+        case ToolIntended() | ToolReturned() | Answered() | TurnOver() | Interrupted():
+            turn = state.turn
+            if turn is None or turn.number != record.turn:
+                return state
+            return _in_turn(state, turn, record)
+        case _:
+            assert_never(record)
+
+
+def _forgotten(state: State, until: int) -> State:
+    """Without the turns that lie before that message; the one under way stays."""
+    turns, summary, left = state.turns, state.summary, until
+    while turns and turns[0].stop and (size := len(list(messages_of(turns[0])))) <= left:
+        turns, left = turns[1:], left - size
+    if summary is not None:
+        summary = attrs.evolve(summary, until=max(0, summary.until - (until - left)))
+    return attrs.evolve(state, turns=turns, summary=summary)
+
+
+def _begun(state: State, record: TurnAccepted, at: float) -> State:
+    if record.turn <= state.number:
+        return state
+    turns = state.turns
+    if state.turn is not None:
+        turns = (*turns[:-1], attrs.evolve(turns[-1], stop=INTERRUPTED))
+    turn = PastTurn(number=record.turn, at=at, asked=Message("user", record.parts))
+    seq = max(state.seq, record.seq)
+    return attrs.evolve(state, number=record.turn, seq=seq, turns=(*turns, turn))
+
+
+def _in_turn(
+    state: State,
+    turn: PastTurn,
+    record: ToolIntended | ToolReturned | Answered | TurnOver | Interrupted,
+) -> State:
+    match record:
+        case ToolIntended():
+            new = attrs.evolve(turn, intended=(*turn.intended, record))
+        case ToolReturned(result=result):
+            left = tuple(one for one in turn.intended if one.call.id != result.call_id)
+            new = attrs.evolve(turn, intended=left, results=(*turn.results, result))
+        case Answered():
+            return _answered(state, turn, record)
+        case TurnOver():
+            new = attrs.evolve(turn, stop=record.stop or INTERRUPTED, error=record.error)
+        case Interrupted():
+            new = attrs.evolve(turn, stop=INTERRUPTED)
+        case _:
+            assert_never(record)
+    seq = record.seq if isinstance(record, TurnOver | Interrupted) else 0
+    return attrs.evolve(state, seq=max(state.seq, seq), turns=(*state.turns[:-1], new))
+
+
+def _answered(state: State, turn: PastTurn, record: Answered) -> State:
+    usage, cost = record.usage or Usage(), record.cost or 0
+    unpriced = int(record.cost is None)
+    new = attrs.evolve(
+        turn,
+        said=(*turn.said, record.message) if record.message.parts else turn.said,
+        target=record.target,
+        usage=_sum(turn.usage, usage),
+        cost=turn.cost + cost,
+        unpriced=turn.unpriced + unpriced,
+    )
+    return attrs.evolve(
+        state,
+        seq=max(state.seq, record.seq),
+        turns=(*state.turns[:-1], new),
+        usage=_sum(state.usage, usage),
+        cost=state.cost + cost,
+        unpriced=state.unpriced + unpriced,
+    )
+
+
+def _sum(a: Usage, b: Usage) -> Usage:
+    return Usage(
+        input=a.input + b.input,
+        output=a.output + b.output,
+        cache_read=a.cache_read + b.cache_read,
+        cache_write=a.cache_write + b.cache_write,
+        cache_write_1h=a.cache_write_1h + b.cache_write_1h,
+        reasoning=a.reasoning + b.reasoning,
+        estimated=a.estimated or b.estimated,
+    )
+
+
+# What a model is shown of it.
+
+
+def conversation(state: State) -> list[Message]:
+    """The messages of all turns, as models are shown them."""
+    return [message for turn in state.turns for message in messages_of(turn)]
+
+
+def messages_of(turn: PastTurn) -> Iterator[Message]:
+    """The messages of one turn, as models are shown them.
+
+    Of a turn that nobody has answered there are none, so that it can be asked
+    again. Behind an answer that calls tools stand their results, in the order of
+    the calls, one for each: without it providers refuse the conversation.
+    """
+    if not turn.said:
+        return
+    yield turn.asked
+    results = {result.call_id: result for result in turn.results}
+    intended = {one.call.id: one for one in turn.intended}
+    for message in turn.said:
+        yield message
+        calls = [part for part in message.parts if isinstance(part, ToolCallPart)]
+        if calls:
+            yield Message(
+                "tool",
+                tuple(results.get(call.id) or _no_result(call, intended) for call in calls),
+            )
+
+
+def _no_result(call: ToolCallPart, intended: dict[str, ToolIntended]) -> ToolResultPart:
+    one = intended.get(call.id)
+    if one is None:
+        said = f"{call.name} was not run: the turn ended before"
+    elif one.idempotent:
+        said = f"{call.name} was interrupted, and may be called again: that does no harm"
+    else:
+        said = (
+            f"{call.name} was begun, and the program ended before its end; whether it has done "
+            f"its work is not known. Look before you call it again"
+        )
+    return ToolResultPart(call.id, said, is_error=True)

@@ -1,0 +1,240 @@
+"""Who comes back is told the rest: no event twice, none left out, also after a restart."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, strategies as st
+
+from tests.fakes.house import Listener
+from tests.fakes.records import accepted, answered, over
+from trouper.actors.chat import Finish, Message, TextPart, ThinkingPart, Usage
+from trouper.actors.errors import EventsGone
+from trouper.actors.session.audience import Audience
+from trouper.actors.session.events import (
+    AnswerReset,
+    SessionEvent,
+    TextAdded,
+    ThoughtAdded,
+    TurnEnded,
+    TurnStarted,
+    UsageChanged,
+)
+from trouper.actors.session.record import Answered, Interrupted, Record
+from trouper.actors.session.retelling import cuts_of, retold
+
+
+def text(seq: int, text: str = "x", turn: int = 1) -> TextAdded:
+    return TextAdded(first=seq, seq=seq, turn=turn, text=text)
+
+
+def heard(audience: Audience, after: int) -> list[SessionEvent]:
+    listener = Listener()
+    audience.join(listener, after)
+    audience.leave(listener)
+    return listener.events
+
+
+def spelled(events: Sequence[SessionEvent]) -> str:
+    return "".join(event.text for event in events if isinstance(event, TextAdded))
+
+
+@given(st.lists(st.text(min_size=1, max_size=3), min_size=1, max_size=200), st.data())
+def test_who_comes_back_gets_the_rest_and_nothing_twice(
+    pieces: list[str], data: st.DataObject
+) -> None:
+    audience = Audience("s")
+    events: list[SessionEvent] = [TurnStarted(first=1, seq=1, turn=1)]
+    for seq, piece in enumerate(pieces, 2):
+        thinks = data.draw(st.booleans()) if len(pieces) < 20 else False
+        kind = ThoughtAdded if thinks else TextAdded
+        events.append(kind(first=seq, seq=seq, turn=1, text=piece))
+    for event in events:
+        audience.tell(event)
+    after = data.draw(st.integers(0, len(events)))
+
+    rest = heard(audience, after)
+
+    numbers = [number for event in rest for number in range(event.first, event.seq + 1)]
+    assert numbers == list(range(after + 1, len(events) + 1))
+    assert spelled(rest) == spelled(events[after:])
+
+
+def test_who_does_not_say_what_it_saw_hears_what_comes() -> None:
+    audience, listener = Audience(), Listener()
+    audience.tell(text(1))
+    audience.join(listener)
+    audience.join(listener)
+    audience.tell(text(2))
+
+    assert listener.events == [text(2)]
+    assert len(audience) == 1
+
+
+def test_what_is_missed_comes_before_what_is_new() -> None:
+    audience, listener = Audience(), Listener()
+    for seq in (1, 2, 3):
+        audience.tell(text(seq, str(seq)))
+    audience.join(listener, 1)
+    audience.tell(text(4, "4"))
+
+    assert spelled(listener.events) == "234"
+
+
+@pytest.mark.parametrize("count", [5_000])
+def test_older_than_what_is_at_hand_is_told_to_load(count: int) -> None:
+    audience = Audience("s")
+    for seq in range(1, count + 1):
+        audience.tell(text(seq))
+
+    with pytest.raises(EventsGone, match="load the session"):
+        heard(audience, 10)
+    with pytest.raises(EventsGone):
+        heard(audience, count + 1)
+    rest = heard(audience, count - 900)
+    assert (rest[0].first, rest[-1].seq) == (count - 899, count)
+    assert heard(audience, count) == []
+
+
+def test_long_texts_are_not_kept_for_long() -> None:
+    audience = Audience("s")
+    for seq in range(1, 50):
+        audience.tell(text(seq, "x" * 10_000))
+    with pytest.raises(EventsGone):
+        heard(audience, 45)
+    assert len(spelled(heard(audience, 48))) == 10_000
+
+
+def test_who_was_refused_is_not_attached() -> None:
+    audience = Audience("s")
+    with pytest.raises(EventsGone):
+        audience.join(Listener(), 7)
+    assert len(audience) == 0
+
+
+# After a restart.
+
+
+def reopened(records: list[Record], seq: int = 0) -> Audience:
+    audience = Audience("s")
+    told = list(retold(records, seq))
+    audience.remember(told, told[-1].seq if told else seq)
+    return audience
+
+
+def test_a_whole_turn_is_told_again_as_it_was_cut() -> None:
+    usage = Usage(input=3, output=4)
+    message = Message("assistant", (ThinkingPart("hmm"), TextPart("hello")))
+    records: list[Record] = [
+        accepted(1, 1),
+        answered(first=2, text="hello", cuts=(-2, -1, 3, 2), usage=usage, message=message),
+        over(seq=7),
+    ]
+
+    assert list(retold(records)) == [
+        TurnStarted(first=1, seq=1, turn=1),
+        ThoughtAdded(first=2, seq=2, turn=1, text="hm"),
+        ThoughtAdded(first=3, seq=3, turn=1, text="m"),
+        TextAdded(first=4, seq=4, turn=1, text="hel"),
+        TextAdded(first=5, seq=5, turn=1, text="lo"),
+        UsageChanged(first=6, seq=6, turn=1, usage=usage),
+        list(retold(records))[-1],
+    ]
+    assert spelled(heard(reopened(records), 4)) == "lo"
+
+
+def test_what_an_answer_took_back_is_told_as_taken_back() -> None:
+    records: list[Record] = [
+        accepted(1, 1),
+        answered(first=2, text="whole", cuts=(4, 4, 0, 5)),
+        over(seq=6),
+    ]
+    rest = heard(reopened(records), 2)
+
+    assert isinstance(rest[0], AnswerReset)
+    assert (rest[0].first, rest[0].seq) == (3, 4)
+    assert spelled(rest) == "whole"
+
+
+def test_an_interrupted_turn_ends_behind_all_that_may_have_been_told() -> None:
+    records: list[Record] = [accepted(1, 1), Interrupted(turn=1, seq=1_000)]
+
+    for after in (0, 1, 57, 999):
+        rest = heard(reopened(records), after)
+        assert isinstance(rest[-1], TurnEnded)
+        assert (rest[0].first, rest[-1].seq) == (after + 1, 1_000)
+    assert heard(reopened(records), 1_000) == []
+
+
+def test_an_answer_whose_cuts_are_unknown_is_told_whole_or_not_at_all() -> None:
+    records: list[Record] = [accepted(1, 1), answered(first=2, text="hello", cuts=(), seq=9)]
+    audience = reopened(records)
+
+    assert heard(audience, 1) == [TextAdded(first=2, seq=9, turn=1, text="hello")]
+    with pytest.raises(EventsGone):
+        heard(audience, 5)
+    assert heard(audience, 9) == []
+
+
+def test_numbers_that_told_nothing_that_stands_are_within_the_next_event() -> None:
+    records: list[Record] = [accepted(1, 1), answered(first=2, text="", seq=5), over(seq=6)]
+
+    assert [(event.first, event.seq) for event in retold(records)] == [(1, 1), (2, 6)]
+
+
+def test_what_was_told_in_this_life_is_known_better() -> None:
+    audience = reopened([accepted(1, 1)])
+    audience.remember([text(9)], 9)
+    audience.tell(text(10))
+
+    assert audience.seq == 10
+    assert [event.seq for event in heard(audience, 0)] == [1, 10]
+
+
+def test_cuts_that_do_not_make_up_the_message_are_none() -> None:
+    message = Message("assistant", (ThinkingPart("ab"), TextPart("cde")))
+
+    assert cuts_of([-2, 1, 2], message) == (-2, 1, 2)
+    assert cuts_of([9, 0, -2, 3], message) == (9, 0, -2, 3)
+    assert cuts_of([-2, 2], message) == ()
+    assert cuts_of([-1, 3], message) == ()
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.text(min_size=1, max_size=4)), max_size=20),
+    st.booleans(),
+    st.data(),
+)
+def test_what_is_told_again_is_what_was_told(
+    pieces: list[tuple[bool, str]], tells_usage: bool, data: st.DataObject
+) -> None:
+    usage = Usage(input=1, output=1) if tells_usage else None
+    cuts = [-len(piece) if thinks else len(piece) for thinks, piece in pieces]
+    message = Message(
+        "assistant",
+        (
+            ThinkingPart("".join(piece for thinks, piece in pieces if thinks)),
+            TextPart("".join(piece for thinks, piece in pieces if not thinks)),
+        ),
+    )
+    last = 1 + len(cuts) + tells_usage
+    answer = Answered(
+        turn=1,
+        first=2,
+        seq=last,
+        cuts=cuts_of(cuts, message),
+        message=message,
+        finish=Finish.STOP,
+        target="",
+        usage=usage,
+    )
+    events = list(retold([accepted(1, 1), answer, over(seq=last + 1)]))
+
+    assert all(later.first == earlier.seq + 1 for earlier, later in pairwise(events))
+    assert events[-1].seq == last + 1
+    deltas = [
+        (isinstance(event, ThoughtAdded), event.text)
+        for event in events
+        if isinstance(event, TextAdded | ThoughtAdded)
+    ]
+    assert deltas == pieces
