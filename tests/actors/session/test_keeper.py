@@ -16,7 +16,7 @@ from trouper.actors.session.keeper import Keeper
 from trouper.actors.session.record import MOST_IN_A_TURN, Titled
 from trouper.actors.session.state import State, conversation
 from trouper.actors.store.errors import Fenced, StoreUnusable, WriteFailed
-from trouper.actors.store.journal import Journal, NewEvent
+from trouper.actors.store.journal import Journal, NewEvent, Snapshot, StoredEvent
 from trouper.actors.store.memory_journal import MemoryJournal
 
 
@@ -208,7 +208,7 @@ async def test_a_session_whose_events_cannot_be_read_is_not_opened() -> None:
 
 async def test_events_that_are_missing_are_not_passed_over() -> None:
     class Losing(MemoryJournal):
-        async def read(self, sid: str, from_seq: int = 1, limit: int = 500) -> list[object]:  # type: ignore[override]
+        async def read(self, sid: str, from_seq: int = 1, limit: int = 500) -> list[StoredEvent]:
             return []
 
     journal = Losing()
@@ -243,7 +243,7 @@ async def test_a_snapshot_that_fails_is_tried_again(autojump_clock: MockClock) -
     class Full(MemoryJournal):
         tries = 0
 
-        async def snapshot(self, *args: object) -> None:  # type: ignore[override]
+        async def snapshot(self, sid: str, fence: int, snapshot: Snapshot) -> None:
             self.tries += 1
             raise WriteFailed("f", "full")
 
