@@ -115,7 +115,9 @@ class Context(Protocol):
     def children(self, path: str, kind: type) -> Children[Any]: ...
     def watch(self, ref: Ref[Any]) -> None: ...
     def start_soon(self, function: Callable[..., Awaitable[object]], *args: Any) -> None: ...
-    def aside(self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> Any: ...
+    def answer_later(
+        self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]
+    ) -> Any: ...
     def leave(self) -> None: ...
 
 
@@ -198,8 +200,8 @@ class Actor(Generic[M]):
         """
         self._context.start_soon(function, *args)
 
-    def aside(self, function: Callable[..., Awaitable[R]], *args: Any) -> R:
-        """Finish the request in hand in a task of its own: `return self.aside(self._wait, m)`.
+    def answer_later(self, function: Callable[..., Awaitable[R]], *args: Any) -> R:
+        """Finish the request in hand in a task of its own: `return self.answer_later(self._wait, m)`.
 
         For a handler that mostly has its answer at once, and sometimes must
         wait for it: the task costs only those who wait. What `function` returns
@@ -207,7 +209,7 @@ class Actor(Generic[M]):
         Raises SpecError where no message is in hand in its turn, and unless the
         class says `background=True`.
         """
-        answer: R = self._context.aside(function, args)
+        answer: R = self._context.answer_later(function, args)
         return answer
 
     def stop(self) -> None:

@@ -8,7 +8,6 @@ message.
 
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
-from contextvars import copy_context
 from math import inf
 from typing import Any
 
@@ -25,7 +24,6 @@ from .life import Host, Leave, frames_of, lone
 from .mailbox import DeadReason, Envelope, Starting
 from .messages import Streams
 from .ref import FORWARDED, Down, Ref
-from .replies import Promise
 from .spec import ChildSpec
 
 __all__ = ["ActorLife"]
@@ -215,14 +213,16 @@ class ActorLife(ActorTasks):
         assert actor is not None
         handlers = actor._handlers
         handler = handlers.get(type(message))
-        if handler is None or not handler.plain or self.leaving or cell.door is not Door.OPEN:
+        if handler is None or not (handler.plain or handler.task):
+            return False
+        if self.leaving or cell.door is not Door.OPEN:
             return False
         queue = cell.receiving._state.data
         if len(queue) > _BATCH:
             return False
         while queue:
             earlier = handlers.get(type(queue[0].message))
-            if earlier is None or not earlier.plain:
+            if earlier is None or not (earlier.plain or earlier.task):
                 return False
             envelope = cell.receiving.receive_nowait()
             if envelope.reply is None or not envelope.reply.abandoned:
@@ -231,16 +231,17 @@ class ActorLife(ActorTasks):
                 return False
         return True
 
-    def serve(self, message: Any, promise: Promise) -> Envelope:
-        cell, actor = self.cell, self.actor
+    def serve(self, envelope: Envelope) -> None:
+        actor = self.actor
         assert actor is not None
-        envelope = Envelope(cell, message, promise, copy_context(), cell.env.now())
-        self._in_place(actor, actor._handlers[type(message)], envelope)
-        return envelope
+        self._in_place(actor, actor._handlers[type(envelope.message)], envelope)
 
     def _in_place(self, actor: Actor[Any], handler: Handler, envelope: Envelope) -> None:
         """Handle a message in the task that runs now, which for that long is this actor's."""
         cell = self.cell
+        if handler.task:
+            self._start(actor, handler, envelope)
+            return
         hands, task = cell.env.hands, trio.lowlevel.current_task()
         before = hands.get(task)
         hands[task] = cell

@@ -82,12 +82,12 @@ class ActorTasks(Life):
         finally:
             del hands[task]
 
-    def aside(self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> Any:
+    def answer_later(self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> Any:
         cell = self.cell
         envelope = cell.current
         if self._nursery is None or envelope is None or cell.env.hand() is not envelope:
             raise SpecError(
-                f"{cell.path}: aside needs a message in hand in its turn, and "
+                f"{cell.path}: answer_later needs a message in hand in its turn, and "
                 f"`class {cell.kind}(Actor[...], background=True)`"
             )
 

@@ -18,6 +18,7 @@ __all__ = [
     "Aside",
     "DeadReason",
     "Envelope",
+    "Idle",
     "Line",
     "Mailbox",
     "Overflow",
@@ -98,6 +99,26 @@ class Envelope:
         self.enqueued = enqueued
         self.waiting: Waits = None
         self.where: Envelope | Line | Aside | None = None
+
+
+class Idle(Protocol):
+    """An actor between two messages, as who asks it sees it.
+
+    Its reader is parked, or has been woken and has not run yet; until it runs,
+    whoever runs may read on in its place.
+    """
+
+    def takes_at_once(self, message: Any) -> bool:
+        """Whether `serve` may be called: all that came before is handled, here and now.
+
+        Plain handlers can be run so, and those in tasks of their own started.
+        """
+        ...
+
+    def serve(self, envelope: Envelope) -> None:
+        """Handle it here and now. Its reply is open afterwards where a task works on it, where
+        it was handed on, and where its handler has crashed."""
+        ...
 
 
 # One request mostly; more where a handler asks from a nursery. (A dict is an

@@ -28,10 +28,6 @@ T = TypeVar("T")
 
 _OPEN = Door.OPEN
 
-# Asks that are answered in their askers' turns before others have theirs: at
-# 3 us each a tenth of a millisecond.
-_AT_ONCE = 32
-
 FORWARDED: Any = object()
 """What a handler returns whose request has moved on with its reply."""
 
@@ -127,30 +123,30 @@ class Ref(Generic[M_contra]):
         """
         cell = self._cell
         env = cell.env
+        hand = env.hand()
+        if hand is not None:
+            _refuse_cycle(hand, cell)
         promise = Promise()
         idle = cell.idle
         if idle is not None and idle.takes_at_once(message):
             await trio.lowlevel.checkpoint_if_cancelled()
-            envelope = idle.serve(message, promise)
-            if not promise.pending:
-                env.at_once += 1
-                if not env.at_once % _AT_ONCE:
-                    # Shielded: a cancellation comes too late for this ask, and may
-                    # wait for the next checkpoint.
-                    await trio.lowlevel.cancel_shielded_checkpoint()
-                return promise.result()  # type: ignore[no-any-return]
-            hand = env.hand()
+            envelope = Envelope(cell, message, promise, copy_context(), env.now())
         else:
-            hand = env.hand()
-            if hand is not None:
-                _refuse_cycle(hand, cell)
+            idle = None
             envelope = cell.put(message, promise)
         if timeout != inf:
             env.deadlines.add(promise, cell.path, envelope.enqueued, timeout)
         if hand is not None:
             wait_for(hand, envelope)
         try:
-            await promise.settled()
+            if idle is not None:
+                idle.serve(envelope)
+            if idle is None or promise.pending:
+                await promise.settled()
+            elif env.is_enough_at_once():
+                # Shielded: a cancellation comes too late for this ask, and may
+                # wait for the next checkpoint.
+                await trio.lowlevel.cancel_shielded_checkpoint()
         finally:
             if hand is not None:
                 wait_no_more(hand, envelope)

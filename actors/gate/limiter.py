@@ -84,7 +84,7 @@ class Limiter(Actor[LimiterMessage], background=True):
             raise Reject("this Acquire stands in line already; each is one call")
         if message in self._leases or self._take_at_once(message):
             return _AT_ONCE
-        return self.aside(self._decided, self._stand_in_line(message))
+        return self.answer_later(self._decided, self._stand_in_line(message))
 
     @on(Settle)
     def settle(self, message: Settle) -> None:

@@ -79,7 +79,7 @@ class Counter(Actor[Add | Note | Slow | Wait | Whose], background=True):
 
     @on(Wait)
     def wait(self, message: Wait) -> int:
-        return self.sum if self.noted.is_set() else self.aside(self._wait)
+        return self.sum if self.noted.is_set() else self.answer_later(self._wait)
 
     @on(Whose)
     def whose(self, message: Whose) -> str:
@@ -281,11 +281,11 @@ async def test_handled_ones_are_counted(nursery: trio.Nursery) -> None:
     assert ref._cell.current is None
 
 
-async def test_aside_needs_a_message_in_hand(nursery: trio.Nursery) -> None:
+async def test_answer_later_needs_a_message_in_hand(nursery: trio.Nursery) -> None:
     class Alone(Actor[Add]):
         @on(Add)
         def add(self, message: Add) -> int:
-            return self.aside(self.later)
+            return self.answer_later(self.later)
 
         async def later(self) -> int:
             raise AssertionError("it has no nursery")
