@@ -2,9 +2,10 @@
 
 import datetime
 import functools
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
 import attrs
 import structlog
@@ -220,8 +221,8 @@ class App:
             budgets=self.budgets.budgets,
             ask=self._ask_for_batch,
             fit=lambda request: self._resolve(request)[1],
-        )
             one_by_one=self.batches.one_by_one,
+        )
 
     async def _ask_for_batch(self, request: ChatRequest, batch: BatchRow) -> Completion:
         return await self.complete(
@@ -305,13 +306,25 @@ def _limits(server: ServerConfig) -> Limits:
     return Limits(connections=server.max_connections, frame_chars=server.max_message_bytes)
 
 
+def _facts(config: AppConfig) -> dict[str, Mapping[str, Any]]:
+    """What the configuration says of models: also of local ones, with what window they run."""
+    facts = dict(config.facts)
+    for model in config.models.values():
+        for target in model.targets:
+            provider = config.providers[target.provider]
+            if provider.kind == "local":
+                window = {"max_input_tokens": provider.local.context_tokens}
+                facts[str(target)] = {**window, **config.facts.get(str(target), {})}
+    return facts
+
+
 async def load_knowledge(config: AppConfig) -> Knowledge:
     """What is known of the configured models, with all that takes long to load."""
     providers = config.providers.values()
     # A quarter of a second and 27 MiB, which nobody needs who pays for nothing.
     free = all(family_of(each.kind, each.base_url) == "local" for each in providers)
     prices = await load_price_book(config.prices) if config.prices or not free else PriceBook()
-    knowledge = Knowledge(Models(config.facts), prices)
+    knowledge = Knowledge(Models(_facts(config)), prices)
     targets = {target for model in config.models.values() for target in model.targets}
     for target in sorted(targets, key=str):
         provider = config.providers[target.provider]

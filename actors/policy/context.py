@@ -20,7 +20,7 @@ from typing import Final
 
 import attrs
 
-from ..chat import Message, ToolCallPart, ToolResultPart
+from ..chat import Message, TextPart, ToolCallPart, ToolResultPart
 
 __all__ = [
     "ROOM",
@@ -31,10 +31,12 @@ __all__ = [
     "drop_oldest",
     "kept",
     "left_out",
+    "moved",
     "prompt_limit",
     "refuse",
     "summarise",
     "summary_limit",
+    "surely_fits",
     "turn_starts",
 ]
 
@@ -51,6 +53,9 @@ _MOST_RESERVED: Final = 0.5
 
 # Where nobody has set a limit: a long answer, and no more of a small window.
 _USUAL_RESERVED: Final = 0.25
+
+# What a template puts around a message, at most.
+_FRAME: Final = 16
 
 # A summary is no larger than this part of the limit.
 _SUMMARY_PART: Final = 0.125
@@ -105,6 +110,19 @@ def prompt_limit(window: int, wanted: int | None, usual: int) -> int:
     else:
         reserved = min(wanted, int(window * _MOST_RESERVED))
     return window - reserved
+
+
+def surely_fits(messages: Sequence[Message], window: int) -> bool:
+    """Whether messages fit by their letters alone, without being counted: a token has one byte
+    at least, in UTF-8 a letter has four at most. False says nothing."""
+    most = 0
+    for message in messages:
+        if not all(isinstance(part, TextPart) for part in message.parts):
+            return False
+        text = message.text
+        most += (1 if text.isascii() else 4) * len(text) + _FRAME
+    # The answer takes no more than the other half.
+    return most <= window * _MOST_RESERVED
 
 
 def turn_starts(messages: Sequence[Message], begin: int = 0) -> list[int]:
@@ -219,3 +237,8 @@ def kept(messages: Sequence[Message], start: int) -> tuple[Message, ...]:
 def left_out(messages: Sequence[Message], start: int, since: int = 0) -> tuple[Message, ...]:
     """What a cut at `start` leaves out, from index `since` on."""
     return tuple(one for one in messages[since:start] if one.role != "system")
+
+
+def moved(index: int, first: int, count: int) -> int:
+    """An index into a conversation of which `count` messages from `first` on are forgotten."""
+    return index if index <= first else max(first, index - count)

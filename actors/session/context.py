@@ -19,30 +19,31 @@ from typing import Literal
 import attrs
 import structlog
 
-from ..catalog.correction import Correction
 from ..catalog.encodings import EncodingName, encoding_for, is_loaded
 from ..catalog.facts import ModelRef
 from ..chat import ChatRequest, Message, TextPart, Usage
 from ..errors import ErrorKind, ProviderError
 from ..policy.context import (
-    ROOM,
     Cut,
     Telling,
     TooLong,
     drop_oldest,
     kept,
     left_out,
+    moved,
     prompt_limit,
     refuse,
     summarise,
+    surely_fits,
     turn_starts,
 )
 from ..policy.summary import Summary, placed
 from ..provider.call import Call
 from ..provider.route import Route
 from ..provider.target import Target
-from ..wire.window_words import Refusal, refusal_in
+from ..wire.window_words import refusal_in
 from .summary import write_summary
+from .target_window import TargetWindow
 
 __all__ = ["Context", "ContextPolicy", "Shortened"]
 
@@ -52,17 +53,6 @@ ContextPolicy = Literal["refuse", "drop_oldest", "summarise"]
 
 # What the Anthropic wire asks for where nobody says how long an answer may be.
 _USUAL_ANSWER = 4_096
-
-# Of what a target has refused, this much is tried the next time, and at once
-# half of it: the farthest that an estimate was reported to be wrong is 2.5, and
-# with a family's own factor, which it starts with, less than 2.
-_BELOW_REFUSED = 0.9
-_AFTER_REFUSAL = 0.5
-
-# What a template puts around a message, at most, and the part of a window that
-# the answer leaves to the prompt in any case.
-_FRAME = 16
-_SHORT = 0.5
 
 
 @attrs.frozen
@@ -75,37 +65,6 @@ class Shortened:
     tokens: int
     limit: int
     summarised: bool
-
-
-@attrs.define(eq=False)
-class _Seen:
-    """What the conversation has learned of a target. Tokens are as the model counts."""
-
-    correction: Correction
-    # Where the conversation begins for it.
-    start: int = 0
-    # Of the prompt that was sent last, by our own count; 0 where it was not counted.
-    counted: int = 0
-    # What it was seen to refuse lies above this.
-    most: float = inf
-    # Its window, where it has said so itself: it knows best.
-    window: int | None = None
-    # It has refused the last prompt, in these words.
-    refused: Refusal | None = None
-
-    def learn(self, sent: int) -> float:
-        """Take in its refusal of a prompt that was `sent` by our own count. What it says next is
-        fitted into that part of what it takes."""
-        refused, self.refused = self.refused or Refusal(), None
-        if refused.prompt is not None:
-            self.correction = self.correction.corrected(sent, refused.prompt)
-        if refused.prompt is not None and refused.window is not None:
-            # What there is room for is known now; it is less in any case.
-            self.most = min(self.most, refused.prompt - 1)
-            return ROOM
-        prompt = refused.prompt or self.correction.apply(sent)
-        self.most = min(self.most, prompt * _BELOW_REFUSED)
-        return _AFTER_REFUSAL
 
 
 @attrs.define(eq=False)
@@ -140,7 +99,7 @@ class Context:
         self._policy = policy
         self._route = route
         self._call = call
-        self._seen: dict[str, _Seen] = {}
+        self._seen: dict[str, TargetWindow] = {}
         self._counted: dict[EncodingName, _Counted] = {}
         self._summary: Summary | None = None
         self.shortened: Shortened | None = None
@@ -157,33 +116,28 @@ class Context:
         ref = ModelRef(target.provider, model, target.family)
         seen = self._seen.get(target.name)
         if seen is None:
-            seen = self._seen[target.name] = _Seen(knowledge.correction(ref))
+            seen = self._seen[target.name] = TargetWindow(knowledge.correction(ref))
         sent, seen.counted = seen.counted, 0
         window = seen.window or knowledge.facts(ref).max_input_tokens
-        if window is None and seen.most == inf and seen.refused is None:
-            return request
-        if window is not None and not is_loaded(encoding_for(model)) and _is_short(request, window):
+        if not seen.has_refused and (window is None or _needs_no_count(request, model, window)):
             return request
         tokens = await self._count(target, request.messages, model)
         bare = attrs.evolve(request, messages=())
         fixed = await knowledge.tokens.count_request_async(bare, model)
         if not self.shortens:
             return _not_too_long(target, request, refuse(tokens, inf, fixed=fixed), window, seen)
+        room = seen.learn(sent or fixed + sum(tokens))
         most = seen.most
         if window is not None:
             usual = max(_USUAL_ANSWER, knowledge.likely_output(ref, None))
             most = min(most, prompt_limit(window, request.max_output_tokens, usual))
-        room = ROOM
-        if seen.refused is not None:
-            room = seen.learn(sent or fixed + sum(tokens))
-            most = min(most, seen.most)
         limit = most / seen.correction.factor
         measured = _Measured(target, request.messages, tokens, fixed, limit, most, room)
         messages = await self._cut(measured, seen, shorten=shorten)
         return request if messages is None else attrs.evolve(request, messages=messages)
 
     async def _cut(
-        self, measured: _Measured, seen: _Seen, *, shorten: bool
+        self, measured: _Measured, seen: TargetWindow, *, shorten: bool
     ) -> tuple[Message, ...] | None:
         """What is sent; None for all of it."""
         whole = refuse(measured.tokens, measured.limit, fixed=measured.fixed)
@@ -204,7 +158,7 @@ class Context:
         return messages if summary is None else placed(messages, summary)
 
     def _dropped(
-        self, measured: _Measured, seen: _Seen, start: int, told: int = 0
+        self, measured: _Measured, seen: TargetWindow, start: int, told: int = 0
     ) -> Cut | TooLong:
         return drop_oldest(
             measured.messages,
@@ -216,7 +170,7 @@ class Context:
         )
 
     async def _summarised(
-        self, measured: _Measured, seen: _Seen
+        self, measured: _Measured, seen: TargetWindow
     ) -> tuple[Cut | TooLong, Summary | None]:
         """What is left out, and the summary that stands for it, if there is one."""
         earlier, start, told = self._summary, seen.start, 0
@@ -277,7 +231,7 @@ class Context:
         known.messages = messages
         return known.tokens
 
-    def _note(self, measured: _Measured, seen: _Seen, cut: Cut, *, summarised: bool) -> None:
+    def _note(self, measured: _Measured, seen: TargetWindow, cut: Cut, *, summarised: bool) -> None:
         if cut.start == seen.start:
             return
         seen.start = cut.start
@@ -297,37 +251,37 @@ class Context:
         seen = self._seen[target.name]
         if not self.shortens or len(turn_starts(request.messages)) < 2:
             return False
-        seen.refused = refusal_in(error.message)
-        seen.window = seen.refused.window or seen.window
+        seen.refuses(refusal_in(error.message))
         return True
 
     def answered(self, name: str, usage: Usage | None) -> None:
         """The target of that name has answered, and says what it has read."""
         seen = self._seen.get(name)
-        if seen is None or usage is None or usage.estimated or not seen.counted:
-            return
-        seen.correction = seen.correction.learn(seen.counted, usage.input)
-        seen.most = max(seen.most, usage.input)
-        seen.counted = 0
+        if seen is not None and usage is not None and not usage.estimated:
+            seen.answered(usage.input)
+
+    def forgotten(self, first: int, count: int) -> None:
+        """From index `first` on, so many messages are no part of the conversation any more."""
+        for seen in self._seen.values():
+            seen.start = moved(seen.start, first, count)
+        if self._summary is not None:
+            until = moved(self._summary.until, first, count)
+            self._summary = attrs.evolve(self._summary, until=until)
 
 
-def _is_short(request: ChatRequest, window: int) -> bool:
-    """Whether it fits by its letters alone, of which a token has one at least: then the tokenizer,
-    which takes 0.2 s to load, may never be needed."""
-    if request.tools or request.response_schema is not None:
+def _needs_no_count(request: ChatRequest, model: str, window: int) -> bool:
+    """Whether it fits for sure, as long as the tokenizer, which takes 0.2 s, is not loaded."""
+    if is_loaded(encoding_for(model)) or request.tools or request.response_schema is not None:
         return False
-    most = 0
-    for message in request.messages:
-        if not all(isinstance(part, TextPart) for part in message.parts):
-            return False
-        text = message.text
-        # In UTF-8, a letter is up to four bytes, and a byte may be a token.
-        most += (1 if text.isascii() else 4) * len(text) + _FRAME
-    return most <= window * _SHORT
+    return surely_fits(request.messages, window)
 
 
 def _not_too_long(
-    target: Target, request: ChatRequest, whole: Cut | TooLong, window: int | None, seen: _Seen
+    target: Target,
+    request: ChatRequest,
+    whole: Cut | TooLong,
+    window: int | None,
+    seen: TargetWindow,
 ) -> ChatRequest:
     """The request, if it may fit: an estimate that errs must refuse nothing that the model takes."""
     assert window is not None, "who refuses learns of no other limit"
@@ -338,7 +292,9 @@ def _not_too_long(
     raise _too_long(target, whole, window, seen)
 
 
-def _too_long(target: Target, what: Cut | TooLong, most: float, seen: _Seen) -> ProviderError:
+def _too_long(
+    target: Target, what: Cut | TooLong, most: float, seen: TargetWindow
+) -> ProviderError:
     tokens = seen.correction.apply(what.tokens)
     newest = isinstance(what, TooLong) and what.newest
     return ProviderError(

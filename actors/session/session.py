@@ -32,6 +32,7 @@ from ..chat import (
 )
 from ..errors import ErrorKind, HistoryFull, ProviderError, TurnInProgress
 from ..gate.limiter_messages import Priority
+from ..policy.context import TooLong, drop_oldest
 from ..provider import request as provider_request
 from ..provider.call import Call
 from ..provider.route import Route
@@ -63,7 +64,8 @@ __all__ = ["MAX_HISTORY", "Assistant", "Session"]
 _log = structlog.get_logger("trouper.session")
 
 MAX_HISTORY = 4_000_000
-"""Characters of a conversation: a million tokens, the largest window there is."""
+"""Characters of a conversation: a million tokens, the largest window there is. Then its oldest
+turns are forgotten, or, where nothing may be left out of it, no more are taken."""
 
 _STOP_REASONS = {
     Finish.LENGTH: StopReason.MAX_TOKENS,
@@ -127,7 +129,7 @@ class Session(Actor[SessionMessage], background=True):
             raise TurnInProgress(self._id)
         user = Message("user", message.parts)
         if self._size + _size(user) > MAX_HISTORY:
-            raise HistoryFull(self._id, MAX_HISTORY)
+            self._forget(user)
         self._turns += 1
         self._turn = trio.CancelScope()
         self._seq += 1
@@ -225,6 +227,17 @@ class Session(Actor[SessionMessage], background=True):
             max_output_tokens=assistant.max_output_tokens,
             reasoning_effort=assistant.reasoning_effort,
         )
+
+    def _forget(self, user: Message) -> None:
+        """Forget the oldest turns, so that there is room for one more."""
+        sizes = [_size(message) for message in (*self._history, user)]
+        cut = drop_oldest((*self._history, user), sizes, MAX_HISTORY)
+        if isinstance(cut, TooLong) or not self._fitter.shortens:
+            raise HistoryFull(self._id, MAX_HISTORY)
+        del self._history[: cut.start]
+        self._size = cut.tokens - sizes[-1]
+        self._fitter.forgotten(len(self._system), cut.start)
+        _log.info("oldest turns are forgotten", session=self._id, messages=cut.start)
 
     def _hand_on(self, turn: int, batch: Iterable[Chunk]) -> None:
         """The text of a batch, as few events as its order allows: mostly one."""

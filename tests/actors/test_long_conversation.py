@@ -13,9 +13,11 @@ from trouper.actors import (
     TextPart,
     open_app,
 )
+from trouper.actors.app import load_knowledge
 from trouper.actors.catalog.encodings import EncodingName, load_encoding
+from trouper.actors.catalog.facts import ModelRef
 from trouper.actors.catalog.tokens import count_text
-from trouper.actors.config import AssistantConfig, ModelConfig
+from trouper.actors.config import AssistantConfig, LocalConfig, ModelConfig
 from trouper.actors.errors import TurnFailed
 
 WINDOW = 600
@@ -129,3 +131,19 @@ async def test_a_plain_request_is_never_shortened(simulator: SimulatorProcess) -
         await app.complete(ChatRequest(model="default", messages=messages))
 
     assert len(simulator.requests()[0]["body"]["messages"]) == 10
+
+
+async def test_the_window_of_a_local_model_is_what_it_is_run_with() -> None:
+    config = AppConfig(
+        providers={
+            "here": ProviderConfig(name="here", kind="local", local=LocalConfig(context_tokens=512))
+        },
+        models={"default": ModelConfig(targets=["here/a", "here/b"])},
+        assistants={"default": AssistantConfig(model="default")},
+        facts={"here/b": {"max_input_tokens": 100, "tools": False}},
+    )
+    knowledge = await load_knowledge(config)
+
+    known = [knowledge.facts(ModelRef("here", name, "local")) for name in ("a", "b")]
+    assert [facts.max_input_tokens for facts in known] == [512, 100]
+    assert known[1].tools is False

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from trouper.actors.chat import Message, TextPart, ToolCallPart, ToolResultPart
+from trouper.actors.chat import ImagePart, Message, TextPart, ToolCallPart, ToolResultPart
 from trouper.actors.policy.context import (
     ROOM,
     SUMMARY_TOKENS,
@@ -13,9 +13,11 @@ from trouper.actors.policy.context import (
     drop_oldest,
     kept,
     left_out,
+    moved,
     prompt_limit,
     refuse,
     summarise,
+    surely_fits,
     turn_starts,
 )
 
@@ -259,6 +261,26 @@ def test_a_conversation_without_turns_has_nothing_to_cut() -> None:
 )
 def test_the_answer_has_its_part_of_the_window(wanted: int | None, usual: int, limit: int) -> None:
     assert prompt_limit(8_192, wanted, usual) == limit
+
+
+@pytest.mark.parametrize(
+    ("message", "fits"),
+    [
+        pytest.param(user("a" * 484), True, id="letters of a byte"),
+        pytest.param(user("a" * 485), False, id="one more"),
+        pytest.param(user("é" * 121), True, id="letters of more bytes"),
+        pytest.param(user("é" * 122), False, id="one of these more"),
+        pytest.param(Message("user", (ImagePart("http://a.test/b"),)), False, id="an image"),
+    ],
+)
+def test_what_is_short_enough_fits_without_being_counted(message: Message, fits: bool) -> None:
+    assert surely_fits([message], 1_000) is fits
+    assert not surely_fits([message, user("a" * 500)], 1_000)
+
+
+@pytest.mark.parametrize(("index", "then"), [(0, 0), (1, 1), (3, 1), (5, 1), (6, 2), (9, 5)])
+def test_indices_go_with_what_is_forgotten_before_them(index: int, then: int) -> None:
+    assert moved(index, 1, 4) == then
 
 
 def test_a_summary_stays_as_long_as_all_fits_beside_it() -> None:

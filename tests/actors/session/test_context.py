@@ -218,6 +218,18 @@ async def test_where_less_is_refused_too_the_turn_fails_and_says_so(
     assert model.refused == 2
 
 
+async def test_a_refusal_is_heeded_also_where_nothing_was_counted_before(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encodings, "_LOADED", {})
+    model = Model(WINDOW, loads=False)
+    async with open_talk(windows={"a": 1_000_000}, a=model) as talk:
+        await talk.talk(60)
+
+    assert len(model.prompts) == 60
+    assert model.refused <= 3
+
+
 LLAMA = "request ({tokens} tokens) exceeds the available context size ({window} tokens)"
 ANTHROPIC = "prompt is too long: {tokens} tokens > {window} maximum"
 

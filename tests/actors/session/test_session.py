@@ -276,16 +276,33 @@ async def test_a_call_of_a_tool_that_nobody_runs_is_not_repeated_to_the_provider
     assert body["messages"][2] == {"role": "assistant", "content": "let me see"}
 
 
-async def test_a_conversation_has_its_bound(autojump_clock: MockClock) -> None:
-    async with open_house(sse("short")) as house:
+async def test_a_conversation_has_its_bound_and_forgets_its_oldest_turns_there(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_house(sse("first"), sse("second"), sse("third")) as house:
         ref, listener = await attached(house)
         with pytest.raises(HistoryFull, match="open a new session"):
-            await ref.ask(Prompt((ImagePart("x" * MAX_HISTORY),)))
+            await ref.ask(Prompt((ImagePart("x" * MAX_HISTORY * 2),)))
+        for turn, text in enumerate(("x" * 100, "y" * (MAX_HISTORY - 110), "five more"), 1):
+            await ref.ask(prompt(text))
+            await listener.ended(turn)
+        history = await said(ref)
+
+    assert [text[:9] for _, text in history] == ["five more", "third"]
+    assert [text[:9] for _, text in sent(house)] == ["be kind", "five more"]
+
+
+async def test_a_conversation_of_which_nothing_is_left_out_ends_at_its_bound(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_house(sse("short"), sse("last"), context="refuse") as house:
+        ref, listener = await attached(house)
         await ref.ask(prompt("y" * (MAX_HISTORY - 10)))
         await listener.ended()
-        with pytest.raises(HistoryFull):
+        with pytest.raises(HistoryFull, match="open a new session"):
             await ref.ask(prompt("five more"))
         await ref.ask(prompt("four"))
+        await listener.ended(2)
 
 
 # Failures.

@@ -15,6 +15,7 @@ from tests.fakes.routes import link, refusal
 from tests.fakes.talk import Talk, open_talk, texts
 from trouper.actors.chat import TextPart
 from trouper.actors.errors import ErrorKind
+from trouper.actors.session import session
 from trouper.actors.session.events import StopReason
 from trouper.actors.session.messages import CancelTurn, Prompt
 
@@ -250,3 +251,24 @@ async def test_where_only_the_newest_turn_fits_there_is_no_summary(
 
     assert model.summaries == []
     assert len(texts(model.bodies[-1])) == 2
+
+
+async def test_a_summary_and_what_was_left_out_stand_after_the_oldest_turns_are_forgotten(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As a conversation of four million letters would, after some dozen turns.
+    monkeypatch.setattr(session, "MAX_HISTORY", 6_000)
+    model = Model(WINDOW)
+    async with open_talk("summarise", a=model) as talk:
+        await talk.talk(80)
+        history = await said(talk.ref)
+
+    assert len(history) < 60
+    assert (len(model.prompts), model.refused) == (80, 0)
+    # What is told and what is sent follow each other without a gap, in every turn.
+    for number, body in enumerate(model.bodies, 1):
+        questions = [text for text in texts(body)[1:] if "Question " in text]
+        first = int(questions[0].split("Question ")[1].split(":")[0])
+        assert len(questions) == number - first + 1
+    told = [asked_for(body).count("User: Question ") for body in model.summaries]
+    assert f"Question {sum(told) + 1}:" in texts(model.bodies[-1])[1]
