@@ -6,10 +6,8 @@ from. Batches of chunks travel from the socket to the asker over one bounded
 channel, a batch for each read of the socket.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
 from math import inf
-from typing import cast
 
 import httpx
 import structlog
@@ -19,10 +17,10 @@ from ...runtime import Actor, Sink, on
 from ..chat import Completion, Heartbeat
 from ..config import ProviderConfig, is_loopback
 from ..errors import ErrorKind, ProviderError
-from ..redaction import redact_text
 from ..transport import TrioTransport
+from ..wire.http import HttpRequest
 from .deadlines import Deadlines, Exchange, Watch
-from .failures import from_httpx
+from .exchange import Exchanging, Reading
 from .kinds import authorizations, codec_for
 from .messages import Batch, Chat, Complete, ConnectionMessage, GetEndpoint, is_silent
 from .pace import Pace
@@ -43,6 +41,9 @@ _MOST_REFUSAL = 64 * 1024
 # Bytes of a stream: the longest answer that models give, 128,000 tokens, takes
 # some 45 MB on the wire, and a provider gone mad must end somewhere.
 _MOST_STREAM = 128 * 1024 * 1024
+
+# Addresses and headers that are kept: keys, paths and what a wire says beside them.
+_MOST_HEADS = 256
 
 # Seconds to wait for the end of a body whose answer is complete, so that the
 # connection can be used again; a handshake is rarely slower.
@@ -97,7 +98,7 @@ class Connection(Actor[ConnectionMessage], background=True):
         if self._server is not None:
             base_url = (await self.find(*self._server).ask(GetEndpoint())).base_url
         self._base_url = base_url.rstrip("/")
-        self._urls: dict[str, httpx.URL] = {}
+        self._heads: dict[tuple[object, ...], httpx.Request] = {}
         # By the key's id: no message holds a key itself.
         self._headers = {
             key: [("user-agent", "trouper"), *shown]
@@ -128,62 +129,61 @@ class Connection(Actor[ConnectionMessage], background=True):
             # Tells that the request is taken: until then its asker waits for a
             # connection that may be down.
             await out.send([])
-            async with self._places:
+            await self._place()
+            try:
                 response = await self._send(message, exchange)
-                async with _reading(response) as body:
+                async with Reading(response) as body:
                     if response.is_success:
                         await self._pass_on(body, exchange, out)
                     else:
                         await self._whole(response, body, exchange)
+            finally:
+                self._places.release()
 
     @on(Complete, task=True, limit=_MOST_REQUESTS)
     async def complete(self, message: Complete) -> Completion:
         """A whole answer."""
         with self._exchange(message) as exchange:
-            async with self._places:
+            await self._place()
+            try:
                 response = await self._send(message, exchange)
-                async with _reading(response) as body:
+                async with Reading(response) as body:
                     return await self._whole(response, body, exchange)
+            finally:
+                self._places.release()
 
-    @contextmanager
-    def _exchange(self, message: Chat | Complete) -> Generator[Exchange]:
-        """Watches the deadlines of an exchange, and says of every error whose it is."""
-        exchange: Exchange | None = None
+    def _exchange(self, message: Chat | Complete) -> Exchanging:
+        exchange = self._watch.exchange(
+            until=message.deadline,
+            in_one_piece=isinstance(message, Complete),
+            deadlines=message.deadlines,
+        )
+        return Exchanging(exchange, self._config.name, message.request.model)
+
+    async def _place(self) -> None:
+        """Have one of `max_connections`, in turn."""
         try:
-            with self._watch.exchange(
-                until=message.deadline,
-                in_one_piece=isinstance(message, Complete),
-                deadlines=message.deadlines,
-            ) as exchange:
-                try:
-                    yield exchange
-                except (httpx.TransportError, httpx.DecodingError) as error:
-                    raise from_httpx(error, in_stream=exchange.answered) from error
-        except ProviderError as error:
-            error.provider = self._config.name
-            error.model = message.request.model
-            # A provider may quote what it was sent, with the key.
-            error.message = redact_text(error.message)
-            error.code = error.code and redact_text(error.code)
-            error.type = error.type and redact_text(error.type)
-            error.request_id = error.request_id and redact_text(error.request_id)
-            raise
+            # A semaphore's own `acquire` gives others their turn even where one is free.
+            self._places.acquire_nowait()
+        except trio.WouldBlock:
+            await self._places.acquire()
 
     async def _send(self, message: Chat | Complete, exchange: Exchange) -> httpx.Response:
         encoded = self._codec.encode(message.request, stream=isinstance(message, Chat))
-        url = self._urls.get(encoded.path)
-        if url is None:
-            url = self._urls[encoded.path] = httpx.URL(self._base_url + encoded.path)
+        head = self._head(encoded, message.key_id)
         exchange.phase = "headers"
         exchange.waiting_since = trio.current_time()
         assert self._transport is not None
+        headers = httpx.Headers(head.headers)
+        headers["Content-Length"] = str(len(encoded.body))
         request = httpx.Request(
             encoded.method,
-            url,
-            headers=[*self._headers[message.key_id], *encoded.headers],
-            content=encoded.body,
+            head.url,
+            headers=headers,
+            stream=httpx.ByteStream(encoded.body),
             extensions=self._extensions,
         )
+        request.read()  # so that a transport finds `content`, as in any other request
         hearer = message.hearer
         if hearer is not None:
             hearer.sent()
@@ -191,6 +191,25 @@ class Connection(Actor[ConnectionMessage], background=True):
         if hearer is not None:
             hearer.answered(response.headers)
         return response
+
+    def _head(self, encoded: HttpRequest, key_id: str) -> httpx.Request:
+        """A request without a body, whose address and headers are those of all like it.
+
+        To make these costs httpx four times as much as to copy them.
+        """
+        key = (encoded.method, encoded.path, key_id, *encoded.headers)
+        head = self._heads.get(key)
+        if head is None:
+            if len(self._heads) >= _MOST_HEADS:
+                self._heads.clear()
+            head = self._heads[key] = httpx.Request(
+                encoded.method,
+                httpx.URL(self._base_url + encoded.path),
+                headers=[*self._headers[key_id], *encoded.headers],
+            )
+            # httpx says it of a POST without a body; `_send` says it of each.
+            head.headers.pop("Content-Length", None)
+        return head
 
     async def _pass_on(
         self, body: AsyncIterator[bytes], exchange: Exchange, out: Sink[Batch]
@@ -272,17 +291,3 @@ async def _drain(body: AsyncIterator[bytes]) -> None:
                 pass
         except (httpx.TransportError, httpx.DecodingError):
             pass  # the answer is whole, and only the connection is lost
-
-
-@asynccontextmanager
-async def _reading(response: httpx.Response) -> AsyncGenerator[AsyncIterator[bytes]]:
-    """The reads of a body; leaving the block closes it."""
-    stream = cast(httpx.AsyncByteStream, response.stream)
-    body = aiter(stream)
-    try:
-        yield body
-    finally:
-        # Other transports than ours read by a generator, which wants to be closed.
-        if isinstance(body, AsyncGenerator):
-            await body.aclose()
-        await stream.aclose()

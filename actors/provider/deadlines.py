@@ -6,10 +6,9 @@ of them: a deadline is never early, and late by at most a quarter of the
 shortest one, or a second.
 """
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from math import inf
-from typing import NoReturn
+from types import TracebackType
+from typing import NoReturn, Self
 
 import attrs
 import trio
@@ -39,14 +38,38 @@ class Exchange:
     is not the provider who is waited for. `phase` is pool until the request has
     a connection, headers until the first event, and then stream. It ends at
     `until` at the latest.
+
+    A block of it is cancelled when it is overdue, and then raises ProviderError
+    (TIMEOUT). It is a block itself because a generator around it costs as much
+    as all that it does.
     """
 
     limits: Deadlines
     until: float
+    watched: "set[Exchange]" = attrs.field(factory=set, repr=False)
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     waiting_since: float = inf
     phase: Phase = "pool"
     expired: str = ""
+
+    def __enter__(self) -> Self:
+        self.watched.add(self)
+        self.scope.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        try:
+            caught = self.scope.__exit__(kind, error, traceback)
+        finally:
+            self.watched.discard(self)
+        if self.scope.cancelled_caught:
+            raise self.error() from None
+        return caught
 
     @property
     def answered(self) -> bool:
@@ -107,14 +130,13 @@ class Watch:
     def __len__(self) -> int:
         return len(self._under_way)
 
-    @contextmanager
     def exchange(
         self,
         *,
         until: float = inf,
         in_one_piece: bool = False,
         deadlines: Deadlines | None = None,
-    ) -> Generator[Exchange]:
+    ) -> Exchange:
         """An exchange whose block is cancelled when it is overdue; at `until`, on trio's
         clock, in any case. `deadlines` are its own, where it has some.
 
@@ -125,16 +147,9 @@ class Watch:
             self._pause = min(self._pause, _pause_for(deadlines))
         else:
             limits = self._in_one_piece if in_one_piece else self._streamed
-        exchange = Exchange(limits, min(until, trio.current_time() + limits.total))
-        self._under_way.add(exchange)
+        until = min(until, trio.current_time() + limits.total)
         self._some.set()
-        try:
-            with exchange.scope:
-                yield exchange
-        finally:
-            self._under_way.discard(exchange)
-        if exchange.scope.cancelled_caught:
-            raise exchange.error()
+        return Exchange(limits, until, self._under_way)
 
     async def run(self) -> NoReturn:
         """Sweep for ever; sleeps without a timer while nothing is under way."""
