@@ -64,9 +64,13 @@ ROWS = {
     ),
     5: Row(
         "a provider that drips a token a second never times out",
-        "Until its first word a target has its share of the chain's time, however it drips.",
+        # No pace is measured: before the commit point there is none but that of signs of life, and
+        # what is held back has its share to be whole, which bounds a drip as any pace would.
+        "Until its commit point a target has its share of the chain's time, however it drips: until "
+        "its first word, and where the answer is held back or plain, until its last.",
         r"drip|half of the time",
         (
+            "provider/test_request_midstream.py::test_words_that_nobody_has_seen_do_not_end_the_share_of_a_target_that_drips",
             "provider/test_bad_streams.py::test_a_plain_answer_that_drips_has_its_share_of_the_time_and_no_more",
             "provider/test_bad_streams.py::test_a_stream_that_drips_without_a_word_is_left_for_the_next_target",
             "provider/test_request_chain.py::test_each_target_but_the_last_has_half_of_the_time_to_begin",

@@ -3,6 +3,7 @@
 import secrets
 
 import attrs
+import trio
 
 from ..chat import ChatRequest, Completion, Finish, TextDelta, ThinkingDelta, ToolArgsDelta
 from ..errors import ErrorKind, ProviderError
@@ -110,20 +111,39 @@ class Asked:
         if begun is None:
             return None
         try:
-            completion = await _collected(begun)
+            completion = await _in_time(begun)
         except ProviderError as error:
             # Nobody has seen anything of it.
             error.committed = False
+            await begun.fail(error)
             self.course.failed(begun.hop, error)
             return None
-        finally:
+        except BaseException:
             await begun.leave()
+            raise
+        await begun.leave()
         return begun.hop, completion
 
 
 async def first_batch(attempt: Attempt) -> Batch:
     """All up to the commit point; empty where the answer has ended without a word."""
     return await anext(attempt, [])
+
+
+async def _in_time(begun: Won[Batch]) -> Completion:
+    """A streamed answer, whole, in its target's share of the time: words that nobody has seen
+    do not end the share, so a target that drips leaves the next one as much as a silent one."""
+    with trio.move_on_at(begun.hop.share_ends):
+        return await _collected(begun)
+    raise ProviderError(
+        kind=ErrorKind.TIMEOUT,
+        message="it was not whole in its share of the time that there is for the whole chain",
+        provider=begun.hop.target.provider,
+        model=begun.attempt.request.model,
+        in_stream=True,
+        phase="stream",
+        billed="yes",
+    )
 
 
 async def _collected(begun: Won[Batch]) -> Completion:

@@ -60,6 +60,11 @@ class Hop:
     deadline: float
     hedge_after: float | None = None
 
+    @property
+    def share_ends(self) -> float:
+        """When its share of the chain's time is over, where its own deadline does not say it."""
+        return self.begin_by if self.begin_by < self.deadline else inf
+
 
 @attrs.define(eq=False)
 class _Met:

@@ -44,6 +44,10 @@ class Won(Generic[T]):
         await self.attempt.__aexit__(None, None, None)
         self.hop.place.leave()
 
+    async def fail(self, error: ProviderError) -> None:
+        """End it by that error; its place is the course's to give back."""
+        await self.attempt.__aexit__(type(error), error, None)
+
 
 async def ask(course: Course, hop: Hop, run: Run[T]) -> Won[T] | None:
     """Ask `hop`; None where it failed, which `course` has been told.
@@ -86,19 +90,14 @@ class _Runner(Generic[T]):
 
     async def enter(self, within: float = inf) -> bool:
         """Pass the gates within so many seconds; whether all have let it through."""
-        until = min(self._begin_by, trio.current_time() + within)
+        until = min(self.hop.share_ends, trio.current_time() + within)
         await self._until(until, self._enter, "was not let through by its own limits", "no")
         self.entered_at = trio.current_time()
         return self.error is None
 
     async def go(self) -> None:
         """Wait for the result, as long as it may take to begin."""
-        await self._until(self._begin_by, self._go, "did not begin", "maybe")
-
-    @property
-    def _begin_by(self) -> float:
-        """Until when it must have begun, where the attempt's own deadline does not say it."""
-        return self.hop.begin_by if self.hop.begin_by < self.hop.deadline else inf
+        await self._until(self.hop.share_ends, self._go, "did not begin", "maybe")
 
     async def _enter(self) -> None:
         await self.attempt.__aenter__()

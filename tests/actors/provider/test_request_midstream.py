@@ -13,6 +13,7 @@ from tests.fakes.provider import (
     ROLE,
     Answers,
     Body,
+    Step,
     delta,
     frame,
     make_request,
@@ -161,6 +162,34 @@ async def test_buffer_comes_at_the_end_and_is_one_batch(autojump_clock: MockCloc
         assert await anext(answer, None) is None
         assert await anext(answer, None) is None
         assert (answer.target, answer.completion().text) == ("a/m", "ab")
+
+
+async def test_words_that_nobody_has_seen_do_not_end_the_share_of_a_target_that_drips(
+    autojump_clock: MockClock,
+) -> None:
+    """Row 5: who begins at once and gives a word a second leaves the next one its time."""
+    drip: list[Step] = [1.0, delta("a ")] * 1_000
+    a, b = Body(ROLE, *drip), Answers(sse("from b"))
+    once = RetryPolicy(attempts=1)
+    async with open_route(a=Answers(a), b=b, route=BUFFER, retry=once, total=100.0) as stage:
+        async with aclosing(stream(stage.route, make_request())) as answer:
+            assert text_of([batch async for batch in answer]) == "from b"
+        trail = answer.trail
+        under_way = await stage.in_flight()
+
+    assert [(record.target, record.kind) for record in trail] == [("a/m", "timeout"), ("b/m", "ok")]
+    assert trail[0].ms == pytest.approx(50_000, abs=100)
+    assert trail[0].estimated
+    assert under_way == {"a/m": 0, "b/m": 0}
+    assert a.closed
+
+
+async def test_the_last_target_that_is_held_back_has_all_the_time_that_is_left(
+    autojump_clock: MockClock,
+) -> None:
+    slow = Body(ROLE, delta("a"), 90.0, delta("b"), frame({}, "stop"), DONE)
+    async with open_route(a=Answers(slow), route=BUFFER, total=100.0) as stage:
+        assert text_of(await stage.collect()) == "ab"
 
 
 async def test_an_answer_that_is_too_long_to_be_held_back_is_an_error(
