@@ -16,6 +16,7 @@ system
 │       └── connection         the pool, the codec, the requests under way
 ├── sessions                   one actor a conversation
 ├── loop-lag                   (only where it serves) how late the event loop is
+├── batches                    (only with a store in a file) carries them on
 ├── idle-sessions              ends those that nobody needs
 └── gateway                    (only where it serves) the port: started last, stopped first
 """

@@ -13,12 +13,13 @@ import trio
 from ...runtime import Backoff, ChildSpec, child, supervisor
 from ..errors import ProviderError
 from ..provider.kinds import codec_for
+from ..store.threads import in_thread
 from .background import run_background
 from .endpoint import Endpoint, batch_wire
 from .house import House
-from .inbox import Inbox
+from .inbox import Inbox, Unreadable
 from .intake import Probe, take_in
-from .operations import Cancel, EndBatch, Note
+from .operations import Cancel, EndBatch, Forget, Note
 from .reading import read
 from .remote import RemoteRun
 from .rows import BatchRow
@@ -59,6 +60,7 @@ class Driver:
     async def run(self) -> None:
         """Go on until cancelled. Raises StoreError."""
         self._called_off.clear()
+        await in_thread(self._inbox.tidy)
         async with trio.open_nursery() as nursery:
             await self._start_all(nursery)
             while True:
@@ -79,6 +81,11 @@ class Driver:
     async def _take_in(self, id: str) -> bool:
         try:
             await take_in(self._house, self._inbox, id, self._probe)
+        except Unreadable as error:
+            _log.error("batch cannot be read", batch=id, detail=str(error))
+            await in_thread(self._inbox.put_aside, id)
+            await self._house.write(Forget(id))
+            return False
         except ProviderError as error:
             wait = self._house.tempo.most
             self._not_before[id] = trio.current_time() + wait

@@ -12,7 +12,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -25,15 +25,22 @@ from .errors import BadBatch
 from .lines import MOST_LINE, Line, ModelNames, read_line
 from .rows import BatchRow, Way
 
-__all__ = ["MOST_REQUESTS", "Inbox"]
+__all__ = ["MOST_REQUESTS", "Inbox", "Unreadable"]
 
 MOST_REQUESTS: Final = 200_000
 """Requests of one batch: whoever has more splits them, and has results earlier."""
 
 _VERSION: Final = 1
 
+# Seconds after which nobody is still writing a draft.
+_ABANDONED: Final = 86_400.0
+
 # Faults that are told of one file.
 _MOST_FAULTS: Final = 50
+
+
+class Unreadable(ValueError):
+    """A file of the inbox that is none of ours, or is damaged."""
 
 
 class Inbox:
@@ -99,13 +106,30 @@ class Inbox:
         return self._ids(".cancel")
 
     def open(self, id: str) -> tuple[BatchRow, Iterator[Line]]:
-        """A batch that was submitted, its requests as they are asked for."""
+        """A batch that was submitted, its requests as they are asked for.
+
+        Raises Unreadable for what `submit` has not written, as iterating does.
+        """
         source = (self.folder / f"{id}.jsonl").open("rb")
-        header: dict[str, Any] = orjson.loads(source.readline())
-        if header.pop("v") != _VERSION:
+        try:
+            header: dict[str, Any] = orjson.loads(source.readline())
+            if header.pop("v") != _VERSION:
+                raise Unreadable(f"{source.name}: another version of trouper has submitted it")
+            return BatchRow(**header), _lines(source)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             source.close()
-            raise StoreUnusable(str(source.name), "a later version of trouper has submitted it")
-        return BatchRow(**header), _lines(source)
+            raise Unreadable(f"{source.name}: it is no batch: {error}") from error
+
+    def put_aside(self, id: str) -> None:
+        """Keep what cannot be read under another name, for a person to look at."""
+        (self.folder / f"{id}.jsonl").rename(self.folder / f"{id}.damaged")
+
+    def tidy(self) -> None:
+        """Forget what was being submitted by programs that were killed within it."""
+        with suppress(FileNotFoundError):
+            for each in os.scandir(self.folder):
+                if each.name.endswith(".draft") and each.stat().st_mtime < time.time() - _ABANDONED:
+                    Path(each.path).unlink(missing_ok=True)
 
     def done(self, id: str) -> None:
         """It is in the store."""
@@ -128,8 +152,12 @@ class Inbox:
 def _lines(source: BinaryIO) -> Iterator[Line]:
     with closing(source):
         for raw in source:
-            custom_id, model, body = orjson.loads(raw)
-            yield Line(custom_id, model, body.encode())
+            try:
+                custom_id, model, body = orjson.loads(raw)
+                line = Line(custom_id, model, body.encode())
+            except (ValueError, TypeError, AttributeError) as error:
+                raise Unreadable(f"{source.name}: it is damaged: {error}") from error
+            yield line
 
 
 def _checked(source: BinaryIO, names: ModelNames, name: str, model: str) -> Iterator[Line]:

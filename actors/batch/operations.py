@@ -20,6 +20,7 @@ __all__ = [
     "Cancel",
     "ChangePart",
     "EndBatch",
+    "Forget",
     "LetGo",
     "Load",
     "Loaded",
@@ -87,6 +88,17 @@ class Loaded:
         connection.execute(
             "UPDATE batch SET state = 'running', note = '' WHERE id = ?", (self.batch,)
         )
+
+
+@attrs.frozen
+class Forget:
+    """It cannot be loaded: what there is of it is forgotten."""
+
+    batch: str
+    slow: bool = True
+
+    def apply(self, connection: sqlite3.Connection) -> None:
+        connection.execute("DELETE FROM batch WHERE id = ? AND state = 'loading'", (self.batch,))
 
 
 @attrs.frozen

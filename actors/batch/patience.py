@@ -14,6 +14,7 @@ import trio
 from ..errors import ErrorKind, ProviderError
 from .house import House
 from .operations import Note
+from .rows import BatchRow
 
 __all__ = ["Patience"]
 
@@ -28,22 +29,31 @@ _OF_THE_KEY = frozenset({ErrorKind.AUTH, ErrorKind.PERMISSION, ErrorKind.QUOTA_E
 class Patience:
     """What a batch remembers of its provider's moods: the key that serves, and the next pause."""
 
-    def __init__(self, house: House, batch: str, keys: tuple[str, ...], key_id: str = "") -> None:
+    def __init__(
+        self, house: House, batch: BatchRow, keys: tuple[str, ...], key_id: str = ""
+    ) -> None:
         self._house = house
-        self._batch = batch
+        self._batch = batch.id
         self._keys = keys
         self.key_id = key_id if key_id in keys else keys[0]
         self._refused: set[str] = set()
         self._pause = 1.0
-        self._noted = False
+        # What an earlier life has noted may be over.
+        self._noted = bool(batch.note)
 
-    async def until(self, ask: Callable[[], Awaitable[R]]) -> R:
-        """What `ask` gives in the end. Raises ProviderError where asking again is of no use."""
+    async def until(self, ask: Callable[[], Awaitable[R]], *, refusals: int = 1) -> R:
+        """What `ask` gives in the end.
+
+        Raises ProviderError where asking again is of no use: it was refused for
+        good so many times in a row.
+        """
+        refused = 0
         while True:
             try:
                 answer = await ask()
             except ProviderError as error:
-                if not self.is_passing(error):
+                refused = 0 if self.is_passing(error) else refused + 1
+                if refused == refusals:
                     raise
                 await self.bear(error)
             else:

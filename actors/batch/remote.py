@@ -55,6 +55,10 @@ _MOST_PAGES = 50
 # search that found nothing: what gives them does not speak this wire.
 _MOST_UNCLEAR = 5
 
+# Times that a batch which is known to be there is said not to be: a proxy that
+# is at fault for a minute must not cost a day's answers.
+_MOST_REFUSALS = 6
+
 _RELEASED = Closing(state="released", outcome="", cost=0)
 _UNKNOWN = Closing(state="unknown", outcome="")
 
@@ -79,7 +83,7 @@ class RemoteRun:
         self._part = part
         self._ref = ModelRef(provider, model, family)
         self._books = Books(house.knowledge, house.budgets, self._ref, batch)
-        self._patience = Patience(house, batch.id, endpoint.keys, part.key_id)
+        self._patience = Patience(house, batch, endpoint.keys, part.key_id)
         self._called_off = called_off
         # The entries of one part are in memory at a time.
         self._preparing = preparing
@@ -161,6 +165,8 @@ class RemoteRun:
         wire, tag = self._endpoint.wire, tag_of(self._part)
         openings, entries, failed = [], [], list[Answer]()
         for row in rows:
+            # Each is some tenths of a millisecond, which others need not wait for.
+            await trio.lowlevel.checkpoint()
             try:
                 request = self._fitted(row)
                 encoded = self._endpoint.codec.encode(request, stream=False)
@@ -254,7 +260,8 @@ class RemoteRun:
                 await self._call_off()
             try:
                 batch = await self._patience.until(
-                    lambda: self._endpoint.ask(look, self._key_id, wire.batch)
+                    lambda: self._endpoint.ask(look, self._key_id, wire.batch),
+                    refusals=_MOST_REFUSALS,
                 )
             except ProviderError as error:
                 await self._lost(_fault(error))
@@ -282,7 +289,10 @@ class RemoteRun:
             return
         for output in batch.outputs:
             try:
-                ours = await self._patience.until(lambda: self._take(output))  # noqa: B023
+                ours = await self._patience.until(
+                    lambda: self._take(output),  # noqa: B023
+                    refusals=_MOST_REFUSALS,
+                )
             except ProviderError as error:
                 await self._lost(_fault(error))
                 return

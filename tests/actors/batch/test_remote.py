@@ -277,6 +277,80 @@ async def test_what_no_model_takes_is_said_and_the_rest_is_sent(tmp_path: Path) 
     assert provider.served == ["one"]
 
 
+@KINDS
+async def test_a_batch_that_is_gone_for_a_moment_is_not_given_up(tmp_path: Path, kind: str) -> None:
+    provider = BatchProvider()
+    refused: list[str] = []
+
+    async def not_found(peer: Peer, what: str) -> bool:
+        if not what.startswith("GET ") or "b0" not in what or len(refused) == 3:
+            return False
+        refused.append(what)
+        await peer.send(b"HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n")
+        return True
+
+    provider.hook = not_found
+    async with running(tmp_path / "s.db", provider, kind) as app:
+        id = await app.batches.submit(requests("one"))
+        assert (await results(app, id))[0]["text"] == "You said: one"
+    assert len(refused) == 3
+
+
+async def test_a_batch_that_is_gone_for_good_is_of_unknown_cost(tmp_path: Path) -> None:
+    provider = BatchProvider()
+
+    async def gone(peer: Peer, what: str) -> bool:
+        if not what.startswith("GET /batches/"):
+            return False
+        await peer.send(b"HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n")
+        return True
+
+    provider.hook = gone
+    async with running(tmp_path / "s.db", provider) as app:
+        id = await app.batches.submit(requests("one"))
+        (one,) = await results(app, id)
+        (row,) = await ledger(app)
+    assert one["error"]["kind"] == "protocol_error"
+    assert row.state == "unknown"
+
+
+async def test_what_the_results_do_not_tell_of_is_said(tmp_path: Path) -> None:
+    provider = BatchProvider()
+
+    async def shorten(peer: Peer, what: str) -> bool:
+        if not what.endswith("/content"):
+            return False
+        content = provider.files["output-b0"].splitlines()[0] + b"\n\n"
+        await peer.send(b"HTTP/1.1 200 X\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
+        return True
+
+    provider.hook = shorten
+    async with running(tmp_path / "s.db", provider) as app:
+        id = await app.batches.submit(requests("one", "two"))
+        one, two = await results(app, id)
+    assert "do not tell of it" in one["error"]["message"]
+    assert two["text"] == "You said: two"
+
+
+async def test_a_batch_waits_for_a_provider_that_was_taken_out_of_the_configuration(
+    tmp_path: Path,
+) -> None:
+    provider = BatchProvider(looks=10**6)
+    path = tmp_path / "s.db"
+    async with running(path, provider) as app:
+        id = await app.batches.submit(requests("one"))
+        await until(app, id, lambda status: status.counts.sent == 1)
+    async with running(path, provider, "ollama") as app:
+        waiting = await until(app, id, lambda status: status.batch.note)
+    assert "fake has it and is not configured any more" in waiting.batch.note
+    provider.looks = 0
+    async with running(path, provider) as app:
+        assert (await results(app, id))[0]["text"] == "You said: one"
+        done = await app.batches.status(id)
+    assert done is not None
+    assert done.batch.note == ""
+
+
 async def test_an_unknown_batch_and_a_store_in_memory_are_said() -> None:
     config = AppConfig(
         providers={"p": ProviderConfig(name="p", kind="openai", base_url="http://localhost:1/v1")},

@@ -1,106 +1,29 @@
 """`trouper batch`: what a person submits, sees and gets, also when programs are killed."""
 
+import io
 import json
 import os
 import signal
-import subprocess
 import time
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
 
-import attrs
 import pytest
-import trio
 
-from tests.fakes.background_trio import BackgroundTrio
-from tests.fakes.batches import BatchProvider, usage_of
-from tests.fakes.commands import TROUPER, Done, trouper
-from tests.fakes.http_server import Peer, start_server
-from trouper.actors.store.ledger import Selection
-from trouper.actors.store.reading import LedgerReader
-
-CONFIG = """
-[server]
-listen = "127.0.0.1:0"
-[store]
-path = "trouper.db"
-[providers.fake]
-kind = "{kind}"
-base_url = "{url}v1"
-api_keys = ["env:FAKE_KEY"]
-[models.default]
-targets = ["fake/model-x"]
-max_output_tokens = 100
-[assistants.default]
-model = "default"
-[prices."fake/model-x"]
-input = 2.0
-output = 10.0
-tiers.batch = {{input = 1.0, output = 5.0}}
-"""
+from tests.fakes.batch_app import half_price
+from tests.fakes.batch_place import Place, place
+from tests.fakes.batches import BatchProvider
+from tests.fakes.commands import trouper
+from tests.fakes.http_server import Peer
+from trouper.actors import AppConfig, load_config
+from trouper.actors.batch.inbox import Inbox
+from trouper.actors.batch.lines import ModelNames
 
 
-@attrs.define(eq=False)
-class Place:
-    """A folder with a configuration, and the provider that it names."""
-
-    folder: Path
-    provider: BatchProvider
-
-    def trouper(self, *words: str) -> Done:
-        """Run `trouper batch WORDS` with the configuration."""
-        config = ("--config", str(self.folder / "trouper.toml"))
-        return trouper("batch", *words, *config, environ={"FAKE_KEY": "k-1"})
-
-    def start(self, *words: str) -> "subprocess.Popen[str]":
-        """The same of any command, without waiting for it."""
-        return subprocess.Popen(
-            [*TROUPER, *words, "--config", str(self.folder / "trouper.toml")],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "FAKE_KEY": "k-1"},
-        )
-
-    def file(self, *prompts: str) -> str:
-        """A batch file of these prompts."""
-        path = self.folder / "in.jsonl"
-        lines = (json.dumps({"id": f"q{n}", "prompt": p}) for n, p in enumerate(prompts))
-        path.write_text("\n".join(lines) + "\n")
-        return str(path)
-
-    def results(self, id: str, *words: str) -> list[dict[str, Any]]:
-        """What `results` prints."""
-        done = self.trouper("results", id, *words)
-        assert done.code == 0, done.err
-        return [json.loads(line) for line in done.out.splitlines()]
-
-    def costs(self) -> list[int | None]:
-        """What the ledger says that each attempt has cost."""
-        with LedgerReader(self.folder / "trouper.db") as reader:
-            rows = list(reader.rows(Selection()))
-        return [None if row.closing is None else row.closing.cost for row in rows]
-
-
-@contextmanager
-def place(folder: Path, provider: BatchProvider, kind: str = "openai") -> Generator[Place]:
-    @asynccontextmanager
-    async def serving() -> AsyncGenerator[str]:
-        async with trio.open_nursery() as nursery:
-            server = await start_server(nursery, provider.handle)
-            yield server.url
-            nursery.cancel_scope.cancel()
-
-    with BackgroundTrio(serving) as background:
-        (folder / "trouper.toml").write_text(CONFIG.format(kind=kind, url=background.value))
-        yield Place(folder, provider)
-
-
-def half_price(prompt: str) -> int:
-    read, written = usage_of(prompt)
-    return read * 1_000 + written * 5_000
+def load_config_of(here: Place) -> AppConfig:
+    text = (here.folder / "trouper.toml").read_text().replace("env:FAKE_KEY", "file:key")
+    (here.folder / "key").write_text("k-1")
+    (here.folder / "other.toml").write_text(text)
+    return load_config(here.folder / "other.toml")
 
 
 def test_a_batch_is_submitted_followed_and_written_out(tmp_path: Path) -> None:
@@ -220,6 +143,76 @@ def test_a_server_that_has_the_store_takes_a_batch_in(tmp_path: Path) -> None:
         finally:
             server.terminate()
             server.communicate(timeout=30)
+
+
+def test_a_batch_is_called_off(tmp_path: Path) -> None:
+    with place(tmp_path, BatchProvider(looks=10**6)) as here:
+        id = here.trouper("submit", here.file("one", "two")).out.strip()
+        done = here.trouper("cancel", id)
+        assert (done.code, f"{id} is called off" in done.err) == (0, True)
+        followed = here.trouper("status", id, "--follow")
+        assert followed.code == 0
+        assert f"{id}: 2 cancelled (of 2)" in followed.err
+        assert [one["error"]["kind"] for one in here.results(id)] == ["cancelled", "cancelled"]
+        assert "is done already" in here.trouper("cancel", id).err
+
+
+def test_what_is_asked_one_by_one_waits_for_who_stays(tmp_path: Path) -> None:
+    provider = BatchProvider(batching=False)
+    with place(tmp_path, provider) as here:
+        done = here.trouper("submit", here.file("one", "two"))
+        id = done.out.strip()
+        assert done.code == 0
+        assert f"{id}: 2 requests are asked one by one, by `trouper serve" in done.err
+        # Whoever leaves at once asks nothing that would be broken off.
+        assert provider.plain == []
+        assert here.trouper("status", id, "--follow").code == 0
+        assert [one["text"] for one in here.results(id)] == ["You said: one", "You said: two"]
+
+
+def test_what_nobody_has_taken_in_yet_is_shown(tmp_path: Path) -> None:
+    with place(tmp_path, BatchProvider()) as here:
+        config = load_config_of(here)
+        inbox = Inbox(tmp_path / "trouper.db")
+        id = inbox.submit(io.BytesIO(b'{"prompt": "x"}'), ModelNames(config))
+        for words in (("status",), ("status", id)):
+            assert f"{id} " in here.trouper(*words).out
+        early = here.trouper("results", id)
+        assert (early.code, "it is submitted" in early.err) == (1, True)
+        assert here.trouper("cancel", id).code == 0
+        assert here.trouper("status", id, "--follow").code == 0
+        assert here.results(id)[0]["error"]["kind"] == "cancelled"
+
+
+def test_results_need_a_folder_to_be_written_to(tmp_path: Path) -> None:
+    with place(tmp_path, BatchProvider()) as here:
+        id = here.trouper("submit", "--follow", here.file("one")).out.strip()
+        done = here.trouper("results", id, "--output", str(tmp_path / "none" / "out.jsonl"))
+    assert (done.code, done.out) == (1, "")
+    assert "it cannot be written there: No such file or directory" in done.err
+
+
+def test_a_store_in_memory_keeps_no_batch(tmp_path: Path) -> None:
+    with place(tmp_path, BatchProvider()) as here:
+        file = tmp_path / "trouper.toml"
+        file.write_text(file.read_text().replace("trouper.db", ":memory:"))
+        done = here.trouper("submit", here.file("one"))
+        assert (done.code, "a batch is kept in a file" in done.err) == (1, True)
+        assert "the store is in memory" in here.trouper("status").err
+
+
+def test_ctrl_c_leaves_the_batch_as_it_is(tmp_path: Path) -> None:
+    provider = BatchProvider(looks=10**6)
+    with place(tmp_path, provider) as here:
+        id = here.trouper("submit", here.file("one")).out.strip()
+        process = here.start("batch", "status", id, "--follow")
+        assert process.stderr is not None
+        process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+        assert process.returncode == 130
+        provider.looks = 0
+        assert here.trouper("status", id, "--follow").code == 0
 
 
 # kill -9.
