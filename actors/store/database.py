@@ -45,6 +45,8 @@ class Database:
     ) -> None:
         self.is_file = str(path) != MEMORY
         self.path = Path(path).absolute() if self.is_file else Path(MEMORY)
+        self.waits_for_disk = self.is_file and durability == "full"
+        """Whether a COMMIT waits until the disk has it."""
         self._durability = durability
         self._recover = recover
         self._migrations = migrations
@@ -121,6 +123,10 @@ class Database:
         except sqlite3.Error as error:
             raise said_of_file(error, str(self)) from error
 
+    def take_over_log(self) -> None:
+        """Take over of the -wal file what can be: for the one whose COMMITs do not see to that."""
+        self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
             str(self.path),
@@ -136,6 +142,9 @@ class Database:
                     str(self), f"SQLite can keep no write-ahead log there (it says {mode})"
                 )
             connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[self._durability]}")
+            if not self.waits_for_disk:
+                # It would sync the file, within a COMMIT that is to wait for nothing.
+                connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute("PRAGMA foreign_keys = ON")
         return connection
 

@@ -20,7 +20,7 @@ from .operations import Operation
 from .outbox import Outbox
 from .reading import read_page
 from .threads import in_thread
-from .writer import Look, WriterMessage, write
+from .writer import GATHERED, Look, WriterMessage, write
 
 __all__ = ["LOST_AFTER", "SqliteLedger"]
 
@@ -34,6 +34,10 @@ promises is a batch within a day."""
 _KEPT_IN_MEMORY = 100_000
 # So few are forgotten at a time that nobody notices.
 _TRIM_EVERY = 256
+
+# So many that lie in the outbox are told to the writer: the first, and when it
+# is time for it to hurry.
+_LOOK_AT = (1, GATHERED)
 
 # Seconds between two looks for such attempts.
 _LOOK_EVERY = 3600.0
@@ -116,7 +120,7 @@ class SqliteLedger:
     def _put(self, operation: Operation[object]) -> None:
         if not self._outbox.put(operation):
             self._drop(operation)
-        elif self._outbox.fresh == 1:
+        elif self._outbox.fresh in _LOOK_AT:
             # One look takes all of them in; where the mailbox is full, the next
             # write does, and after a crash the next life.
             with suppress(MailboxFull):

@@ -1,7 +1,8 @@
 """The one writer of a database: it commits together what has come meanwhile.
 
 While one commit waits for the disk, the next one's operations gather; so many
-callers share a commit and a lone one waits for nobody. There is no timer.
+callers share a commit and a lone one waits for nobody. What nobody waits for
+(the outbox) goes with the next of these, or some milliseconds later.
 
     receipt = await writer.ask(Write(operation), timeout=inf)   # or the short form:
     answer = await write(writer, operation)                     # answered when it is durable
@@ -9,14 +10,15 @@ callers share a commit and a lone one waits for nobody. There is no timer.
 Before you edit: the statements run on the event loop and only COMMIT, which
 waits for the disk, in a thread. A thread must take Python's lock anew after
 each statement, and a loop that is busy is slow to let go of it; threads.py says
-more. Nothing is applied out of order: what is in the outbox goes before what is
+more. Where the disk is not waited for (`relaxed`), a COMMIT takes less than a
+thread does, and stays on the loop. Nothing is applied out of order: what is in the outbox goes before what is
 asked later.
 """
 
 import sqlite3
 from collections.abc import Callable
 from math import inf
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import attrs
 import trio
@@ -30,12 +32,24 @@ from .operations import Operation
 from .outbox import Outbox
 from .threads import EVERY, give_way, in_thread
 
-__all__ = ["Look", "Write", "Writer", "WriterMessage", "write"]
+__all__ = ["GATHERED", "Look", "Write", "Writer", "WriterMessage", "write"]
 
 R = TypeVar("R")
 
 # Operations that are applied before other tasks have their turn: half a millisecond.
 _AT_ONCE = 32
+
+# Seconds that what nobody waits for may lie in the outbox, and how much of it:
+# the end of one attempt shares the commit of the next one's beginning, where
+# otherwise the one would wait for the other. What a program that is killed
+# has left there counts as what was reserved for it.
+_GATHER = 0.01
+GATHERED: Final = 64
+"""How many operations in an outbox are to be written at once: say so by `Look`."""
+
+# Rows changed after which a log that SQLite does not look after is taken over
+# into the file: some megabytes, as SQLite's own thousand pages.
+_LOG = 2_000
 
 # Seconds. SQLite keeps the -wal file as large as it ever was; after a pause
 # as long as this nobody is kept waiting by making it small again.
@@ -93,6 +107,9 @@ class Writer(Actor[WriterMessage], background=True):
         self._writing: list[Entry] = []
         self._thread = trio.CapacityLimiter(1)
         self._stirred = trio.Event()
+        self._hurried = trio.Event()
+        # Rows that were changed since the log was last taken over.
+        self._logged = 0
         # The number of the commit that is in its thread.
         self._in_thread = 0
         self._commits = 0
@@ -109,7 +126,7 @@ class Writer(Actor[WriterMessage], background=True):
             self.start_soon(self._give_way)
 
     @on(Write)
-    async def write(self, message: Write[Any]) -> Receipt[Any]:
+    def write(self, message: Write[Any]) -> Receipt[Any]:
         """Take an operation in."""
         if self._asked >= self._most_waiting:
             raise StoreBusy(
@@ -120,13 +137,20 @@ class Writer(Actor[WriterMessage], background=True):
         receipt: Receipt[Any] = Receipt()
         self._waiting.append(Entry(message.operation, receipt.promise))
         self._asked += 1
-        self._stirred.set()
+        self._hurry()
         return receipt
 
     @on(Look)
-    async def look(self, message: Look) -> None:
-        """Take in what is in the outbox."""
-        self._take_outbox()
+    def look(self, message: Look) -> None:
+        """See to what is in the outbox, soon or where it is much at once."""
+        if self._outbox.fresh >= GATHERED:
+            self._hurry()
+        else:
+            self._stirred.set()
+
+    def _hurry(self) -> None:
+        self._stirred.set()
+        self._hurried.set()
 
     async def terminate(self, reason: Exit) -> None:
         """Write what is left, if it can be written, and close the file."""
@@ -154,6 +178,9 @@ class Writer(Actor[WriterMessage], background=True):
     async def _run(self) -> None:
         while True:
             await self._stirred.wait()
+            if not self._hurried.is_set():
+                with trio.move_on_after(_GATHER):
+                    await self._hurried.wait()
             with trio.CancelScope(shield=True):
                 await self._commit()
             if self._database.is_file:
@@ -163,9 +190,12 @@ class Writer(Actor[WriterMessage], background=True):
                     await self._to_disk(self._database.checkpoint)
 
     async def _commit(self) -> None:
+        self._take_outbox()
         self._writing, self._waiting = self._waiting, []
         self._asked = 0
         self._stirred = trio.Event()
+        if self._hurried.is_set():
+            self._hurried = trio.Event()
         entries = self._writing
         try:
             connection = self._database.connection
@@ -173,10 +203,12 @@ class Writer(Actor[WriterMessage], background=True):
             while not await self._apply(entries):
                 connection.execute("ROLLBACK")
                 changes = connection.total_changes
-            if connection.total_changes == changes:
-                connection.execute("COMMIT")  # nothing is new, so there is no disk to wait for
-            else:
+            changed = connection.total_changes - changes
+            if changed and self._database.waits_for_disk:
                 await self._to_disk(connection.execute, "COMMIT")
+            else:
+                connection.execute("COMMIT")
+                await self._look_after_log(changed)
         except sqlite3.Error as error:
             failure = said_of_file(error, str(self._database))
             for entry in entries:
@@ -186,6 +218,12 @@ class Writer(Actor[WriterMessage], background=True):
         self._outbox.done(sum(entry.promise is None for entry in entries))
         for entry in entries:
             entry.end()
+
+    async def _look_after_log(self, changed: int) -> None:
+        self._logged += changed
+        if self._logged > _LOG and self._database.is_file:
+            self._logged = 0
+            await self._to_disk(self._database.take_over_log)
 
     async def _apply(self, entries: list[Entry]) -> bool:
         """Begin a transaction and apply all to it; False where one was at fault."""
