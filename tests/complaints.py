@@ -79,7 +79,7 @@ ROWS = {
     6: Row(
         "a truncated stream is reported as a success",
         "An answer without its end is an error, wherever its bytes were cut.",
-        r"cut|truncat|end without its marks|incomplete|failed|bare done",
+        r"cut|truncat|end without its marks|incomplete|failed|bare done|never says why",
         (
             "wire/test_openai_decode.py::test_a_cut_at_any_byte_is_a_proper_end_or_a_truncation_and_never_silent",
             "wire/test_anthropic_decode.py::test_a_cut_at_any_byte_is_a_proper_end_or_a_truncation_and_never_silent",
@@ -88,6 +88,7 @@ ROWS = {
             "wire/test_responses_decode.py::test_an_incomplete_answer_says_why",
             "wire/test_responses_errors.py::test_a_response_that_failed_is_classified_by_its_code",
             "wire/test_openai_decode.py::test_a_lenient_codec_takes_a_bare_done_for_the_end",
+            "provider/test_kinds.py::test_a_server_that_never_says_why_it_ends_is_believed_where_its_operator_says_so",
             "provider/test_connection.py::test_an_end_without_its_marks_is_no_success",
         ),
     ),
@@ -134,9 +135,10 @@ ROWS = {
     ),
     11: Row(
         "one malformed line kills a stream that is otherwise complete",
-        "It is an error that names the event; a codec may be told to pass over so many.",
-        r"no json|no chunk|says which",
+        "It is an error that names the event; `skip_malformed` says how many are passed over.",
+        r"no json|no chunk|says which|garbled",
         (
+            "provider/test_kinds.py::test_as_many_garbled_events_are_passed_over_as_its_operator_says",
             "wire/test_openai_not_a_stream.py::test_events_that_are_no_json_are_passed_over_as_often_as_was_allowed",
             "wire/test_openai_not_a_stream.py::test_an_event_that_is_no_chunk_is_an_error_that_says_which",
             "wire/test_anthropic_errors.py::test_an_event_that_is_none_of_anthropics_is_an_error_that_says_which",

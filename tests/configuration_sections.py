@@ -124,6 +124,12 @@ kind = "ollama"
 base_url = "http://127.0.0.1:11434"
 num_ctx = 16_384
 keep_alive = "1h"
+
+[providers.bridge]
+kind = "openai"
+base_url = "http://127.0.0.1:8000/v1"
+lenient_finish = true
+skip_malformed = 3
 """,
     ),
     Section(

@@ -32,8 +32,14 @@ _EXAMPLES = {
     "openai-responses": "https://api.openai.com/v1",
 }
 
-# Which keys are for one kind only.
-_OF_ONE_KIND = {"api_version": "anthropic", "num_ctx": "ollama", "keep_alive": "ollama"}
+# Which keys are for some kinds only.
+_OF_KINDS = {
+    "api_version": ("anthropic",),
+    "num_ctx": ("ollama",),
+    "keep_alive": ("ollama",),
+    "lenient_finish": ("openai",),
+    "skip_malformed": ("openai", "openai-responses"),
+}
 
 # What a provider of kind `local` has no use for: it is reached by nobody else and costs nothing.
 _NOT_LOCAL = {
@@ -158,6 +164,14 @@ class ProviderConfig:
     )
     """How long Ollama keeps the model loaded after an answer; without it the server's own, 5
     minutes."""
+    # Who leaves its mark out may as well have been cut off; only a known server is to be believed.
+    lenient_finish: bool = attrs.field(default=False, metadata=checks.switch())
+    """Whether a bare [DONE] ends an answer, for compatible servers that never send a
+    finish_reason; without it that is an answer that was cut off."""
+    # What cannot be read may have been a part of the answer.
+    skip_malformed: int = attrs.field(default=0, metadata=checks.whole(0, 1_000))
+    """How many events of a stream that are no JSON are passed over before its answer fails, for
+    servers and proxies that mix other lines into it."""
     options: Mapping[str, Any] = attrs.field(
         factory=dict[str, Any], converter=_options, hash=False, metadata=checks.table()
     )
@@ -177,9 +191,10 @@ class ProviderConfig:
         )
 
     def _across(self) -> Iterator[str]:
-        for key, kind in _OF_ONE_KIND.items():
-            if self.kind != kind and getattr(self, key) is not None:
-                yield f'{key}: only a provider with kind = "{kind}" has this key'
+        for key, kinds in _OF_KINDS.items():
+            if self.kind not in kinds and getattr(self, key) not in (None, False, 0):
+                named = " or ".join(f'"{kind}"' for kind in kinds)
+                yield f"{key}: only a provider with kind = {named} has this key"
         if self.kind not in BUILT_IN_KINDS:
             yield from faults_of_plugin(self.kind, self.options, self.base_url)
         for key in self.options if self.kind in BUILT_IN_KINDS else ():

@@ -46,6 +46,17 @@ class _OllamaOptions:
     keep_alive: str | int | None = None
 
 
+@attrs.frozen(kw_only=True)
+class _OpenAIOptions:
+    lenient_finish: bool = False
+    skip_malformed: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class _ResponsesOptions:
+    skip_malformed: int = 0
+
+
 def _anthropic(settings: ProviderSettings[_AnthropicOptions]) -> Codec:
     in_url = settings.base_url.rstrip("/").endswith("/v1")
     return AnthropicCodec(
@@ -66,21 +77,29 @@ def _ollama(settings: ProviderSettings[_OllamaOptions]) -> Codec:
     return OllamaCodec(num_ctx=settings.options.num_ctx, keep_alive=settings.options.keep_alive)
 
 
-def _openai(settings: ProviderSettings[NoOptions]) -> Codec:
+def _local(_settings: ProviderSettings[NoOptions]) -> Codec:
+    return OpenAICodec(max_tokens_field="max_tokens")
+
+
+def _openai(settings: ProviderSettings[_OpenAIOptions]) -> Codec:
     # OpenAI's reasoning models refuse `max_tokens`; most servers know only that.
     host = urlsplit(settings.base_url).hostname or ""
     of_openai = host.endswith((".openai.com", ".openai.azure.com"))
-    return OpenAICodec(max_tokens_field="max_completion_tokens" if of_openai else "max_tokens")
+    return OpenAICodec(
+        max_tokens_field="max_completion_tokens" if of_openai else "max_tokens",
+        lenient_finish=settings.options.lenient_finish,
+        skip_malformed=settings.options.skip_malformed,
+    )
 
 
-def _responses(settings: ProviderSettings[NoOptions]) -> Codec:
+def _responses(settings: ProviderSettings[_ResponsesOptions]) -> Codec:
     models, family = Models(), family_of("openai-responses", settings.base_url)
 
     def reasons(model: str) -> bool:
         # Of a model that no table has: those that are new do.
         return models.find(ModelRef(settings.name, model, family)).reasoning is not False
 
-    return ResponsesCodec(reasons=reasons)
+    return ResponsesCodec(reasons=reasons, skip_malformed=settings.options.skip_malformed)
 
 
 _KINDS: tuple[ProviderKind[Any], ...] = (
@@ -92,7 +111,7 @@ _KINDS: tuple[ProviderKind[Any], ...] = (
         example_url="https://api.anthropic.com",
     ),
     # What runs on this machine says its own address.
-    ProviderKind(name="local", codec=_openai, options=NoOptions),
+    ProviderKind(name="local", codec=_local, options=NoOptions),
     ProviderKind(
         name="ollama",
         codec=_ollama,
@@ -102,13 +121,13 @@ _KINDS: tuple[ProviderKind[Any], ...] = (
     ProviderKind(
         name="openai",
         codec=_openai,
-        options=NoOptions,
+        options=_OpenAIOptions,
         example_url="https://api.openai.com/v1",
     ),
     ProviderKind(
         name="openai-responses",
         codec=_responses,
-        options=NoOptions,
+        options=_ResponsesOptions,
         example_url="https://api.openai.com/v1",
     ),
 )

@@ -11,6 +11,7 @@ from trouper.actors.errors import ConfigError
 # Each of these is right by itself; a test spoils one.
 SERVER = '[server]\nlisten = "127.0.0.1:0"\n'
 PROVIDER = '[providers.here]\nkind = "openai"\nbase_url = "http://127.0.0.1:1/v1"\n'
+OLLAMA = PROVIDER.replace("openai", "ollama")
 MODEL = '[models.default]\ntargets = ["here/m"]\n'
 ASSISTANT = '[assistants.default]\nmodel = "default"\n'
 
@@ -59,6 +60,17 @@ ONE_FAULT = {
     "a version of another kind": (
         PROVIDER + 'api_version = "2023-06-01"\n' + MODEL + ASSISTANT,
         'providers.here.api_version: only a provider with kind = "anthropic" has this key',
+    ),
+    "a key of some other kinds": (
+        OLLAMA + "skip_malformed = 3\n" + MODEL + ASSISTANT,
+        (
+            'providers.here.skip_malformed: only a provider with kind = "openai" or '
+            '"openai-responses" has this key'
+        ),
+    ),
+    "a server that is believed, of another kind": (
+        OLLAMA + "lenient_finish = true\n" + MODEL + ASSISTANT,
+        'providers.here.lenient_finish: only a provider with kind = "openai" has this key',
     ),
     "a misspelled kind": (
         '[providers.here]\nkind = "opnai"\n' + MODEL + ASSISTANT,

@@ -10,9 +10,9 @@ import pytest
 
 from tests.fakes.packages import install
 from trouper.actors import ChatRequest, Message, ProviderConfig, TextPart, open_provider
-from trouper.actors.chat import Finish, Finished, TextDelta
+from trouper.actors.chat import Chunk, Finish, Finished, TextDelta
 from trouper.actors.config import Secret
-from trouper.actors.errors import ConfigError
+from trouper.actors.errors import ConfigError, ProviderError, StreamGarbled, StreamTruncated
 from trouper.actors.local.errors import LocalModelError
 from trouper.actors.local.model_file import find_model
 from trouper.actors.local.process import open_model_process
@@ -30,7 +30,6 @@ from trouper.actors.provider.pace import Pace
 from trouper.actors.provider.request import complete
 from trouper.actors.provider.route import make_route
 from trouper.actors.provider.target import make_target
-from trouper.actors.wire import NoOptions, ProviderSettings
 from trouper.actors.wire.anthropic import AnthropicCodec
 from trouper.actors.wire.openai import OpenAICodec
 from trouper.actors.wire.plugins import BUILT_IN_KINDS, GROUP
@@ -137,8 +136,7 @@ def test_only_openai_itself_is_told_the_limit_by_its_later_name(base_url: str, f
     ("model", "asked"), [("gpt-4o", False), ("gpt-5", True), ("gpt-99-of-tomorrow", True)]
 )
 def test_only_a_model_that_reasons_is_asked_for_its_reasoning(model: str, asked: bool) -> None:
-    settings = ProviderSettings(name="p", base_url="https://api.openai.com/v1", options=NoOptions())
-    codec = BUILT_IN["openai-responses"].codec(settings)
+    codec = codec_for(config("openai-responses", "https://api.openai.com/v1"))
     request = codec.encode(ChatRequest(model=model, messages=HELLO.messages), stream=True)
 
     assert request.path == "/responses"
@@ -178,6 +176,44 @@ def test_ollama_is_told_how_long_to_keep_the_model() -> None:
     codec = codec_for(config("ollama", keep_alive="10m"))
 
     assert b'"keep_alive":"10m"' in codec.encode(HELLO, stream=False).body
+
+
+SAID = b'data: {"choices": [{"index": 0, "delta": {"content": "hi"}}]}\n\n'
+DONE = b"data: [DONE]\n\n"
+FINISHED = b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\n'
+NOISE = b"data: processing...\n\n"
+
+
+def read(settings: ProviderConfig, *pieces: bytes) -> list[Chunk]:
+    """What the codec of a provider makes of a stream of these pieces."""
+    decoder = codec_for(settings).stream()
+    return [*(chunk for piece in pieces for chunk in decoder.feed(piece)), *decoder.eof()]
+
+
+def test_a_server_that_never_says_why_it_ends_is_believed_where_its_operator_says_so() -> None:
+    """Row 6: "Opt-out flag for servers that never send finish_reason"."""
+    with pytest.raises(StreamTruncated):
+        read(config("openai"), SAID, DONE)
+    assert isinstance(read(config("openai", lenient_finish=True), SAID, DONE)[-1], Finished)
+    with pytest.raises(StreamTruncated):
+        read(config("openai", lenient_finish=True), SAID)
+
+
+def test_as_many_garbled_events_are_passed_over_as_its_operator_says() -> None:
+    """Row 11: "policy strict (default) or skip-n"."""
+    with pytest.raises(StreamGarbled):
+        read(config("openai"), SAID, NOISE, FINISHED)
+    patient = config("openai", skip_malformed=2)
+    assert isinstance(read(patient, NOISE, SAID, NOISE, FINISHED)[-1], Finished)
+    with pytest.raises(StreamGarbled):
+        read(patient, SAID, NOISE, NOISE, NOISE, FINISHED)
+
+
+def test_the_responses_of_openai_have_their_number_of_garbled_events_too() -> None:
+    with pytest.raises(ProviderError, match="is no JSON"):
+        read(config("openai-responses"), NOISE)
+    with pytest.raises(StreamTruncated):
+        read(config("openai-responses", skip_malformed=1), NOISE)
 
 
 HOME = """
