@@ -57,6 +57,9 @@ _USUAL_RESERVED: Final = 0.25
 # What a template puts around a message, at most.
 _FRAME: Final = 16
 
+# To look at the letters of more messages takes longer than to sum up their counts.
+_FEW: Final = 100
+
 # A summary is no larger than this part of the limit.
 _SUMMARY_PART: Final = 0.125
 
@@ -115,6 +118,8 @@ def prompt_limit(window: int, wanted: int | None, usual: int) -> int:
 def surely_fits(messages: Sequence[Message], window: int) -> bool:
     """Whether messages fit by their letters alone, without being counted: a token has one byte
     at least, in UTF-8 a letter has four at most. False says nothing."""
+    if len(messages) > _FEW:
+        return False
     most = 0
     for message in messages:
         if not all(isinstance(part, TextPart) for part in message.parts):

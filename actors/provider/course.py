@@ -154,7 +154,9 @@ class Course:
         if not isinstance(choice, Chosen):
             return None
         hop = self._hop(choice, place)
-        if not await self._fits(hop, second=True):
+        if hop.target is slow.target:
+            hop.request = slow.request
+        elif not await self._fits(hop, second=True):
             return None
         _log.info("a second one is asked", slow=slow.target.name, second=choice.target)
         return attrs.evolve(hop, hedge_after=None)

@@ -278,6 +278,11 @@ def test_what_is_short_enough_fits_without_being_counted(message: Message, fits:
     assert not surely_fits([message, user("a" * 500)], 1_000)
 
 
+def test_what_has_many_messages_is_counted() -> None:
+    assert surely_fits([user()] * 100, 1_000_000)
+    assert not surely_fits([user()] * 101, 1_000_000)
+
+
 @pytest.mark.parametrize(("index", "then"), [(0, 0), (1, 1), (3, 1), (5, 1), (6, 2), (9, 5)])
 def test_indices_go_with_what_is_forgotten_before_them(index: int, then: int) -> None:
     assert moved(index, 1, 4) == then

@@ -10,12 +10,19 @@ import trio
 from trio.testing import MockClock
 
 from tests.fakes.provider import Answers, make_request, sse, text_of
-from tests.fakes.routes import link, open_route, refusal, whole
+from tests.fakes.routes import Stage, link, open_route, refusal, whole
 from trouper.actors.chat import ChatRequest, Message, TextPart
 from trouper.actors.errors import ErrorKind, ProviderError
 from trouper.actors.gate.circuit import Circuit
 from trouper.actors.gate.circuit_messages import Trip
+from trouper.actors.gate.limiter import Limiter
+from trouper.actors.gate.place import Place
+from trouper.actors.gate.router import Router
+from trouper.actors.gate.router_messages import Choose
 from trouper.actors.policy.backoff import RetryPolicy
+from trouper.actors.policy.bucket import RateLimits
+from trouper.actors.policy.hedging import LEAST_SAMPLES
+from trouper.actors.policy.retry_budget import Allowance
 from trouper.actors.provider.call import Call
 from trouper.actors.provider.request import complete
 from trouper.actors.provider.shortening import Fitter, is_too_long
@@ -249,6 +256,60 @@ async def test_a_plain_answer_is_fitted_as_well(autojump_clock: MockClock) -> No
         await complete(stage.route, make_request(), fits(a=SMALL))
 
     assert said(a) == ["ello"]
+
+
+async def late(_: httpx.Request) -> httpx.Response:
+    await trio.sleep(30)
+    return httpx.Response(200, stream=sse("a"))
+
+
+def hedging() -> Router:
+    return Router(hedges=Allowance(floor=100.0), chance=lambda: 0.0)
+
+
+async def seconds(stage: Stage, *answers: float) -> None:
+    """Let the router know how long answers of "a" take to begin."""
+    for took in answers:
+        place = Place(stage.router, Choose(chain=[link("a")]))
+        await place.take()
+        place.began(took)
+        place.leave()
+
+
+@pytest.mark.parametrize(
+    ("window", "said_by", "asked"),
+    [
+        pytest.param(5, "b", {"a": 1, "b": 1}, id="it fits"),
+        pytest.param(SMALL, "a", {"a": 1, "b": 0}, id="it does not"),
+    ],
+)
+async def test_beside_a_slow_one_nobody_is_asked_who_would_not_get_the_whole_request(
+    window: int, said_by: str, asked: dict[str, int], autojump_clock: MockClock
+) -> None:
+    answers = {"a": Answers(late), "b": Answers(sse("b"))}
+    async with open_route(answers=answers, route={"hedge": True}, router=hedging()) as stage:
+        await seconds(stage, *[2.0] * LEAST_SAMPLES)
+        assert text_of(await stage.collect(fits(b=window))) == said_by
+        counts, under_way = stage.counts, await stage.in_flight()
+
+    assert counts == asked
+    assert set(under_way.values()) == {0}
+
+
+async def test_beside_a_slow_one_the_same_target_is_asked_the_same(
+    autojump_clock: MockClock,
+) -> None:
+    limiter = child("limiter", lambda: Limiter("a", RateLimits()))
+    a = Answers(late, sse("with another key"))
+    async with System(limiter, signals=False) as system:
+        ref = system.ref("limiter", Limiter)
+        gates = {"a": Gates(limiters={"one": ref, "other": ref})}
+        async with open_route(a=a, gates=gates, route={"hedge": True}, router=hedging()) as stage:
+            await seconds(stage, *[2.0] * LEAST_SAMPLES)
+            text = text_of(await stage.collect(fits(a=SMALL)))
+
+    assert text == "with another key"
+    assert said(a) == ["ello", "ello"]
 
 
 @pytest.mark.parametrize("kind", [ErrorKind.REQUEST_TOO_LARGE, ErrorKind.INVALID_REQUEST])
