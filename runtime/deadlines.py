@@ -61,6 +61,7 @@ class Deadlines:
             lane = self._lanes[timeout] = _Lane()
         lane.entries.append((at, promise, path))
         if at < self._wakes_at and self._sleeper is not None:
+            self._wakes_at = at
             trio.lowlevel.reschedule(self._sleeper)
             self._sleeper = None
 
@@ -85,7 +86,11 @@ class Deadlines:
     async def run(self) -> NoReturn:
         """Serve until cancelled."""
         while True:
-            self._wakes_at = self._expire(trio.current_time())
+            now = trio.current_time()
+            soonest = self._expire(now)
+            # Not later than it was woken for, though that ask may have its answer by
+            # now: the next one like it would only wake it again.
+            self._wakes_at = min(soonest, self._wakes_at) if self._wakes_at > now else soonest
             with trio.CancelScope(deadline=self._wakes_at):
                 self._sleeper = trio.lowlevel.current_task()
                 await wait_task_rescheduled(self._abort)

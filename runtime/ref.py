@@ -134,15 +134,13 @@ class Ref(Generic[M_contra]):
         else:
             idle = None
             envelope = cell.put(message, promise)
-        if timeout != inf:
-            env.deadlines.add(promise, cell.path, envelope.enqueued, timeout)
         if hand is not None:
             wait_for(hand, envelope)
         try:
             if idle is not None:
                 idle.serve(envelope)
             if idle is None or promise.pending:
-                await promise.settled()
+                await self._answer(promise, envelope, timeout)
             elif env.is_enough_at_once():
                 # Shielded: a cancellation comes too late for this ask, and may
                 # wait for the next checkpoint.
@@ -150,9 +148,18 @@ class Ref(Generic[M_contra]):
         finally:
             if hand is not None:
                 wait_no_more(hand, envelope)
-            if timeout != inf:
-                env.deadlines.settled(timeout)
         return promise.result()  # type: ignore[no-any-return]
+
+    async def _answer(self, promise: Promise, envelope: Envelope, timeout: float) -> None:
+        if timeout == inf:
+            await promise.settled()
+            return
+        deadlines = self._cell.env.deadlines
+        deadlines.add(promise, self._cell.path, envelope.enqueued, timeout)
+        try:
+            await promise.settled()
+        finally:
+            deadlines.settled(timeout)
 
     def stream(
         self, message: Streamed[M_contra, T], buffer: int = 16
