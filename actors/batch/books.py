@@ -12,6 +12,7 @@ from ..catalog.facts import ModelRef
 from ..catalog.prices import BATCH
 from ..catalog.rates import Rates, UnknownPrice, ceiling, cost_of
 from ..chat import ChatRequest, Completion
+from ..errors import ProviderError
 from ..gate.budget_refusals import budget_exceeded, price_unknown
 from ..policy.budget import UNKNOWN_LONGEST, Budget, guarded_input, limits_of
 from ..provider.knowledge import Knowledge
@@ -21,7 +22,12 @@ from .lines import answer_of, answer_of_fault
 from .operations import Answer
 from .rows import BatchRow, RequestState, op_id_of
 
-__all__ = ["Books"]
+__all__ = ["Books", "fault_of"]
+
+
+def fault_of(error: ProviderError) -> Fault:
+    """Why a request has no answer, as an error says it."""
+    return Fault(error.kind.value, error.message)
 
 
 class Books:
@@ -73,8 +79,7 @@ class Books:
         budget = next(
             budget for budget, limit in limits_of(self._budgets, opening) if limit == denied.limit
         )
-        error = budget_exceeded(budget, opening, denied)
-        return Fault(error.kind.value, error.message)
+        return fault_of(budget_exceeded(budget, opening, denied))
 
     def answered(self, n: int, outcome: Completion | Fault) -> Answer:
         """What became of request `n` at its provider, with what it cost."""

@@ -115,7 +115,7 @@ class Endpoint:
                     pieces.append(data)
                     size += len(data)
                     if size > _MOST_BODY:
-                        raise _too_long(size)
+                        raise _too_long(_MOST_BODY)
                 return read(response.status_code, response.headers, b"".join(pieces))
         raise _too_slow(f"no answer within {_WHOLE:g} s")
 
@@ -123,12 +123,12 @@ class Endpoint:
         """The lines of an answer as they come. Raises ProviderError; close it if left early."""
         async with self._asked(request, key_id) as (response, body):
             refused = not response.is_success
-            rest = b""
             pieces: list[bytes] = []
             while (data := await _next(body)) is not None:
-                head, *lines = data.split(b"\n")
+                # What is said with a refusal is one text, however many lines it has.
+                head, *lines = [data] if refused else data.split(b"\n")
                 pieces.append(head)
-                if lines and not refused:
+                if lines:
                     yield b"".join(pieces)
                     for line in lines[:-1]:
                         yield line
@@ -150,9 +150,13 @@ class Endpoint:
             response = await self._transport.handle_async_request(self._request(request, key_id))
             begun = True
             stream = cast(httpx.AsyncByteStream, response.stream)
+            body = aiter(stream)
             try:
-                yield response, aiter(stream)
+                yield response, body
             finally:
+                # Other transports than ours read by a generator, which wants to be closed.
+                if isinstance(body, AsyncGenerator):
+                    await body.aclose()
                 await stream.aclose()
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise self._named(from_httpx(error, in_stream=begun), key_id) from error

@@ -23,18 +23,16 @@ import structlog
 import trio
 
 from ..catalog.facts import ModelRef
-from ..catalog.validation import validate, without_refused_sampling
-from ..chat import ChatRequest
-from ..errors import ErrorKind, ProviderError
+from ..errors import ProviderError
 from ..store.ledger import Closing
 from ..wire.batch import CANCELLED, EXPIRED, Fault, RemoteBatch, Result
 from .background import cancel_waiting
-from .books import Books
+from .books import Books, fault_of
 from .endpoint import Endpoint
 from .house import House
-from .lines import request_of
-from .operations import Answer, ChangePart, LetGo, Record, ReserveAll, Sent
+from .operations import Answer, ChangePart, LetGo, Record, Sent
 from .patience import Patience
+from .preparation import Preparation
 from .reading import read, read_requests
 from .rows import BatchRow, PartRow, RequestRow, RequestState, tag_of
 
@@ -42,7 +40,7 @@ __all__ = ["RemoteRun"]
 
 _log = structlog.get_logger("trouper.batch")
 
-# Requests that are prepared, answers that are recorded at a time.
+# Answers that are recorded at a time.
 _PAGE = 200
 
 # Seconds by which the provider's clock may differ from ours.
@@ -81,8 +79,9 @@ class RemoteRun:
         self._endpoint = endpoint
         self._batch = batch
         self._part = part
-        self._ref = ModelRef(provider, model, family)
-        self._books = Books(house.knowledge, house.budgets, self._ref, batch)
+        ref = ModelRef(provider, model, family)
+        self._books = Books(house.knowledge, house.budgets, ref, batch)
+        self._preparation = Preparation(house, endpoint, part, ref, self._books)
         self._patience = Patience(house, batch, endpoint.keys, part.key_id)
         self._called_off = called_off
         # The entries of one part are in memory at a time.
@@ -118,7 +117,7 @@ class RemoteRun:
             await cancel_waiting(self._house, self._batch, self._part.part)
             await self._change(state="ended")
             return None
-        entries = await self._prepare()
+        entries = await self._preparation.entries(self._patience.key_id)
         if not entries:
             await self._change(state="ended")
             return None
@@ -149,60 +148,10 @@ class RemoteRun:
         await self._change(state="running", remote_id=begun.id)
         _log.info("batch is with its provider", batch=tag, remote=begun.id, requests=len(entries))
 
-    async def _prepare(self) -> list[bytes]:
-        """The entries of all its requests, whose money is reserved; those that cannot be sent
-        have their answer."""
-        entries: list[bytes] = []
-        after = -1
-        while True:
-            found = await self._requests("waiting", after)
-            entries += await self._prepare_page(found)
-            if len(found) < _PAGE:
-                return entries
-            after = found[-1].n
-
-    async def _prepare_page(self, rows: Sequence[RequestRow]) -> list[bytes]:
-        wire, tag = self._endpoint.wire, tag_of(self._part)
-        openings, entries, failed = [], [], list[Answer]()
-        for row in rows:
-            # Each is some tenths of a millisecond, which others need not wait for.
-            await trio.lowlevel.checkpoint()
-            try:
-                request = self._fitted(row)
-                encoded = self._endpoint.codec.encode(request, stream=False)
-                opening = await self._books.opening(row.n, request, self._patience.key_id)
-            except ProviderError as error:
-                failed.append(self._books.failed(row.n, _fault(error), None))
-                continue
-            openings.append(opening)
-            entries.append((row.n, wire.entry(f"{tag}-{row.n}", encoded)))
-        # What a budget does not cover has its answer at once; the others go on.
-        while (denied := await self._house.write(ReserveAll(tuple(openings)))) is not None:
-            index, why = denied
-            denied_one, _ = openings.pop(index)
-            n, _ = entries.pop(index)
-            failed.append(self._books.failed(n, self._books.refused(denied_one, why), None))
-        if failed:
-            await self._house.write(Record(self._batch.id, failed))
-        return [entry for _, entry in entries]
-
-    def _fitted(self, row: RequestRow) -> ChatRequest:
-        """The request as this model takes it. Raises ProviderError where it takes it in no way."""
-        request = attrs.evolve(self._house.fit(request_of(row)), model=self._ref.model)
-        facts = self._house.knowledge.facts(self._ref)
-        request, _ = without_refused_sampling(request, facts)
-        faults = validate(request, facts)
-        if faults:
-            raise ProviderError(
-                kind=ErrorKind.INVALID_REQUEST,
-                message=f"not sent, because it would be refused: {'; '.join(faults)}",
-            )
-        return request
-
     async def _give_up(self, error: ProviderError, closing: Closing) -> None:
         """The provider takes none of it."""
         closing = attrs.evolve(closing, outcome=error.kind.value)
-        await self._fail_all("waiting", _fault(error), closing)
+        await self._fail_all("waiting", fault_of(error), closing)
         await self._change(state="ended")
 
     async def _search(self) -> None:
@@ -264,7 +213,7 @@ class RemoteRun:
                     refusals=_MOST_REFUSALS,
                 )
             except ProviderError as error:
-                await self._lost(_fault(error))
+                await self._lost(fault_of(error))
                 return
             if batch.ended:
                 break
@@ -294,7 +243,7 @@ class RemoteRun:
                     refusals=_MOST_REFUSALS,
                 )
             except ProviderError as error:
-                await self._lost(_fault(error))
+                await self._lost(fault_of(error))
                 return
             if not ours:
                 await self._disown()
@@ -367,10 +316,6 @@ class RemoteRun:
     async def _requests(self, state: RequestState, after: int) -> list[RequestRow]:
         batch, part = self._part.batch, self._part.part
         return await read_requests(self._house.path, batch, part, state, after, _PAGE)
-
-
-def _fault(error: ProviderError) -> Fault:
-    return Fault(error.kind.value, error.message)
 
 
 def _may_have_begun(error: ProviderError) -> bool:

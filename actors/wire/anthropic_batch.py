@@ -22,11 +22,10 @@ import orjson
 from ..chat import Completion
 from ..errors import ProviderError
 from .anthropic_errors import error_in_answer, error_in_stream
-from .batch import CANCELLED, EXPIRED, Fault, Listing, RemoteBatch, Result
+from .batch import CANCELLED, EXPIRED, Fault, Listing, RemoteBatch, Result, object_in
 from .codec import Codec
 from .encoded import dump_json
 from .http import HttpRequest
-from .openai_answer import load_answer
 from .openai_errors import not_the_wire
 
 __all__ = ["AnthropicBatchWire"]
@@ -134,12 +133,7 @@ class AnthropicBatchWire:
 
 
 def _answer(status: int, headers: Mapping[str, str], body: bytes) -> Mapping[str, Any]:
-    if not 200 <= status < 300:
-        raise error_in_answer(status, headers, body)
-    raw = load_answer(status, headers, body)
-    if not isinstance(raw, Mapping):
-        raise not_the_wire("JSON that is no object", body, headers, in_stream=False)
-    return raw
+    return object_in(status, headers, body, error_in_answer)
 
 
 def _batch(raw: Mapping[str, Any]) -> RemoteBatch:

@@ -13,16 +13,27 @@ own id for a batch is lost with the connection that should have brought it, so
 place for one, else by its size and time.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Protocol
 
 import attrs
 
 from ..chat import Completion
 from ..errors import ProviderError
 from .http import HttpRequest
+from .openai_answer import load_answer
+from .openai_errors import not_the_wire
 
-__all__ = ["CANCELLED", "EXPIRED", "BatchWire", "Fault", "Listing", "RemoteBatch", "Result"]
+__all__ = [
+    "CANCELLED",
+    "EXPIRED",
+    "BatchWire",
+    "Fault",
+    "Listing",
+    "RemoteBatch",
+    "Result",
+    "object_in",
+]
 
 CANCELLED = "cancelled"
 """The kind of what was not asked because somebody called it off."""
@@ -74,6 +85,22 @@ class Result:
 
     custom_id: str
     outcome: Completion | Fault
+
+
+def object_in(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    refusal: Callable[[int, Mapping[str, str], bytes], ProviderError],
+) -> Mapping[str, Any]:
+    """The JSON object of an answer. Raises what `refusal` makes of an error status, and
+    ProviderError with kind PROTOCOL_ERROR for what is no object."""
+    if not 200 <= status < 300:
+        raise refusal(status, headers, body)
+    raw = load_answer(status, headers, body)
+    if not isinstance(raw, Mapping):
+        raise not_the_wire("JSON that is no object", body, headers, in_stream=False)
+    return raw
 
 
 class BatchWire(Protocol):
