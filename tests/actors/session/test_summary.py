@@ -272,3 +272,23 @@ async def test_a_summary_and_what_was_left_out_stand_after_the_oldest_turns_are_
         assert len(questions) == number - first + 1
     told = [asked_for(body).count("User: Question ") for body in model.summaries]
     assert f"Question {sum(told) + 1}:" in texts(model.bodies[-1])[1]
+
+
+async def test_a_summary_of_a_larger_window_gives_way_to_what_was_said_last(
+    autojump_clock: MockClock,
+) -> None:
+    def once(number: int) -> Any:
+        return "very much " * 500 if number == 1 else refusal(400)
+
+    words = "request ({tokens} tokens) exceeds the available context size ({window} tokens)"
+    model = Model(12_000, words=words, summary=once)
+    async with open_talk("summarise", a=model) as talk:
+        while not model.summaries:
+            await talk.talk(1)
+        model.window = WINDOW
+        assert await talk.say("why, " * 400) is StopReason.END_TURN
+
+    assert len(summaries_in(model.bodies[-2])) == 1
+    assert summaries_in(model.bodies[-1]) == []
+    assert texts(model.bodies[-1])[-1] == "why, " * 400
+    assert (model.refused, len(model.summaries)) == (1, 2)
