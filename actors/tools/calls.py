@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import trio
 
-from ...runtime import ActorError
+from ...runtime import ActorCrashed, ActorError, AskTimeout
 from ..chat import ToolCallPart, ToolResultPart
 from .context import ToolContext
 from .definition import Tool
@@ -93,9 +93,12 @@ async def _run_call(
         return await _ask(call, offer, context, hooks)
     except ToolFailed as failure:
         return failed(call, str(failure), offer.tool.policy.result_limit)
+    except (ActorCrashed, AskTimeout) as error:
+        words = f"{call.name} was broken off ({error}); whether it was carried out is not known"
+        return failed(call, words)
     except ActorError as error:
-        # Of the executor, and not of the tool: it crashed, stopped or is full.
-        return failed(call, f"{call.name} could not be run ({error}); it may work later")
+        # Of the executor, and not of the tool: it has stopped, or is full.
+        return failed(call, f"{call.name} was not run ({error}); it may work later")
 
 
 async def _ask(

@@ -1,7 +1,7 @@
 """A tool as a value: what a model is told of it, how it runs, and what it may take.
 
 Tools are made by `@tool` (function.py), by `process_tool` (process.py), by
-`described_tool` from a given schema, or by an MCP server (mcp_tools.py). All is
+`described_tool` from a given schema, or by an MCP server (mcp_server.py). All is
 checked when one is made, with an error that names the field, so that a wrong
 tool is found at import and not by a model.
 """

@@ -30,7 +30,7 @@ def tools_spec(
     The tools offer themselves in `directory`, which sessions read. Raises
     SpecError for two tools of one name.
     """
-    executors = (
+    executors = tuple(
         child(
             tool.name,
             partial(Executor, tool, directory),
@@ -41,4 +41,7 @@ def tools_spec(
         )
         for tool in tools
     )
-    return supervisor(id, *executors, *servers, intensity=_CRASHES, period=_PERIOD)
+    children = (*executors, *servers)
+    # That of all children together; one alone never uses up what the others have.
+    crashes = _CRASHES * max(1, len(children))
+    return supervisor(id, *children, intensity=crashes, period=_PERIOD)

@@ -252,7 +252,7 @@ async def test_an_executor_that_has_stopped_is_a_result_too(house: OpenHouse) ->
     (result,) = await run_calls([call("wait", seconds=0)], view, ToolContext())
 
     assert result.is_error
-    assert result.content.startswith("wait could not be run (")
+    assert result.content.startswith("wait was not run (")
     assert list(directory) == ["wait"]
 
 
