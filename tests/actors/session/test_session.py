@@ -12,8 +12,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.fakes.house import House, Listener, open_house, said
 from tests.fakes.provider import DONE, FINISH, ROLE, Body, delta, frame, sse
-from trouper.actors.chat import ImagePart, TextPart
-from trouper.actors.errors import HistoryFull, TurnInProgress
+from trouper.actors.chat import TextPart
+from trouper.actors.errors import TurnInProgress
 from trouper.actors.session.events import SessionEvent, StopReason
 from trouper.actors.session.messages import (
     Attach,
@@ -23,7 +23,6 @@ from trouper.actors.session.messages import (
     Prompt,
     SessionMessage,
 )
-from trouper.actors.session.session import MAX_HISTORY
 from trouper.runtime import ActorDown, Ref
 
 LONG = (ROLE, delta("once "), delta("upon "), 60.0, delta("a time"), FINISH, DONE)
@@ -274,35 +273,6 @@ async def test_a_call_of_a_tool_that_nobody_runs_is_not_repeated_to_the_provider
 
     body = orjson.loads(house.answers.requests[1].content)
     assert body["messages"][2] == {"role": "assistant", "content": "let me see"}
-
-
-async def test_a_conversation_has_its_bound_and_forgets_its_oldest_turns_there(
-    autojump_clock: MockClock,
-) -> None:
-    async with open_house(sse("first"), sse("second"), sse("third")) as house:
-        ref, listener = await attached(house)
-        with pytest.raises(HistoryFull, match="open a new session"):
-            await ref.ask(Prompt((ImagePart("x" * MAX_HISTORY * 2),)))
-        for turn, text in enumerate(("x" * 100, "y" * (MAX_HISTORY - 110), "five more"), 1):
-            await ref.ask(prompt(text))
-            await listener.ended(turn)
-        history = await said(ref)
-
-    assert [text[:9] for _, text in history] == ["five more", "third"]
-    assert [text[:9] for _, text in sent(house)] == ["be kind", "five more"]
-
-
-async def test_a_conversation_of_which_nothing_is_left_out_ends_at_its_bound(
-    autojump_clock: MockClock,
-) -> None:
-    async with open_house(sse("short"), sse("last"), context="refuse") as house:
-        ref, listener = await attached(house)
-        await ref.ask(prompt("y" * (MAX_HISTORY - 10)))
-        await listener.ended()
-        with pytest.raises(HistoryFull, match="open a new session"):
-            await ref.ask(prompt("five more"))
-        await ref.ask(prompt("four"))
-        await listener.ended(2)
 
 
 # Failures.
