@@ -1,0 +1,183 @@
+"""Writes docs/reference/errors.md out of the table of kinds and the trees of errors.
+
+    .venv/bin/python -m tests.errors_reference
+
+What follows from a kind (retryable, scope, what to do) is read from
+actors/errors.py, what a status means from wire/openai_errors.py, and the trees
+from the docstrings of the modules that have them. What a kind is, and whether
+such a call is billed, is said here; so are the words between the tables.
+"""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+
+from trouper.actors import errors as actors_errors
+from trouper.actors.client import errors as client_errors
+from trouper.actors.errors import ErrorKind, ProviderError
+from trouper.actors.local import errors as local_errors
+from trouper.actors.store import errors as store_errors
+from trouper.actors.wire import openai_errors
+from trouper.runtime import errors as runtime_errors
+
+__all__ = ["MEANINGS", "TARGET", "TREES", "main", "page", "tree_of"]
+
+TARGET = Path(__file__).resolve().parents[1] / "docs" / "reference" / "errors.md"
+
+_REFUSED = "no; maybe within a stream"
+_NOT_SENT = "no, it was not sent"
+
+MEANINGS: Mapping[ErrorKind, tuple[str, str]] = {
+    ErrorKind.INVALID_REQUEST: (
+        "The provider refuses the request as it is; or we do, because the model is known to",
+        "no",
+    ),
+    ErrorKind.CONTEXT_WINDOW_EXCEEDED: (
+        "Prompt and answer do not fit into the model's window together",
+        "no",
+    ),
+    ErrorKind.CONTENT_POLICY: (
+        "A filter of the provider refuses the prompt, or has ended the answer",
+        "no; yes where it ended an answer",
+    ),
+    ErrorKind.REQUEST_TOO_LARGE: ("The body has more bytes than the provider takes", "no"),
+    ErrorKind.AUTH: ("The provider does not know the key", "no"),
+    ErrorKind.PERMISSION: ("The key is good, and not for this model or this request", "no"),
+    ErrorKind.MODEL_NOT_FOUND: ("There is no model of that name", "no"),
+    ErrorKind.RATE_LIMITED: ("Too many requests or tokens within a time", _REFUSED),
+    ErrorKind.QUOTA_EXHAUSTED: ("No credit is left, or a limit of spending is reached", _REFUSED),
+    ErrorKind.OVERLOADED: (
+        "The provider has more to do than it can; or our connection to it has",
+        _REFUSED,
+    ),
+    ErrorKind.SERVER_ERROR: ("The provider failed, and says no more of it", _REFUSED),
+    ErrorKind.TIMEOUT: (
+        "One of our deadlines has passed, or the provider gave up by itself",
+        "no before a connection stood or where it refused, else maybe",
+    ),
+    ErrorKind.CONFLICT: ("The provider does something else with the same thing just now", "no"),
+    ErrorKind.CONNECTION_FAILED: (
+        "No connection came about, or it broke before the answer began",
+        "no before a byte was sent, else maybe",
+    ),
+    ErrorKind.STREAM_TRUNCATED: ("The answer ended before its end", "maybe"),
+    ErrorKind.PROTOCOL_ERROR: (
+        "What came is no answer on this wire: a page of HTML, a redirect, broken JSON",
+        "maybe; no where it was an error status",
+    ),
+    ErrorKind.CIRCUIT_OPEN: ("The model's circuit is open: it has failed too often", _NOT_SENT),
+    ErrorKind.LIMITER_TIMEOUT: (
+        "The limits of the key let it through too late, or too many wait already",
+        _NOT_SENT,
+    ),
+    ErrorKind.BUDGET_EXCEEDED: (
+        "What is left of a budget does not cover what the call may cost",
+        _NOT_SENT,
+    ),
+    ErrorKind.PRICE_UNKNOWN: ("A budget applies, and the model has no known price", _NOT_SENT),
+}
+
+TREES: Mapping[str, ModuleType] = {
+    "`trouper.runtime.errors`": runtime_errors,
+    "`trouper.actors.errors`": actors_errors,
+    "`trouper.actors.store.errors`": store_errors,
+    "`trouper.actors.local.errors`": local_errors,
+    "`trouper.actors.client.errors`": client_errors,
+}
+
+_INTRODUCTION = """
+# Errors
+<!-- Written by `python -m tests.errors_reference`, out of actors/errors.py and the trees of errors. -->
+Every error says what happened, to what, and what to do next. All of them are a `TrouperError`. One that is an `ActorError` fails the
+request that met with it and nothing else; any other that leaves a handler is a crash of that actor, which its supervisor sees to.
+
+## What a provider's failure is
+Whatever goes wrong between us and a model is a `ProviderError` (from `trouper.actors`) with a `kind`. There is one class for all of
+them, because what a caller needs is what follows from the kind:
+
+- `retryable`: whether the same request may succeed later. The provider's own word (`x-should-retry`) outranks the table.
+- `scope`: how far the fault reaches, and so who is asked next. A fault of the *request* is met everywhere; one of the *key*, not with
+  another key; one of the *deployment* (a model of a provider), not at another target; one of the *provider*, at none of its models.
+- `hint`: what to do, in words; it ends the error's text, in brackets.
+- `billed`: whether the provider will charge for it: no, maybe, yes.
+"""
+
+_AFTER_KINDS = """
+Two are classes of their own. `StreamTruncated` is every `stream_truncated`. `StreamGarbled` is a `protocol_error` in the middle of an
+answer whose beginning could be read: so it is the right server, it may go well the next time, and unlike others of its kind it is tried again.
+
+Beside these a `ProviderError` has `message` (the provider's own word where it has one), `provider`, `model`, `key_id`, `status`, `code`,
+`type` and `request_id` as they came, `retry_after` in seconds, `phase` (pool, connect, write, headers, stream), `in_stream`, `committed`
+(content had been handed on, so nothing was repeated), `partial` (that content, with the tokens it has probably used) and `trail` (every
+attempt of the request). It can be pickled, and holds no key, no prompt and no answer in what it prints.
+
+```python
+from trouper.actors import ErrorKind, ProviderError
+
+error = ProviderError(kind=ErrorKind.RATE_LIMITED, message="slow down", provider="openai", status=429)
+assert error.retryable
+assert error.scope == "key"
+assert str(error) == (
+    "openai: rate_limited (HTTP 429): slow down "
+    "[the provider says that we are too fast; wait a little and try again]"
+)
+```
+
+## How a kind is found
+By the words for machines first (`code`, then `type`), which name causes that a status does not; then by the status; by the sentence for
+people only where servers give nothing else, as most do for a prompt that is too long. Within a stream, where the status was 200, the words
+decide alone, and an error that nobody can classify is a `server_error`.
+"""
+
+_AFTER_STATUSES = """
+Any other status from 500 on is a `server_error`, any other from 400 on an `invalid_request`, a redirect a `protocol_error`. A 404 or 405
+whose body is no JSON is a `protocol_error` too: there is no such page, rather than no such model.
+
+## All errors
+Those of tools are in `trouper.actors.tools.errors`, those of batches in `trouper.actors.batch.errors`.
+"""
+
+
+def tree_of(module: ModuleType) -> str:
+    """The tree in the docstring of a module of errors: its second paragraph."""
+    paragraphs = (inspect.getdoc(module) or "").split("\n\n")
+    return paragraphs[1]
+
+
+def _kinds() -> Iterator[str]:
+    yield "| kind | what happened | retryable | scope | what to do | billed |"
+    yield "|---|---|---|---|---|---|"
+    for kind in ErrorKind:
+        error = ProviderError(kind=kind, message="")
+        meaning, billed = MEANINGS[kind]
+        retryable = "yes" if error.retryable else "no"
+        cells = (f"`{kind.value}`", f"{meaning}.", retryable, error.scope, error.hint, billed)
+        yield f"| {' | '.join(cells)} |"
+
+
+def _statuses() -> Iterator[str]:
+    yield "| status | kind |"
+    yield "|---|---|"
+    for status, kind in openai_errors._BY_STATUS.items():
+        yield f"| {status} | `{kind.value}` |"
+
+
+def page() -> str:
+    """The whole page."""
+    lines = [_INTRODUCTION.strip(), "", *_kinds(), "", _AFTER_KINDS.strip(), "", *_statuses(), ""]
+    lines += [_AFTER_STATUSES.strip(), ""]
+    for name, module in TREES.items():
+        lines += [f"### {name}", "```text", tree_of(module), "```", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def main(write: Callable[[str], object] = TARGET.write_text) -> None:
+    """Write the page."""
+    write(page())
+    sys.stdout.write(f"{TARGET} written\n")
+
+
+if __name__ == "__main__":
+    main()
