@@ -2,6 +2,9 @@
 
 import datetime
 import functools
+import os
+import secrets
+import socket
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from importlib.metadata import version
@@ -43,6 +46,7 @@ from .session.directory import Directory
 from .session.messages import SessionMessage
 from .session.reader import SessionHandle
 from .session.session import Assistant, Session
+from .store.journal import Journal
 from .store.ledger import Ledger
 from .store.store import Store
 from .store.writer import Writer
@@ -104,12 +108,17 @@ class App:
             self.system.registry,
             self._assistant,
             config.server.session_idle_seconds,
+            journal=self._journal if self._store.database.is_file else None,
+            node=f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}",
         )
 
     @functools.cached_property
     def ledger(self) -> Ledger:
         """What every call has cost; while it runs."""
         return self._store.ledger(self.system.ref(Store.writer_path(), Writer))
+
+    def _journal(self) -> Journal:
+        return self._store.journal(self.system.ref(Store.writer_path(), Writer))
 
     @functools.cached_property
     def budgets(self) -> Budgets:
@@ -119,7 +128,10 @@ class App:
     async def session(self, id: str, *, assistant: str = "") -> SessionHandle:
         """The session called `id`; it is opened if there is none, and kept until `end_session`.
 
-        Raises UnknownAssistant, TooManySessions, and SpecError for an id with a slash.
+        Where the store is a file, a conversation of that id goes on which an
+        earlier run of the program has begun, with the assistant that it has.
+        Raises UnknownAssistant, TooManySessions, NotKept, SessionUnreadable, and
+        SpecError for an id with a slash.
         """
         # Two tasks that ask for the same one at once get the same one.
         async with self._opening:

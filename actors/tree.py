@@ -54,6 +54,7 @@ __all__ = [
     "providers_spec",
     "router_spec",
     "server_path",
+    "sessions_spec",
     "tree",
 ]
 
@@ -245,9 +246,31 @@ def tree(config: AppConfig, pace: Pace, store: Store) -> tuple[ChildSpec, ...]:
         child("pace", pace.run),
         router_spec(),
         providers_spec(config.providers.values(), pace, _models(config)),
-        # A conversation whose actor has crashed is lost with its history: better
-        # its client is told so than to talk to one that has forgotten all.
-        dynamic("sessions", Session, max_children=config.server.max_sessions, shutdown=2.0),
+        sessions_spec(config.server.max_sessions, journalled=store.database.is_file),
+    )
+
+
+def sessions_spec(most: int, *, journalled: bool) -> ChildSpec:
+    """The supervisor of at most so many sessions.
+
+    One that is in a journal goes on after a crash. Without one it is lost with
+    its history: better its client is told so than to talk to one that has
+    forgotten all.
+    """
+    if not journalled:
+        return dynamic("sessions", Session, max_children=most, shutdown=2.0)
+    return dynamic(
+        "sessions",
+        Session,
+        restart="transient",
+        max_children=most,
+        shutdown=2.0,
+        backoff=_BACKOFF,
+        # A thousand sessions must not end with the one that crashes at every turn.
+        intensity=most,
+        period=_PERIOD,
+        # Nearly all that a session handles is prompts.
+        poison=_NO_POISON,
     )
 
 

@@ -54,6 +54,7 @@ COMMANDS: Final = {
     "check": Command("check", "say every fault of a configuration"),
     "batch": Command("batch", "ask many things that nobody waits for", "warning"),
     "usage": Command("usage", "say what was asked, and what it cost"),
+    "sessions": Command("sessions", "show, export and delete the conversations that are kept"),
     "models": Command("models", "show what is known of models, and what they cost"),
 }
 

@@ -106,6 +106,17 @@ class Context:
         """What was last left out; None where nothing ever was."""
 
     @property
+    def summary(self) -> Summary | None:
+        """The one that was written last, which stands for the messages that it tells of."""
+        return self._summary
+
+    def take_up(self, summary: Summary | None) -> None:
+        """Go on with a conversation of an earlier life, and with the summary that it had."""
+        self._seen.clear()
+        self._counted.clear()
+        self._summary = summary
+
+    @property
     def shortens(self) -> bool:
         """Whether it leaves anything out."""
         return self._policy != "refuse"

@@ -1,15 +1,22 @@
-"""Who opens sessions, finds them, and ends those that nobody needs any more."""
+"""Who opens sessions, finds them, and ends those that nobody needs any more.
+
+Where there is a journal, a session that has ended because nobody needed it is
+stored, and opened again when somebody asks for it.
+"""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import NoReturn
 
 import trio
 
-from ...runtime import Children, MailboxFull, Ref, TooManyChildren
+from ...runtime import ChildExists, Children, MailboxFull, Ref, StartFailed, TooManyChildren
 from ...runtime.registry import Registry
-from ..errors import TooManySessions, UnknownSession
+from ..errors import SessionError, TooManySessions, UnknownSession
+from ..store.journal import Journal, StoredSession
+from .audience import Audience
+from .keeper import Keeper
 from .messages import Retire, SessionMessage
 from .session import Assistant, Session
 
@@ -29,7 +36,8 @@ class Directory:
     A session belongs to the principal that opened it; for everybody else it
     does not exist. `children` and `assistant` are called when they are needed,
     since sessions and providers come and go; `assistant` raises
-    UnknownAssistant. `idle` is in seconds.
+    UnknownAssistant. `idle` is in seconds. `journal` is called likewise, and
+    None where nothing is kept; `node` is this run of this program.
     """
 
     def __init__(
@@ -38,7 +46,14 @@ class Directory:
         registry: Registry,
         assistant: Callable[[str], Assistant],
         idle: float,
+        *,
+        journal: Callable[[], Journal] | None = None,
+        node: str = "",
     ) -> None:
+        self._journal = journal
+        self._node = node
+        # Sessions that are being opened, and whoever else wants them waits.
+        self._opening: dict[str, trio.Event] = {}
         self._children = children
         self._registry = registry
         self._assistant = assistant
@@ -50,23 +65,82 @@ class Directory:
         """Open a session with `assistant`; "" is the default one.
 
         Without an `id` it gets one that cannot be guessed; `kept` until `end`,
-        it is not retired when it is idle. Raises
-        UnknownAssistant, TooManySessions, and ChildExists for an id in use.
+        it is not retired when it is idle. Where a session of that id is stored,
+        it goes on, with the assistant that it has. Raises UnknownAssistant,
+        TooManySessions, ChildExists for an id in use, and NotKept and
+        SessionUnreadable.
         """
-        who = self._assistant(assistant)
+        stored = await self._stored(id) if id else None
+        if stored is not None:
+            if stored.owner != owner:
+                raise ChildExists(f"sessions/{id}")
+            assistant = stored.assistant
         # 128 bits: who knows the id of a session has it from us.
         id = id or f"sess_{secrets.token_hex(16)}"
+        return id, await self._start(id, assistant, owner, kept=kept)
+
+    async def reach(self, session_id: str, *, owner: str) -> Ref[SessionMessage]:
+        """The session of that id; a stored one is opened again.
+
+        Raises UnknownSession where `owner` has none of it, and what `open` does.
+        """
+        while True:
+            with suppress(UnknownSession):
+                return self.find(session_id, owner=owner)
+            other = self._opening.get(session_id)
+            if other is None:
+                break
+            await other.wait()
+        done = self._opening[session_id] = trio.Event()
         try:
-            ref = await self._children().start(id, id, who, owner=owner, kept=kept)
+            stored = await self._stored(session_id)
+            if stored is None or stored.owner != owner:
+                raise UnknownSession(session_id)
+            return await self._start(session_id, stored.assistant, owner)
+        finally:
+            del self._opening[session_id]
+            done.set()
+
+    async def stored(self, *, owner: str) -> AsyncIterator[StoredSession]:
+        """All sessions of `owner` that are stored, open or not, the last used first."""
+        if self._journal is not None:
+            async for session in self._journal().sessions(owner):
+                yield session
+
+    async def _start(
+        self, id: str, assistant: str, owner: str, *, kept: bool = False
+    ) -> Ref[SessionMessage]:
+        who, keeper = self._assistant(assistant), None
+        if self._journal is not None:
+            keeper = Keeper(self._journal(), self._node, id, owner=owner, assistant=who.name)
+        try:
+            ref = await self._children().start(
+                id, id, who, owner=owner, kept=kept, audience=Audience(id), keeper=keeper
+            )
         except TooManyChildren as error:
             raise TooManySessions(error.limit) from error
+        except StartFailed as error:
+            # Why a stored one cannot be opened is to be told as it is.
+            if isinstance(error.__cause__, SessionError):
+                raise error.__cause__ from None
+            raise
         self._registry.register((Session, owner, id), ref)
-        return id, ref
+        return ref
+
+    async def _stored(self, id: str) -> StoredSession | None:
+        return None if self._journal is None else await self._journal().find(id)
 
     async def end(self, session_id: str, *, owner: str) -> None:
-        """End a session, and with it its history. Raises UnknownSession as `find` does."""
-        self.find(session_id, owner=owner)
+        """End a session, and with it its history, also a stored one.
+
+        Raises UnknownSession as `find` does.
+        """
+        stored = await self._stored(session_id)
+        if stored is None or stored.owner != owner:
+            self.find(session_id, owner=owner)
         await self._children().stop(session_id)
+        if self._journal is not None:
+            await self._journal().delete(session_id, self._node)
 
     def find(self, session_id: str, *, owner: str) -> Ref[SessionMessage]:
         """The session of that id. Raises UnknownSession where `owner` has none of it."""

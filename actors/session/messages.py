@@ -21,9 +21,10 @@ __all__ = [
 @attrs.frozen
 class Prompt(Request[int]):
     """Begin a turn. The answer is the turn's number, at once; what the model
-    says comes as events to all who are attached.
+    says comes as events to all who are attached. Where the session is kept in a
+    journal, what was said is durable by then.
 
-    Raises TurnInProgress where a turn is running.
+    Raises TurnInProgress where a turn is running, HistoryFull, and NotKept.
     """
 
     parts: tuple[Part, ...]
@@ -33,11 +34,12 @@ class Prompt(Request[int]):
 class CancelTurn:
     """End the running turn, if there is one; its TurnEnded says CANCELLED.
 
-    With a number, only that turn: who leaves a turn that has ended must not end
-    somebody else's.
+    With a number, or the very prompt that it was begun by, only that turn: who
+    leaves a turn that has ended must not end somebody else's.
     """
 
     turn: int | None = None
+    prompt: Prompt | None = None
 
 
 @attrs.frozen
@@ -51,9 +53,15 @@ class Attached:
 
 @attrs.frozen(eq=False)
 class Attach(Request[Attached]):
-    """Deliver all events from now on to `attachment`, too; once, however often it is asked."""
+    """Deliver all events from now on to `attachment`, too; once, however often it is asked.
+
+    With `after`, those behind that number first: who comes back gets the rest of
+    what it has seen, without a gap or a repeat. Raises EventsGone where not all
+    of them are at hand; then it is not attached.
+    """
 
     attachment: Attachment
+    after: int | None = None
 
 
 @attrs.frozen(eq=False)

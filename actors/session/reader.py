@@ -137,12 +137,14 @@ class Turn:
     # The reader's side.
 
     async def __aenter__(self) -> Self:
-        # Sessions answer both in one step. So an ask that is cancelled or expires
-        # has not been handled and never will be, and leaves nothing to undo.
+        # An ask that is cancelled or expires was not handled, or is still being
+        # written down: then its turn is to end as soon as it has begun.
         await self._ref.ask(Attach(self))
+        prompt = Prompt(self._parts)
         try:
-            self._number = await self._ref.ask(Prompt(self._parts))
+            self._number = await self._ref.ask(prompt)
         except BaseException:
+            self._ref.tell(CancelTurn(prompt=prompt))
             self._leave()
             raise
         return self

@@ -34,7 +34,16 @@ from .record import (
 )
 from .state import State
 
-__all__ = ["Codec", "Kind", "Step", "read_record", "read_state", "write_record", "write_state"]
+__all__ = [
+    "Codec",
+    "Kind",
+    "Step",
+    "plain",
+    "read_record",
+    "read_state",
+    "write_record",
+    "write_state",
+]
 
 Step = Callable[[dict[str, Any]], dict[str, Any]]
 """Makes a body of one version one of the next."""
@@ -83,8 +92,11 @@ class Codec:
     def write(self, value: object) -> tuple[str, int, bytes]:
         """The name of its kind, the version, and the bytes."""
         name = self._names[type(value)]
-        plain = self._converter.unstructure(value)
-        return name, self._kinds[name].v, dump_json(plain)
+        return name, self._kinds[name].v, dump_json(self.plain(value))
+
+    def plain(self, value: object) -> Any:
+        """The value as dicts, lists and what JSON has."""
+        return self._converter.unstructure(value)
 
     def read(self, name: str, v: int, body: bytes) -> Any:
         """The value. Raises ValueError, which says what is wrong."""
@@ -95,15 +107,18 @@ class Codec:
                 f"a later trouper has written it"
             )
         try:
-            plain: dict[str, Any] = orjson.loads(body)
+            value: dict[str, Any] = orjson.loads(body)
             for version in range(v, kind.v):
-                plain = kind.steps[version](plain)
-            return self._converter.structure(plain, kind.type)
+                value = kind.steps[version](value)
+            return self._converter.structure(value, kind.type)
         except Exception as error:
             raise ValueError(f"{name!r} of version {v} is damaged") from error
 
 
 _CODEC = Codec(KINDS)
+
+plain = _CODEC.plain
+"""A value of a conversation as JSON has it; each part with its `type`."""
 
 
 def write_record(record: Record, at: float) -> NewEvent:

@@ -23,7 +23,6 @@ from .journal import (
 )
 
 __all__ = [
-    "SESSION",
     "Append",
     "Delete",
     "Events",
@@ -33,13 +32,15 @@ __all__ = [
     "Refusal",
     "Release",
     "Sessions",
+    "events_of",
+    "find_session",
     "recover_journal",
+    "snapshot_of",
 ]
 
-SESSION: Final = "sid, owner, assistant, title, node, fence, head, created, touched"
-"""What `session_of` reads, in its order."""
-
-_FIND: Final = f"SELECT n, {SESSION} FROM session WHERE sid = ?"
+# What `_session_of` reads, in its order.
+_SESSION: Final = "sid, owner, assistant, title, node, fence, head, created, touched"
+_FIND: Final = f"SELECT n, {_SESSION} FROM session WHERE sid = ?"
 _EVENTS: Final = (
     "SELECT seq, kind, v, at, body FROM session_event WHERE session = ? AND seq >= ? "
     "ORDER BY seq LIMIT ?"
@@ -69,7 +70,7 @@ class OpenSession:
     slow: bool = False
 
     def apply(self, connection: sqlite3.Connection) -> Claim | Refusal:
-        found = _find(connection, self.sid)
+        found = find_session(connection, self.sid)
         if found is None:
             return self._create(connection)
         n, session = found
@@ -98,7 +99,7 @@ class OpenSession:
         )
         values = attrs.astuple(session, recurse=False)
         connection.execute(
-            f"INSERT INTO session ({SESSION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values
+            f"INSERT INTO session ({_SESSION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values
         )
         return Claim(session, None)
 
@@ -166,7 +167,7 @@ class KeepSnapshot:
     slow: bool = True
 
     def apply(self, connection: sqlite3.Connection) -> Refusal | None:
-        found = _find(connection, self.sid)
+        found = find_session(connection, self.sid)
         if found is None:
             return Refusal(NoSuchSession, (self.sid,))
         n, session = found
@@ -211,7 +212,7 @@ class Delete:
     slow: bool = True
 
     def apply(self, connection: sqlite3.Connection) -> bool | Refusal:
-        found = _find(connection, self.sid)
+        found = find_session(connection, self.sid)
         if found is None:
             return False
         n, session = found
@@ -229,7 +230,7 @@ class Find:
     slow: bool = False
 
     def apply(self, connection: sqlite3.Connection) -> StoredSession | None:
-        found = _find(connection, self.sid)
+        found = find_session(connection, self.sid)
         return None if found is None else found[1]
 
 
@@ -243,7 +244,7 @@ class Events:
     slow: bool = True
 
     def apply(self, connection: sqlite3.Connection) -> list[StoredEvent]:
-        found = _find(connection, self.sid)
+        found = find_session(connection, self.sid)
         return [] if found is None else events_of(connection, found[0], self.from_seq, self.limit)
 
 
@@ -259,11 +260,11 @@ class Sessions:
 
     def apply(self, connection: sqlite3.Connection) -> list[tuple[int, StoredSession]]:
         found = connection.execute(
-            f"SELECT n, {SESSION} FROM session WHERE (touched, n) < (?, ?) "
+            f"SELECT n, {_SESSION} FROM session WHERE (touched, n) < (?, ?) "
             "AND (?3 IS NULL OR owner = ?3) ORDER BY touched DESC, n DESC LIMIT ?4",
             (*self.after, self.owner, self.limit),
         )
-        return [(columns[0], session_of(columns[1:])) for columns in found]
+        return [(columns[0], _session_of(columns[1:])) for columns in found]
 
 
 def recover_journal(connection: sqlite3.Connection) -> None:
@@ -271,8 +272,8 @@ def recover_journal(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE session SET node = '' WHERE node <> ''")
 
 
-def session_of(columns: Sequence[Any]) -> StoredSession:
-    """The session, of what `SELECT {SESSION}` has found."""
+def _session_of(columns: Sequence[Any]) -> StoredSession:
+    """The session, of what is selected by `_SESSION`."""
     sid, owner, assistant, title, node, fence, head, created, touched = columns
     return StoredSession(
         sid=sid,
@@ -302,6 +303,7 @@ def snapshot_of(connection: sqlite3.Connection, n: int) -> Snapshot | None:
     return None if found is None else Snapshot(*found)
 
 
-def _find(connection: sqlite3.Connection, sid: str) -> tuple[int, StoredSession] | None:
+def find_session(connection: sqlite3.Connection, sid: str) -> tuple[int, StoredSession] | None:
+    """That session and its number, or None."""
     found = connection.execute(_FIND, (sid,)).fetchone()
-    return None if found is None else (found[0], session_of(found[1:]))
+    return None if found is None else (found[0], _session_of(found[1:]))

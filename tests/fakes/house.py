@@ -17,7 +17,9 @@ from trouper.actors.session.events import SessionEvent, TextAdded, TurnEnded
 from trouper.actors.session.messages import GetHistory, SessionMessage
 from trouper.actors.session.reader import SessionHandle
 from trouper.actors.session.session import Assistant, Session
-from trouper.runtime import Ref, System, dynamic
+from trouper.actors.store.journal import Journal
+from trouper.actors.tree import sessions_spec
+from trouper.runtime import Ref, System
 
 from .provider import Answers, open_target
 from .routes import Stage
@@ -84,6 +86,7 @@ async def open_house(
     stage: Stage | None = None,
     context: ContextPolicy = "drop_oldest",
     max_output_tokens: int | None = None,
+    journal: Journal | None = None,
 ) -> AsyncGenerator[House]:
     """Sessions whose provider gives these answers, in turn; or those of a `stage`."""
     fake = Answers(*answers)
@@ -92,7 +95,7 @@ async def open_house(
         who = stage.route if stage is not None else make_route(_targets(target))
 
         def assistant(name: str) -> Assistant:
-            if name:
+            if name not in ("", "default"):
                 raise UnknownAssistant(name, ["default"])
             return Assistant(
                 name="default",
@@ -102,10 +105,15 @@ async def open_house(
                 max_output_tokens=max_output_tokens,
             )
 
-        sessions = dynamic("sessions", Session, max_children=limit, shutdown=2.0)
+        sessions = sessions_spec(limit, journalled=journal is not None)
         async with System(sessions, signals=False) as system:
             directory = Directory(
-                lambda: system.children("sessions", Session), system.registry, assistant, idle
+                lambda: system.children("sessions", Session),
+                system.registry,
+                assistant,
+                idle,
+                journal=None if journal is None else lambda: journal,
+                node="this run",
             )
             yield House(system, directory, fake)
 

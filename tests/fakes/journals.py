@@ -1,6 +1,6 @@
 """Events to write into a journal, and what opens each kind of journal in a folder."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from trouper.actors.store.journal import (
 from trouper.actors.store.memory_journal import MemoryJournal
 from trouper.actors.store.store import open_journal
 
-__all__ = ["JOURNALS", "NOON", "all_sessions", "event", "new", "opened"]
+__all__ = ["JOURNALS", "NOON", "Failing", "all_sessions", "event", "new", "opened"]
 
 NOON = 1_795_262_400.0
 
@@ -47,3 +47,31 @@ JOURNALS: dict[str, Callable[[Path], AbstractAsyncContextManager[Journal]]] = {
     "sqlite file": lambda folder: open_journal(folder / "journal.db"),
     "sqlite file, relaxed": lambda folder: open_journal(folder / "r.db", durability="relaxed"),
 }
+
+
+class Failing(MemoryJournal):
+    """A journal whose appends raise these errors, in turn; `late` ones are written all the same."""
+
+    def __init__(self, *errors: Exception | None, late: bool = False) -> None:
+        super().__init__()
+        self.errors = list(errors)
+        self.late = late
+        self.tries = 0
+
+    async def append(
+        self,
+        sid: str,
+        fence: int,
+        first_seq: int,
+        events: Sequence[NewEvent],
+        *,
+        title: str | None = None,
+    ) -> int:
+        self.tries += 1
+        error = self.errors.pop(0) if self.errors else None
+        if error is not None and not self.late:
+            raise error
+        head = await super().append(sid, fence, first_seq, events, title=title)
+        if error is not None:
+            raise error
+        return head

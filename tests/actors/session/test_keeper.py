@@ -1,6 +1,6 @@
 """What a session writes is there when it is opened again, whatever happened meanwhile."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
@@ -8,7 +8,7 @@ import structlog
 import trio
 from trio.testing import MockClock
 
-from tests.fakes.journals import JOURNALS, event
+from tests.fakes.journals import JOURNALS, Failing, event
 from tests.fakes.records import accepted, answered, over
 from trouper.actors.errors import NotKept, SessionUnreadable
 from trouper.actors.session.events import TurnEnded
@@ -16,7 +16,7 @@ from trouper.actors.session.keeper import Keeper
 from trouper.actors.session.record import MOST_IN_A_TURN, Titled
 from trouper.actors.session.state import State, conversation
 from trouper.actors.store.errors import Fenced, StoreUnusable, WriteFailed
-from trouper.actors.store.journal import Journal, NewEvent, Snapshot, StoredEvent
+from trouper.actors.store.journal import Journal, Snapshot, StoredEvent
 from trouper.actors.store.memory_journal import MemoryJournal
 
 
@@ -24,33 +24,6 @@ from trouper.actors.store.memory_journal import MemoryJournal
 async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Journal]:
     async with JOURNALS[request.param](tmp_path) as opened:
         yield opened
-
-
-class Failing(MemoryJournal):
-    """A journal whose appends raise these errors, in turn; `late` ones are written all the same."""
-
-    def __init__(self, *errors: Exception | None, late: bool = False) -> None:
-        super().__init__()
-        self.errors = list(errors)
-        self.late = late
-        self.tries = 0
-
-    async def append(
-        self,
-        sid: str,
-        fence: int,
-        first_seq: int,
-        events: Sequence[NewEvent],
-        *,
-        title: str | None = None,
-    ) -> int:
-        self.tries += 1
-        error = self.errors.pop(0) if self.errors else None
-        if error is None or self.late:
-            head = await super().append(sid, fence, first_seq, events, title=title)
-        if error is not None:
-            raise error
-        return head
 
 
 def keeper(journal: Journal, node: str = "here") -> Keeper:

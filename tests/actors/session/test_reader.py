@@ -333,4 +333,4 @@ async def test_a_session_that_refuses_is_left_in_order() -> None:
     with pytest.raises(Reject):
         async with Turn(nobody, ()):  # type: ignore[arg-type]
             pass
-    assert [type(message).__name__ for message in nobody.told] == ["Detach"]
+    assert [type(message).__name__ for message in nobody.told] == ["CancelTurn", "Detach"]
