@@ -29,7 +29,7 @@ from ..policy.routing import Candidate, Chain, GiveUp, Link, Wait, has_other, sl
 from ..trail import AttemptRecord
 from .attempt import Attempt
 from .call import Call
-from .last_word import last_word
+from .last_word import last_word, spent_before
 from .route import Route, facts_of
 from .shortening import Shortening
 from .target import Target
@@ -106,6 +106,7 @@ class Course:
         self._not_before: dict[str, float] = {}
         self._met: dict[str, _Met] = {}
         self._last: ProviderError | None = None
+        self._refused_at = ""
         # Whether an attempt that has failed may have been billed.
         self._ambiguous = False
         # Seconds after which the last failure may be tried again.
@@ -271,7 +272,7 @@ class Course:
         name, now = hop.target.name, trio.current_time()
         self._last = error
         met = self._met[name]
-        if error.kind in _REFUSALS and error.status is None:
+        if _is_refusal(error):
             self._refused(name, error, now)
             hop.place.leave()
             return
@@ -296,6 +297,7 @@ class Course:
     def _refused(self, name: str, error: ProviderError, now: float) -> None:
         """It may be asked again at a time; whoever says a later one is right."""
         until = inf if error.retry_after is None else now + error.retry_after
+        self._refused_at = name
         self._not_before[name] = max(until, self._not_before.get(name, -inf))
         self._again = None
         self._met[name].begin_by = None
@@ -344,7 +346,14 @@ class Course:
     def _gave_up(self, reopens: float) -> ProviderError:
         assert self._last is not None, "a chain has a target that may be asked"
         reopens_in = None if reopens == inf else reopens - trio.current_time()
-        return last_word(self._last, self.trail, self.route.name, reopens_in)
+        last = self._last
+        if _is_refusal(last):
+            last = spent_before(self._chain, self._failures, self._refused_at) or last
+        return last_word(last, self.trail, self.route.name, reopens_in)
+
+
+def _is_refusal(error: ProviderError) -> bool:
+    return error.kind in _REFUSALS and error.status is None
 
 
 def _spare_keys(target: Target) -> int:

@@ -1,12 +1,35 @@
 """The error of a request that nobody has answered: what the last one said, and all before it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from ..errors import ProviderError
+from ..errors import ErrorKind, ProviderError
+from ..policy.routing import Chain
 from ..trail import AttemptRecord
 
-__all__ = ["last_word"]
+__all__ = ["last_word", "spent_before"]
+
+
+def spent_before(
+    chain: Chain, failures: Sequence[tuple[str, ProviderError]], target: str
+) -> ProviderError | None:
+    """The refusal of a budget that keeps a request from who comes before `target`, or beside it.
+
+    Where `target` may not be asked now, that is what stands in the way: money,
+    which a person can set aside, and not a pause, which passes by itself.
+    """
+    before: set[str] = set()
+    for link in chain:
+        names = {one.name for one in link.candidates}
+        before |= names
+        if target in names:
+            break
+    refusals = (
+        error
+        for name, error in failures
+        if name in before and error.kind is ErrorKind.BUDGET_EXCEEDED
+    )
+    return next(refusals, None)
 
 
 def last_word(
