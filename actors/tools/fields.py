@@ -89,8 +89,6 @@ def summary_of(thing: type | Callable[..., Any]) -> str:
     text = inspect.cleandoc(thing.__doc__ or "")
     if isinstance(thing, type) and text.startswith(f"{thing.__name__}("):
         return ""  # what dataclasses write where nobody has
-    if typing.is_typeddict(thing) and text == inspect.cleandoc(dict.__doc__ or ""):
-        return ""
     return " ".join(text.split("\n\n", 1)[0].split())
 
 

@@ -144,6 +144,8 @@ async def _follow(link: McpLink, tell: Callable[[], None]) -> None:
     except ListenNotSupportedError:
         pass  # older: it tells unasked, as a notification
     except MCPError as error:
+        if error.code == CONNECTION_CLOSED:
+            link.lost.set()
         _log.info("mcp server tells no changes", server=link.settings.name, error=str(error))
 
 

@@ -6,7 +6,6 @@ meanwhile, and a call waits for the next life as any message does.
 """
 
 import importlib.util
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -15,10 +14,9 @@ import trio
 
 from ...runtime import Actor, Backoff, ChildSpec, TrouperError, child, on
 from ..chat import ToolResultPart
-from .context import ToolContext
 from .definition import Tool
 from .directory import Run, ToolDirectory
-from .errors import McpMissing, ToolDefinitionError, ToolFailed
+from .errors import McpMissing, ToolDefinitionError
 from .executor import CALLS
 from .mcp_settings import McpSettings
 from .running import ToolRunner, failed
@@ -72,8 +70,6 @@ class McpServer(Actor[Run], background=True):
         self._directory = directory
         self._runners: dict[str, ToolRunner] = {}
         self._ready = trio.Event()
-        # Set while it is connected; its type is of the extra.
-        self._link: Any = None
 
     async def on_start(self) -> None:
         self.start_soon(self._serve)
@@ -94,12 +90,13 @@ class McpServer(Actor[Run], background=True):
         from .mcp_link import open_link  # noqa: PLC0415
 
         async with open_link(self._settings) as link:
-            self._link = link
             self.start_soon(self._watch, link)
-            await self._take_tools()
+            await self._take_tools(link)
             self._ready.set()
             async for _ in link.changed:
-                await self._take_tools()
+                await self._take_tools(link)
+
+    # A link's type is of the extra, and not known here.
 
     async def _watch(self, link: Any) -> None:
         """Crash at once where the server is gone: what is asked from then on waits for the
@@ -107,13 +104,13 @@ class McpServer(Actor[Run], background=True):
         await link.lost.wait()
         raise McpServerLost(self._settings.name, " / ".join(link.last_words))
 
-    async def _take_tools(self) -> None:
+    async def _take_tools(self, link: Any) -> None:
         """Offer what the server has now; a tool that has not changed keeps its places."""
-        described = await self._link.tools()
+        described = await link.tools()
         # From here on nothing is awaited: a call finds the old ones or the new ones.
         runners: dict[str, ToolRunner] = {}
         for one in described:
-            tool = self._tool(one)
+            tool = self._tool(one, link)
             if tool is not None:
                 old = self._runners.get(tool.name)
                 same = old is not None and old.tool.spec == tool.spec
@@ -125,7 +122,7 @@ class McpServer(Actor[Run], background=True):
             _log.warning("tool is offered twice", tool=name, server=self._settings.name)
         _log.info("mcp server offers tools", server=self._settings.name, tools=len(tools))
 
-    def _tool(self, described: Any) -> Tool | None:
+    def _tool(self, described: Any, link: Any) -> Tool | None:
         """A tool of the server as ours. One that is wrongly described is left out."""
         own = str(described.name)
         try:
@@ -134,14 +131,9 @@ class McpServer(Actor[Run], background=True):
                 # Many servers leave it out; a name is better than no tool.
                 description=described.description or described.title or own,
                 schema=described.input_schema,
-                body=partial(self._call, own),
+                body=partial(link.call, own),
                 policy=self._settings.policy,
             )
         except ToolDefinitionError as fault:
             _log.warning("tool is left out", tool=own, server=self._settings.name, error=str(fault))
             return None
-
-    async def _call(self, own: str, arguments: Mapping[str, Any], context: ToolContext) -> str:
-        if self._link is None:
-            raise ToolFailed(f"the server {self._settings.name} is not connected; try again later")
-        return str(await self._link.call(own, arguments, context))

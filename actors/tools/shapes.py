@@ -220,10 +220,7 @@ def _whole(value: Any) -> int:
 def _number(value: Any) -> float:
     if type(value) not in (int, float):
         raise Mismatch
-    try:
-        return float(value)
-    except OverflowError:
-        raise Mismatch from None
+    return float(value)
 
 
 def _choice(members: Sequence[tuple[Any, Any]], hint: Any) -> Shape:

@@ -6,6 +6,7 @@ from typing import assert_type
 import attrs
 import trio
 
+from trouper.actors.tools import Tool, Toolbox, ToolContext, tool
 from trouper.runtime import (
     Actor,
     ActorSnapshot,
@@ -168,3 +169,26 @@ async def use(system: System) -> None:
         assert_type(id, str)
     assert_type(system.snapshot(), tuple[ActorSnapshot, ...])
     system.registry.register("star", session)
+
+
+# Tools: a function stays what it was, with its own types.
+
+
+@tool
+async def weather(city: str, days: int = 3) -> str:
+    """Tell the weather."""
+    return city * days
+
+
+@tool(timeout=5.0, approval=lambda arguments: bool(arguments["path"]), idempotent=True)
+def size(path: str, *, context: ToolContext) -> int:
+    """Tell the size of a file."""
+    context.report("looking", 0.5)
+    return len(path)
+
+
+async def use_tools() -> Toolbox:
+    assert_type(await weather("Oslo", days=2), str)
+    assert_type(size("x", context=ToolContext()), int)
+    tools: list[Tool] = [weather, size]
+    return Toolbox(*tools)

@@ -3,6 +3,7 @@
 import attrs
 
 from tests.typing.api import Clock, Complete, Completion, Follow, Gate, Maybe, Provider, Tick
+from trouper.actors.tools import Toolbox, tool
 from trouper.runtime import (
     Actor,
     Ref,
@@ -121,3 +122,28 @@ child("clock", Clock())  # mistake: an actor, not what makes one
 dynamic("many", Clock, strategy="one_for_all")  # mistake: children on demand have no order
 supervisor("sub", Clock)  # mistake: that is no spec
 supervisor("sub", strategy="all_for_one")  # mistake: no such strategy
+
+
+@tool
+async def weather(city: str) -> str:
+    """Tell the weather."""
+    return city
+
+
+@tool(timeuot=5.0)  # mistake: there is no such policy
+def area(width: float) -> float:
+    """Tell the area of a square."""
+    return width * width
+
+
+@tool(approval="sometimes")  # mistake: never, always or a rule
+def volume(width: float) -> float:
+    """Tell the volume of a cube."""
+    return width**3
+
+
+async def use_tools() -> None:
+    await weather(3)  # mistake: a city is text
+    temperature: float = await weather("Oslo")  # mistake: the answer is text
+    Toolbox(area, use_tools)  # mistake: that is a function and no tool
+    print(temperature, volume)

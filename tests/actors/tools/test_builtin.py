@@ -93,6 +93,7 @@ def test_an_expression_has_its_value(expression: str, value: float) -> None:
         ("10.0 ** 400", "it cannot be calculated"),
         ("1e308 * 10", "too large"),
         ("1e999", "too large"),
+        ("2 ** 9999 * 2 ** 9999", "too large"),
         ("9" * 999, None),
         ("1" * 1001, "longer than 1000"),
         ("(" * 400 + "1" + ")" * 400, "nested|no expression"),

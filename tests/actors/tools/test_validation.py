@@ -45,6 +45,8 @@ def told(text: str, check: ArgumentCheck = CHECK) -> str:
     ("changes", "line"),
     [
         ({"city": 7}, "- city must be of type string, not 7"),
+        ({"city": list(range(99))}, "- city must be of type string, not a list of 99"),
+        ({"city": {str(n): n for n in range(99)}}, "of type string, not an object of 99"),
         ({"city": "x"}, '- city must be at least 2 characters long, not "x"'),
         ({"city": "x" * 9}, '- city must be at most 5 characters long, not "xxxxxxxxx"'),
         ({"days": 12}, "- days must be at most 7, not 12"),
