@@ -23,18 +23,33 @@ class Connection:
 
     Both are needed: with TLS the stream is not the socket, but whether the
     server has gone is asked of the socket, and only it closes without waiting.
+
+    Where there is no TLS, a request is written and the head of its answer read
+    on the socket itself: trio's own calls give others their turn after each,
+    which costs more than both, and nobody is kept from theirs while an answer
+    is waited for anyway. A body is read by the stream, turn by turn.
     """
 
-    __slots__ = ("_socket", "idle_since", "receive", "stream")
+    __slots__ = ("_bare", "_plain", "_socket", "idle_since", "receive", "stream")
 
     def __init__(self, stream: trio.abc.Stream, sock: trio.socket.SocketType) -> None:
         self.stream = stream
         self._socket = sock
+        # On the same descriptor, because trio's has no call that neither waits
+        # nor gives others their turn; trio has made the descriptor non-blocking.
+        self._bare = socket.socket(sock.family, sock.type, sock.proto, sock.fileno())
+        self._plain = isinstance(stream, trio.SocketStream)
         self.receive = stream.receive_some
         self.idle_since = 0.0
 
+    def __del__(self) -> None:
+        # A second object would close it a second time, when it may be another's.
+        self._bare.detach()
+
     def close(self) -> None:
         """Close the socket, at once. Who reads or writes on it finds that out."""
+        # First: the descriptor is not this one's to close, and may soon be another's.
+        self._bare.detach()
         self._socket.close()
 
     def is_stale(self) -> bool:
@@ -45,27 +60,29 @@ class Connection:
         content; then a good connection is lost, which harms nobody. Bytes that
         TLS has already taken from the socket are not seen.)
         """
-        # A second socket object on the same descriptor, because trio's has no
-        # call that neither waits nor takes the bytes out; trio has made the
-        # descriptor non-blocking.
-        probe = socket.socket(
-            self._socket.family, self._socket.type, self._socket.proto, self._socket.fileno()
-        )
         try:
-            probe.recv(1, socket.MSG_PEEK)
+            self._bare.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return False
         except OSError:
             return True
-        else:
-            return True
-        finally:
-            probe.detach()
+        return True
 
     async def send(self, data: bytes) -> None:
         """Raises `SendFailed`."""
+        sent = 0
+        if self._plain:
+            await trio.lowlevel.checkpoint_if_cancelled()
+            try:
+                sent = self._bare.send(data)
+            except BlockingIOError:
+                pass  # nothing fits now; the stream waits until it does
+            except OSError as error:
+                raise SendFailed(str(error)) from error
+            if sent == len(data):
+                return
         try:
-            await self.stream.send_all(data)
+            await self.stream.send_all(data[sent:] if sent else data)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise SendFailed(_reason(error)) from error
 
@@ -74,6 +91,16 @@ class Connection:
 
         Raises `httpx.ReadError` and `httpx.RemoteProtocolError`.
         """
+        if self._plain:
+            try:
+                await trio.lowlevel.wait_readable(self._bare)
+                data = self._bare.recv(min(READ_SIZE, reader.wanted))
+            except BlockingIOError:
+                pass  # it was a false alarm
+            except (OSError, trio.ClosedResourceError) as error:
+                raise _broke(error) from error
+            else:
+                _take(reader, data)
         while not reader.headers_complete:
             await self.read_into(reader, min(READ_SIZE, reader.wanted))
 
@@ -82,13 +109,19 @@ class Connection:
         try:
             data = await self.receive(most)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise httpx.ReadError(
-                f"the connection broke while the response was read: {_reason(error)}"
-            ) from error
-        if data:
-            reader.feed(data)
-        else:
-            reader.end_of_stream()
+            raise _broke(error) from error
+        _take(reader, data)
+
+
+def _take(reader: ResponseReader, data: bytes | bytearray) -> None:
+    if data:
+        reader.feed(data)
+    else:
+        reader.end_of_stream()
+
+
+def _broke(error: BaseException) -> httpx.ReadError:
+    return httpx.ReadError(f"the connection broke while the response was read: {_reason(error)}")
 
 
 def set_keepalive(sock: trio.socket.SocketType) -> None:
