@@ -42,6 +42,7 @@ from .provider.pace import Pace
 from .provider.route import Route, make_route
 from .provider.target import Target
 from .redaction import redact_text
+from .served_models import ServedModels
 from .session.directory import Directory
 from .session.messages import SessionMessage
 from .session.reader import SessionHandle
@@ -213,6 +214,7 @@ class App:
             server.port if self.listening is None else self.listening.port,
             self.sessions,
             version=version("trouper"),
+            models=ServedModels(tuple(self.config.models), self._resolve),
             access=Access([token.reveal() for token in server.tokens], server.allowed_origins),
             limits=_limits(server),
             ready=self.not_ready,

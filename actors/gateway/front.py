@@ -2,12 +2,12 @@
 
 Plain requests are answered from a table of routes; a request for a websocket
 is checked (path, handshake, origin, token) and answered by HTTP where anything
-is wrong, before a websocket exists. Whatever goes wrong with a connection ends
+is wrong, before a websocket exists; requests to a model go to completions.py. Whatever goes wrong with a connection ends
 that connection: no exception of one reaches the others.
 
 When the gateway is cancelled it stops to accept, tells all websockets that the
-server restarts (close code 1012) and ends when they have gone, some seconds
-later at most.
+server restarts (close code 1012), lets answers under way come to their end, and
+ends when all have gone, some seconds later at most.
 """
 
 import errno
@@ -24,9 +24,11 @@ from trio_websocket import ConnectionClosed
 from ..errors import ConfigError
 from .acp import AcpConversation
 from .auth import Access, Principal, Refused
+from .completions import CHAT, MODELS, Completions
 from .handshake import Handshake, read_handshake, upgrade_required, wants_websocket
 from .http import HttpConnection, HttpFault, Request, Response, announced_body, problem, text
 from .limits import Limits
+from .models import Models
 from .sessions import Sessions
 from .stream import ClientStream
 from .watchdog import Watchdog
@@ -81,6 +83,8 @@ class Gateway:
     `ready` gives the reasons why the program is not ready, none if it is;
     `metrics` is what GET /metrics shows, to those who may open a session: it
     tells what is used and what that costs, which the health routes do not.
+    `models` are those that OpenAI's clients may ask; without any, the paths that
+    such clients use do not exist.
     `routes` adds plain routes, path to method to handler; `version` is what we
     tell clients of ourselves. Port 0 picks one, which a restart uses again.
     """
@@ -92,6 +96,7 @@ class Gateway:
         sessions: Sessions,
         *,
         version: str,
+        models: Models | None = None,
         access: Access | None = None,
         limits: Limits | None = None,
         ready: Callable[[], Sequence[str]] = _always,
@@ -115,6 +120,9 @@ class Gateway:
         self._sockets: dict[str, Callable[[Websocket, Principal], Conversation]] = {
             "/acp": self._acp
         }
+        self._completions = (
+            Completions(models, self._admit, self._limits) if models is not None else None
+        )
         self._watchdog = Watchdog()
         self._connections = 0
         self._turned_away = 0
@@ -177,11 +185,19 @@ class Gateway:
         with trio.CancelScope(shield=True):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._watchdog.run)
+                if self._completions is not None:
+                    nursery.start_soon(self._completions.run)
                 task_status.started(nursery)
                 await stop.wait()
                 with trio.move_on_after(self._limits.close_seconds + 1):
-                    await self._watchdog.close_all(RESTART, "the server restarts; come back")
+                    await self._say_goodbye()
                 nursery.cancel_scope.cancel()
+
+    async def _say_goodbye(self) -> None:
+        async with trio.open_nursery() as nursery:
+            if self._completions is not None:
+                nursery.start_soon(self._completions.stop)
+            await self._watchdog.close_all(RESTART, "the server restarts; come back")
 
     async def serve_stream(self, stream: trio.abc.Stream) -> None:
         """Serve one accepted connection to its end. Raises nothing but cancellation."""
@@ -238,6 +254,10 @@ class Gateway:
                 bodiless = request.method == "HEAD"
                 if wants_websocket(request):
                     return self._upgrade(request, http.early)
+                if self._completions is not None and self._completions.takes(request.path):
+                    again = await self._completions.serve(request, http)
+                    first = False
+                    continue
                 response = await self._answer(request, http)
             except HttpFault as fault:
                 answer = problem(fault.status, fault.message, fault.headers)
@@ -264,7 +284,8 @@ class Gateway:
             raise HttpFault(refused.status, refused.message, challenge) from None
 
     def _not_found(self, request: Request) -> HttpFault:
-        known = ", ".join(sorted((*self._routes, *self._sockets)))
+        asked = (CHAT, MODELS) if self._completions is not None else ()
+        known = ", ".join(sorted((*self._routes, *self._sockets, *asked)))
         return HttpFault(404, f"nothing at {request.path[:200]!r}; there is {known}")
 
     async def _answer(self, request: Request, http: HttpConnection) -> Response:

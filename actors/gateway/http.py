@@ -87,6 +87,17 @@ class HttpConnection:
         self._stream = stream
         self._limits = limits
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head_bytes)
+        self._chunked = False
+
+    @property
+    def stream(self) -> ClientStream:
+        """The connection's bytes."""
+        return self._stream
+
+    @property
+    def begun(self) -> bool:
+        """Whether something of the answer to this request has been sent, or all of it."""
+        return self._h11.our_state not in (h11.IDLE, h11.SEND_RESPONSE)
 
     @property
     def early(self) -> bytes:
@@ -139,15 +150,19 @@ class HttpConnection:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return b""
 
-    async def body(self) -> bytes:
-        """The request's body. Raises HttpFault: 413 for one that is too large, 408, 400."""
+    async def body(self, limit: int | None = None) -> bytes:
+        """The request's body, of at most `limit` bytes (by default as `Limits` says).
+
+        Raises HttpFault: 413 for one that is too large, 408, 400.
+        """
         limits, taken = self._limits, bytearray()
+        limit = limits.body_bytes if limit is None else limit
         with trio.move_on_after(limits.idle_seconds):
             while not isinstance(event := self._next_event(), h11.EndOfMessage | h11.PAUSED):
                 if isinstance(event, h11.Data):
                     taken += event.data
-                    if len(taken) > limits.body_bytes:
-                        raise _too_large(limits)
+                    if len(taken) > limit:
+                        raise _too_large(limit)
                     continue
                 if self._h11.they_are_waiting_for_100_continue:
                     await self._send(h11.InformationalResponse(status_code=100, headers=[]))
@@ -177,6 +192,36 @@ class HttpConnection:
         await self._send(*events, h11.EndOfMessage())
         return self._again()
 
+    async def begin_events(self, headers: tuple[tuple[str, str], ...], first: bytes) -> None:
+        """Begin an answer of server-sent events; `first` is their first piece."""
+        head = h11.Response(
+            status_code=200,
+            headers=[
+                ("Date", formatdate(usegmt=True)),
+                ("Content-Type", "text/event-stream; charset=utf-8"),
+                ("Cache-Control", "no-cache"),
+                # nginx would hold the events back until it has some kilobytes of them.
+                ("X-Accel-Buffering", "no"),
+                *headers,
+            ],
+        )
+        self._chunked = self._h11.their_http_version == b"1.1"
+        await self._stream.send_all((self._h11.send(head) or b"") + self._framed(first))
+
+    async def send_events(self, piece: bytes) -> None:
+        """Send more of them; waits while the client does not read."""
+        await self._stream.send_all(self._framed(piece))
+
+    async def end_events(self, last: bytes = b"") -> bool:
+        """End them; whether the connection may be used again."""
+        end = self._h11.send(h11.EndOfMessage()) or b""
+        await self._stream.send_all((self._framed(last) if last else b"") + end)
+        return self._again()
+
+    def _framed(self, piece: bytes) -> bytes:
+        # By hand: h11 takes longer over it than all else that is done for a piece.
+        return b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece
+
     def _again(self) -> bool:
         """Make ready for another request, if there may be one."""
         if self._h11.our_state is not h11.DONE or self._h11.their_state is not h11.DONE:
@@ -189,8 +234,8 @@ class HttpConnection:
         await self._stream.send_all(b"".join(parts))
 
 
-def _too_large(limits: Limits) -> HttpFault:
-    return HttpFault(413, f"the request's body is larger than {limits.body_bytes} bytes")
+def _too_large(limit: int) -> HttpFault:
+    return HttpFault(413, f"the request's body is larger than {limit} bytes")
 
 
 def _request(event: h11.Request) -> Request:
@@ -209,10 +254,14 @@ def _request(event: h11.Request) -> Request:
     return Request(event.method.decode("ascii"), parts.path, parts.query, headers, version)
 
 
-def announced_body(request: Request, limits: Limits) -> bool:
-    """Whether a body follows the head. Raises HttpFault 413 where it is known to be too large."""
+def announced_body(request: Request, limits: Limits, limit: int | None = None) -> bool:
+    """Whether a body follows the head. Raises HttpFault 413 where it is known to be too large.
+
+    `limit` is in bytes, by default as `limits` says.
+    """
+    limit = limits.body_bytes if limit is None else limit
     length = request.headers.get("content-length", "0")
     # h11 lets digits only through; beyond 20 of them it has refused already.
-    if int(length) > limits.body_bytes:
-        raise _too_large(limits)
+    if int(length) > limit:
+        raise _too_large(limit)
     return int(length) > 0 or "transfer-encoding" in request.headers

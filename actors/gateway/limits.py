@@ -23,6 +23,10 @@ class Limits:
     """To send a request's head, from its first byte (or from the connection)."""
     body_bytes: int = 1024 * 1024
     """A request's body."""
+    chat_body_bytes: int = 16 * 1024 * 1024
+    """The body of a chat request, which may hold pictures. It is read once its token is good."""
+    answer_seconds: float = 1800.0
+    """To answer a chat request; twice what a provider has by default."""
     idle_seconds: float = 60.0
     """Between two requests on one connection; nginx gives 75."""
 

@@ -5,6 +5,7 @@ either direction, and can be cut off at once from any task. The watchdog reads
 the notes, so that no connection needs a timer of its own.
 """
 
+import select
 import socket
 import struct
 from contextlib import suppress
@@ -24,6 +25,9 @@ _LINGER_BYTES = 64 * 1024 * 1024
 _UNFINISHED_BYTES = 16 * 1024 * 1024
 # SO_LINGER on, zero seconds: closing sends a reset and frees the buffers.
 _RESET = struct.pack("ii", 1, 0)
+# The other side has said that it sends no more. Where a system (not Linux) has no
+# such event, only a connection that is gone altogether is noticed.
+_LEFT = getattr(select, "POLLRDHUP", 0)
 
 
 class ClientStream(trio.abc.Stream):
@@ -127,6 +131,19 @@ class ClientStream(trio.abc.Stream):
                 with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
                     await self._inner.send_eof()
         await trio.lowlevel.checkpoint()
+
+    @property
+    def left(self) -> bool:
+        """Whether the client has hung up, though what it sent before may not be read yet.
+
+        Somebody who says so and still reads is taken for gone, as by most servers:
+        nothing tells the two apart before a send fails.
+        """
+        if not isinstance(self._inner, trio.SocketStream) or self._aborted:
+            return False
+        poll = select.poll()
+        poll.register(self._inner.socket.fileno(), _LEFT)
+        return bool(poll.poll(0))
 
     def abort(self) -> None:
         """Cut the connection: tasks that read or send fail at once, buffers are freed.

@@ -1,4 +1,4 @@
-"""One timer for all connections: it looks at each once a second."""
+"""One timer for all connections: it looks at each, usually once a second."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import trio
 
 __all__ = ["Watchdog", "Watched"]
 
-# Times here are told in seconds and tens of seconds; a firing timer costs 60 us.
+# Seconds. Times here are told in seconds and tens of seconds; a firing timer costs 60 us.
 _INTERVAL = 1.0
 
 
@@ -25,9 +25,10 @@ class Watched(Protocol):
 
 
 class Watchdog:
-    """Knows all open websockets."""
+    """Knows all of one kind that are under way, and looks at each every `interval` seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, interval: float = _INTERVAL) -> None:
+        self._interval = interval
         self._watched: set[Watched] = set()
         self._none_left = trio.Event()
 
@@ -48,7 +49,7 @@ class Watchdog:
     async def run(self) -> None:
         """Sweep all, for ever."""
         while True:
-            await trio.sleep(_INTERVAL)
+            await trio.sleep(self._interval)
             now = trio.current_time()
             for one in tuple(self._watched):
                 one.sweep(now)

@@ -1,0 +1,58 @@
+"""A request under way, as the watchdog sees it: its client may leave, stop to read, or be told to go.
+
+No task and no timer belongs to it. What it finds cancels `scope`, in which the
+request is answered; `verdict` says what was found.
+"""
+
+from enum import Enum
+
+import trio
+
+from .limits import Limits
+from .stream import ClientStream
+
+__all__ = ["Exchange", "Verdict"]
+
+# Seconds of the grace that are left for saying that it is over.
+_LAST_WORDS = 1.0
+
+
+class Verdict(Enum):
+    """Why an exchange was cancelled."""
+
+    LEFT = "the client has hung up"
+    STALLED = "the client has stopped reading"
+    STOPPED = "the server stops"
+
+
+class Exchange:
+    """One request and its answer, on one connection."""
+
+    def __init__(self, stream: ClientStream, limits: Limits) -> None:
+        self.scope = trio.CancelScope()
+        self.verdict: Verdict | None = None
+        self._stream = stream
+        self._limits = limits
+        self._stop_at: float | None = None
+
+    def sweep(self, now: float) -> None:
+        """Look whether somebody still waits for the answer."""
+        stream = self._stream
+        if stream.left:
+            self._end(Verdict.LEFT)
+        elif stream.sending and now - stream.progress > self._limits.stall_seconds:
+            self._end(Verdict.STALLED)
+        elif self._stop_at is not None and now >= self._stop_at:
+            self._end(Verdict.STOPPED)
+
+    def close(self, code: int, reason: str) -> None:
+        """The server stops: the answer has its grace to come to its end."""
+        if self._stop_at is None:
+            self._stop_at = trio.current_time() + self._limits.close_seconds - _LAST_WORDS
+
+    def _end(self, verdict: Verdict) -> None:
+        self.verdict = verdict
+        if self._stream.sending:
+            # A send that is cancelled leaves half a piece behind, and no last word fits there.
+            self._stream.abort()
+        self.scope.cancel()
