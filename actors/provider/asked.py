@@ -1,12 +1,11 @@
 """A request that is under way: its course, who observes it, and an answer that is had whole."""
 
-import secrets
-
 import attrs
 import trio
 
 from ..chat import ChatRequest, Completion, Finish, TextDelta, ThinkingDelta, ToolArgsDelta
 from ..errors import ErrorKind, ProviderError
+from ..ids import new_id
 from ..telemetry.observer import RequestBegan, RequestEnded
 from ..wire.assembly import Assembly
 from .attempt import Attempt
@@ -35,8 +34,8 @@ class Asked:
     ) -> None:
         self.request = request
         self._streamed = streamed
-        # 64 bits: no two requests of a ledger have the same.
-        id = call.request_id or f"req_{secrets.token_hex(8)}"
+        # No two requests of a ledger have the same.
+        id = call.request_id or f"req_{new_id()}"
         self._seen = None
         if call.seen is None:
             self._seen = route.observer.began(

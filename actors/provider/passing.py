@@ -7,7 +7,6 @@ been taken by then, in reverse. It is synchronous, so that it runs under
 Cancelled as well, and each gate sees the error as it came.
 """
 
-import secrets
 import time
 from collections.abc import Iterable, Set
 
@@ -26,6 +25,7 @@ from ..gate.budget_lease import Lease
 from ..gate.key_use import KeyUse
 from ..gate.limiter_messages import LimiterMessage
 from ..gate.passage import Passage
+from ..ids import new_id
 from ..policy.bucket import Cost, spent
 from ..store.ledger import Opening
 from ..wire.rate_limits import limits
@@ -134,7 +134,7 @@ class Passing:
         lease = budgets.lease(
             Opening(
                 # Not made of the request's: that one is the caller's word.
-                op_id=secrets.token_hex(8),
+                op_id=new_id(),
                 request_id=call.request_id,
                 attempt=self._number,
                 at=0.0,
