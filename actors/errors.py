@@ -92,6 +92,7 @@ class ErrorKind(Enum):
     LIMITER_TIMEOUT = "limiter_timeout"
     BUDGET_EXCEEDED = "budget_exceeded"
     PRICE_UNKNOWN = "price_unknown"
+    UNAVAILABLE = "unavailable"
 
 
 @attrs.frozen
@@ -166,6 +167,9 @@ _FACTS: dict[ErrorKind, _Facts] = {
         "deployment",
         "a budget applies and nobody knows what this model costs; put its price under prices in "
         "the configuration",
+    ),
+    ErrorKind.UNAVAILABLE: _Facts(
+        True, "deployment", "a part of this program is being restarted; try again in a moment"
     ),
 }
 

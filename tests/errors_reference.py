@@ -77,6 +77,10 @@ MEANINGS: Mapping[ErrorKind, tuple[str, str]] = {
         _NOT_SENT,
     ),
     ErrorKind.PRICE_UNKNOWN: ("A budget applies, and the model has no known price", _NOT_SENT),
+    ErrorKind.UNAVAILABLE: (
+        "A part of this program (a gate, the store, a connection) has crashed or is down",
+        "no before it was sent, else maybe",
+    ),
 }
 
 TREES: Mapping[str, ModuleType] = {

@@ -147,7 +147,7 @@ class Attempt:
         try:
             self.request = await self._passing.enter(self._admit_by)
         except ActorError as error:
-            self._fail(error)
+            self._fail(error, asked=False)
         except BaseException as error:
             self._end(error)
             raise
@@ -240,7 +240,7 @@ class Attempt:
                 billed="maybe" if self._passing.is_sent else "no",
             )
         return ProviderError(
-            kind=ErrorKind.CONNECTION_FAILED,
+            kind=ErrorKind.UNAVAILABLE,
             message=f"its connection is down and did not come back within {target.patience:g} s",
             # It has been waited for long enough: who has another provider asks that one.
             should_retry=False,
@@ -280,9 +280,9 @@ class Attempt:
 
     # The end.
 
-    def _fail(self, error: ActorError) -> NoReturn:
-        """End it by `error`, and raise what that means."""
-        failure = error if isinstance(error, ProviderError) else from_runtime(error)
+    def _fail(self, error: ActorError, *, asked: bool = True) -> NoReturn:
+        """End it by `error`, and raise what that means; `asked`: of who was asked, not of a gate."""
+        failure = error if isinstance(error, ProviderError) else from_runtime(error, asked=asked)
         failure.provider = failure.provider or self.target.provider
         failure.model = failure.model or self.request.model
         failure.key_id = failure.key_id or self._passing.key_id

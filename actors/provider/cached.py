@@ -120,7 +120,9 @@ class CachedAnswer:
             await self._end()
             raise
         except ActorError as error:
-            failure = error if isinstance(error, ProviderError) else from_runtime(error)
+            failure = (
+                error if isinstance(error, ProviderError) else from_runtime(error, asked=False)
+            )
             self._tell(RequestEnded(result="failed", error=failure))
             if failure is error:
                 raise

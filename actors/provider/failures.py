@@ -58,17 +58,21 @@ def from_httpx(
             )
 
 
-def from_runtime(error: ActorError) -> ProviderError:
-    """A failure of the actor that holds the connection: it is back in a moment."""
-    billed: Billed
+def from_runtime(error: ActorError, *, asked: bool) -> ProviderError:
+    """A failure of an actor of ours, which is back in a moment: no word of the provider.
+
+    `asked` says whether it is the connection, which may have sent the request,
+    or something before it: a gate, the store, the cache.
+    """
+    billed: Billed = "maybe" if asked else "no"
     match error:
         case MailboxFull():
             kind, billed = ErrorKind.OVERLOADED, "no"
         case ActorUnavailable():
-            kind, billed = ErrorKind.CONNECTION_FAILED, "no"
-        case AskTimeout():
-            kind, billed = ErrorKind.TIMEOUT, "maybe"
+            kind, billed = ErrorKind.UNAVAILABLE, "no"
+        case AskTimeout() if asked:
+            kind = ErrorKind.TIMEOUT
         case _:
-            kind, billed = ErrorKind.CONNECTION_FAILED, "maybe"
+            kind = ErrorKind.UNAVAILABLE
     # A crash may quote what was in hand.
     return ProviderError(kind=kind, message=redact_text(str(error)), billed=billed)

@@ -38,6 +38,7 @@ _BLAME = {
     ErrorKind.CONNECTION_FAILED: "provider",
     ErrorKind.STREAM_TRUNCATED: "provider",
     ErrorKind.PROTOCOL_ERROR: "provider",
+    ErrorKind.UNAVAILABLE: "internal",
 }
 
 _HOSTS = {

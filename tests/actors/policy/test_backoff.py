@@ -18,6 +18,7 @@ RETRYABLE = {
     ErrorKind.STREAM_TRUNCATED,
     ErrorKind.CIRCUIT_OPEN,
     ErrorKind.LIMITER_TIMEOUT,
+    ErrorKind.UNAVAILABLE,
 }
 MANY = RetryPolicy(attempts=1_000_000)
 

@@ -303,5 +303,5 @@ async def test_a_crash_of_the_connection_is_called_in_the_ledger_what_the_trail_
         await streamed(gated)
         (row,) = await gated.rows()
 
-    assert (row.state, row.closing and row.closing.outcome) == ("unknown", "connection_failed")
-    assert gated.trail[0].kind == "connection_failed"
+    assert (row.state, row.closing and row.closing.outcome) == ("unknown", "unavailable")
+    assert gated.trail[0].kind == "unavailable"

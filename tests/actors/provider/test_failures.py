@@ -4,8 +4,10 @@ import httpx
 import pytest
 
 from trouper.actors.errors import ErrorKind
+from trouper.actors.policy.outcome import Outcome, outcome_of
 from trouper.actors.provider.failures import from_httpx, from_runtime
 from trouper.actors.redaction import live_secrets
+from trouper.actors.telemetry.labels import error_type
 from trouper.runtime import (
     ActorCrashed,
     ActorDown,
@@ -69,23 +71,38 @@ def test_an_error_without_words_is_called_by_its_name() -> None:
     ("error", "kind", "billed"),
     [
         (MailboxFull("a", 8), ErrorKind.OVERLOADED, "no"),
-        (ActorUnavailable("a"), ErrorKind.CONNECTION_FAILED, "no"),
+        (ActorUnavailable("a"), ErrorKind.UNAVAILABLE, "no"),
         (AskTimeout("a", 5), ErrorKind.TIMEOUT, "maybe"),
-        (ActorCrashed("a", "boom"), ErrorKind.CONNECTION_FAILED, "maybe"),
-        (ActorDown("a", "gone"), ErrorKind.CONNECTION_FAILED, "maybe"),
+        (ActorCrashed("a", "boom"), ErrorKind.UNAVAILABLE, "maybe"),
+        (ActorDown("a", "gone"), ErrorKind.UNAVAILABLE, "maybe"),
     ],
 )
 def test_a_connection_that_fails_is_back_in_a_moment(
     error: ActorError, kind: ErrorKind, billed: str
 ) -> None:
-    failure = from_runtime(error)
+    failure = from_runtime(error, asked=True)
 
     assert (failure.kind, failure.billed) == (kind, billed)
     assert failure.retryable
     assert "a: " in failure.message
 
 
+@pytest.mark.parametrize(
+    "error",
+    [ActorUnavailable("a"), AskTimeout("a", 5), ActorCrashed("a", "b"), ActorDown("a", "b")],
+)
+def test_a_gate_that_fails_is_a_fault_of_ours_and_nothing_was_sent(error: ActorError) -> None:
+    failure = from_runtime(error, asked=False)
+
+    assert (failure.kind, failure.billed, failure.retryable) == (ErrorKind.UNAVAILABLE, "no", True)
+    assert "base_url" not in str(failure)
+    assert "restarted" in failure.hint
+    assert outcome_of(failure) is Outcome.NEUTRAL
+    assert error_type(failure) == "internal_unavailable"
+
+
 def test_a_crash_that_quotes_a_secret_is_masked() -> None:
     live_secrets.add("hunter2hunter2")
-    failure = from_runtime(ActorCrashed("a", "it crashed (ValueError: hunter2hunter2)"))
+    crash = ActorCrashed("a", "it crashed (ValueError: hunter2hunter2)")
+    failure = from_runtime(crash, asked=True)
     assert "hunter2" not in str(failure)

@@ -71,7 +71,7 @@ async def test_a_crash_of_our_own_is_not_held_against_the_provider(
 ) -> None:
     async with open_gated(*[KeyError("a bug")] * 12) as gated:
         for _ in range(12):
-            assert (await gated.fails()).kind is ErrorKind.CONNECTION_FAILED
+            assert (await gated.fails()).kind is ErrorKind.UNAVAILABLE
         assert (await gated.circuit()).state == "closed"
         assert {row.state for row in await gated.rows()} == {"unknown"}
         assert await gated.in_flight() == NOTHING

@@ -242,7 +242,7 @@ async def test_a_provider_that_is_down_is_waited_for_a_while_and_then_the_next_o
         with pytest.raises(ProviderError, match="did not come back within 120 s") as caught:
             await collect(first)
 
-    assert caught.value.kind is ErrorKind.CONNECTION_FAILED
+    assert caught.value.kind is ErrorKind.UNAVAILABLE
     assert starts > 10
 
 
@@ -309,7 +309,7 @@ async def test_a_crash_after_the_first_word_says_committed(autojump_clock: MockC
             await collect(target)
 
     assert (caught.value.committed, caught.value.retryable) == (True, True)
-    assert caught.value.kind is ErrorKind.CONNECTION_FAILED
+    assert caught.value.kind is ErrorKind.UNAVAILABLE
     assert caught.value.provider == "fake"
 
 

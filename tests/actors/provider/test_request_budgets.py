@@ -1,6 +1,6 @@
 """A request over a chain of which a target is too dear: what is asked instead, and what is said."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -9,7 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from tests.fakes.provider import Answers, sse, text_of
-from tests.fakes.routes import Stage, link, open_route
+from tests.fakes.routes import Stage, link, open_route, whole
 from trouper.actors.catalog.encodings import EncodingName, load_encoding
 from trouper.actors.catalog.prices import PriceBook
 from trouper.actors.errors import ErrorKind
@@ -20,8 +20,24 @@ from trouper.actors.policy.budget import Budget
 from trouper.actors.policy.routing import Chain
 from trouper.actors.provider.knowledge import Knowledge
 from trouper.actors.provider.target import Gates
+from trouper.actors.store.ledger import Denied, Limit, Opening
 from trouper.actors.store.memory_ledger import MemoryLedger
-from trouper.runtime import Ref, System, child
+from trouper.runtime import ActorCrashed, Ref, System, child
+
+
+class Restarting(MemoryLedger):
+    """A ledger whose writer crashes at the first `crashes` reservations."""
+
+    def __init__(self, crashes: int) -> None:
+        super().__init__()
+        self.crashes = crashes
+
+    async def reserve(self, opening: Opening, limits: Sequence[Limit] = ()) -> Denied | None:
+        self.crashes -= 1
+        if self.crashes >= 0:
+            raise ActorCrashed("store/writer", "it crashed (OSError: disk full)")
+        return await super().reserve(opening, limits)
+
 
 # Nano-dollars: less than a call of "a/m" may cost.
 SPENT = Budget(name="daily", limit=1, per="day")
@@ -103,3 +119,30 @@ async def test_a_circuit_has_the_last_word_where_only_what_comes_after_it_is_too
 
     assert (error.kind, error.provider) == (ErrorKind.CIRCUIT_OPEN, "b")
     assert error.retryable
+
+
+async def test_a_store_that_is_down_for_a_moment_costs_a_plain_call_a_second_and_no_answer(
+    autojump_clock: MockClock,
+) -> None:
+    """Nothing was sent, so nothing is ambiguous, and the call is made once it is back."""
+    ledger = Restarting(crashes=2)
+    gates = {"a": Gates(budgets=Budgets(ledger))}
+    async with open_route(a=Answers(whole("from a")), gates=gates) as stage:
+        completion = await stage.complete()
+
+    assert completion.text == "from a"
+    assert [record.kind for record in completion.trail] == ["unavailable", "unavailable", "ok"]
+
+
+async def test_a_store_that_stays_down_is_no_fault_of_the_providers_address(
+    autojump_clock: MockClock,
+) -> None:
+    gates = {"a": Gates(budgets=Budgets(Restarting(crashes=9)))}
+    async with open_route(a=Answers(), gates=gates) as stage:
+        error = await stage.fails()
+
+    assert (error.kind, error.billed, error.retryable) == (ErrorKind.UNAVAILABLE, "no", True)
+    assert str(error) == (
+        "a: unavailable: store/writer: it crashed (OSError: disk full) "
+        "[a part of this program is being restarted; try again in a moment]"
+    )

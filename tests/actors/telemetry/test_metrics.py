@@ -169,7 +169,12 @@ def test_every_kind_of_error_has_somebody_to_blame() -> None:
     named = {error_type(ProviderError(kind=kind, message="x")) for kind in ErrorKind}
 
     assert len(named) == len(ErrorKind)
-    assert {name.partition("_")[0] for name in named} == {"caller", "policy", "provider"}
+    assert {name.partition("_")[0] for name in named} == {
+        "caller",
+        "policy",
+        "provider",
+        "internal",
+    }
 
 
 @pytest.mark.parametrize(
