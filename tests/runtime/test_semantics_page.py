@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,25 +11,39 @@ HERE = Path(__file__).parent
 PAGE = (HERE.parents[1] / "docs" / "semantics.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
+RUNTIME, APPLICATION = PAGE.split("\n# What the application promises\n")
 
-def names_in(file: str) -> set[str]:
-    tree = ast.parse((HERE / file).read_text())
+
+@cache
+def names_in(file: Path) -> set[str]:
+    tree = ast.parse(file.read_text())
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     return {node.name for node in ast.walk(tree) if isinstance(node, functions)}
 
 
-@pytest.mark.parametrize("named", re.findall(r"^- Test: `(.+)`$", PAGE, re.MULTILINE))
-def test_each_promise_names_a_test_that_exists(named: str) -> None:
+def named_in(text: str) -> list[str]:
+    return re.findall(r"^- Test: `(.+)`$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("named", named_in(RUNTIME))
+def test_each_promise_of_the_runtime_names_a_test_that_exists(named: str) -> None:
     file, name = named.split("::")
-    assert name in names_in(file)
+    assert name in names_in(HERE / file)
 
 
-def test_every_part_of_the_page_names_tests() -> None:
-    parts = re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]
-    assert len(parts) == 9
+@pytest.mark.parametrize("named", named_in(APPLICATION))
+def test_each_promise_of_the_application_names_a_test_that_exists(named: str) -> None:
+    file, name = named.split("::")
+    assert name in names_in(HERE.parent / "actors" / file)
+
+
+@pytest.mark.parametrize(("text", "count"), [(RUNTIME, 9), (APPLICATION, 11)])
+def test_every_part_of_the_page_names_tests(text: str, count: int) -> None:
+    parts = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    assert len(parts) == count
     assert [part.splitlines()[0] for part in parts if "\n- Test: `" not in part] == []
-    written = len(re.findall(r"^- Test: `.+::.+`$", PAGE, re.MULTILINE))
-    assert PAGE.count("Test: ") == 1 + written, "one in the introduction"
+    written = len(re.findall(r"^- Test: `.+::.+`$", text, re.MULTILINE))
+    assert text.count("Test: ") == 1 + written, "one in the introduction"
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=["ask", "stream"])
