@@ -13,6 +13,7 @@ import json
 import os
 import sys
 from random import Random
+from typing import Any
 
 import structlog
 import trio
@@ -29,7 +30,7 @@ from .provider import DONE, FINISH, ROLE, Body, delta
 SESSIONS = 12
 
 
-class Endless(list[Body]):
+class Endless(list[Any]):
     """Answers of some pieces each, with pauses in between, for ever."""
 
     random = Random(1)

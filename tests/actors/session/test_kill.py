@@ -90,6 +90,7 @@ def states(path: Path) -> dict[str, State]:
 def test_after_many_kills_every_client_has_seen_what_the_journal_has(tmp_path: Path) -> None:
     path, random = tmp_path / "journal.db", Random(4)
     clients: dict[str, Seen] = {}
+    journal: dict[str, State] = {}
     for _ in range(ROUNDS):
         hear(clients, killed(path, clients, random.uniform(0.02, 0.4)))
         journal = states(path)
