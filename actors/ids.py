@@ -17,17 +17,16 @@ import secrets
 __all__ = ["new_id"]
 
 _numbers = itertools.count(1)
-_prefix = secrets.token_hex(6)
+_drawn = [secrets.token_hex(6)]
 
 
 def new_id() -> str:
     """A new one, 20 hexadecimal digits."""
-    return f"{_prefix}{next(_numbers):08x}"
+    return f"{_drawn[0]}{next(_numbers):08x}"
 
 
 def _start_anew() -> None:
-    global _prefix
-    _prefix = secrets.token_hex(6)
+    _drawn[0] = secrets.token_hex(6)
 
 
 # A process that is forked would go on with the same numbers.
