@@ -2,7 +2,8 @@
 
 Read in this order: errors, context, fields, shapes, schema, validation, result,
 definition, function, process, toolbox, running, directory, executor, supervision,
-calls.
+calls. Two tools come with us, calculator and clock. What speaks MCP needs an extra
+and is imported by itself: mcp_settings, mcp_server, mcp_link.
 """
 
 from .calls import CallHooks, run_calls

@@ -9,6 +9,7 @@ What a session does with an answer that ends with tool calls:
 import difflib
 from collections.abc import Sequence
 
+import structlog
 import trio
 
 from ...runtime import ActorCrashed, ActorError, AskTimeout
@@ -20,6 +21,8 @@ from .errors import ToolFailed
 from .running import failed
 
 __all__ = ["CallHooks", "run_calls"]
+
+_log = structlog.get_logger("trouper.tools")
 
 # Of one answer. Models that are told to be thorough were seen to make dozens; a
 # hundred is a loop.
@@ -94,8 +97,10 @@ async def _run_call(
     except ToolFailed as failure:
         return failed(call, str(failure), offer.tool.policy.result_limit)
     except (ActorCrashed, AskTimeout) as error:
-        words = f"{call.name} was broken off ({error}); whether it was carried out is not known"
-        return failed(call, words)
+        # Why is for the log: it may quote what a server wrote there.
+        _log.warning("tool was broken off", tool=call.name, call=call.id, exc_info=error)
+        words = "was broken off; whether it was carried out is not known"
+        return failed(call, f"{call.name} {words}")
     except ActorError as error:
         # Of the executor, and not of the tool: it has stopped, or is full.
         return failed(call, f"{call.name} was not run ({error}); it may work later")

@@ -102,8 +102,23 @@ class ToolRunner:
             raise
         # What a tool raises is its result, and what calls sys.exit in one means itself.
         except (Exception, SystemExit) as crash:
-            _log.warning("tool crashed", **_about(context), exc_info=crash)
-            raise _Crashed(f"{self.tool.name} failed: {_in_a_line(crash)}") from crash
+            raise self._crashed(crash, context) from crash
+        except BaseExceptionGroup as group:
+            # Of a nursery of the tool's: a cancel among its crashes is not the tool's to have.
+            crashes, rest = group.split((Exception, SystemExit))
+            if crashes is None:
+                raise
+            crashed = self._crashed(crashes, context)
+            raise (crashed if rest is None else rest) from crashes
+
+    def _crashed(self, crash: BaseException, context: ToolContext) -> ToolFailed:
+        """What a model is told of a crash; a failure out of a nursery is still one."""
+        while isinstance(crash, BaseExceptionGroup) and len(crash.exceptions) == 1:
+            crash = crash.exceptions[0]
+        if isinstance(crash, ToolFailed):
+            return crash
+        _log.warning("tool crashed", **_about(context), exc_info=crash)
+        return _Crashed(f"{self.tool.name} failed: {_in_a_line(crash)}")
 
     def _too_slow(self, context: ToolContext) -> str:
         _log.warning("tool took too long", **_about(context), timeout_s=self.tool.policy.timeout)
@@ -124,8 +139,6 @@ def _about(context: ToolContext) -> dict[str, str | None]:
 
 
 def _in_a_line(crash: BaseException) -> str:
-    while isinstance(crash, BaseExceptionGroup) and len(crash.exceptions) == 1:
-        crash = crash.exceptions[0]
     text = " ".join(str(crash)[: _LONGEST_FAULT + _LONGEST_SECRET].split())
     words = redact_text(text)[:_LONGEST_FAULT]
     return f"{type(crash).__name__}: {words}" if words else type(crash).__name__

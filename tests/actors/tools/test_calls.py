@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from structlog.testing import capture_logs
 
 from trouper.actors.chat import ToolCallPart, ToolResultPart
 from trouper.actors.tools import (
@@ -18,8 +19,9 @@ from trouper.actors.tools import (
     run_calls,
     tool,
 )
+from trouper.actors.tools.directory import Run
 from trouper.actors.tools.executor import Executor
-from trouper.runtime import SpecError
+from trouper.runtime import Actor, SpecError, System, child, on
 
 from .conftest import OpenHouse, call
 
@@ -254,6 +256,27 @@ async def test_an_executor_that_has_stopped_is_a_result_too(house: OpenHouse) ->
     assert result.is_error
     assert result.content.startswith("wait was not run (")
     assert list(directory) == ["wait"]
+
+
+class Broken(Actor[Run]):
+    """An executor with a bug of ours."""
+
+    @on(Run)
+    async def run(self, message: Run) -> ToolResultPart:
+        raise ValueError("private")
+
+
+async def test_a_call_whose_executor_crashes_is_told_without_its_reasons() -> None:
+    directory = ToolDirectory()
+    with capture_logs() as logs:
+        async with System(child("broken", Broken), signals=False) as system:
+            directory.offer("broken", [wait], system.ref("broken", Broken))
+            view = directory.view("*")
+            (result,) = await run_calls([call("wait", seconds=0)], view, ToolContext())
+
+    assert result.is_error
+    assert result.content == "wait was broken off; whether it was carried out is not known"
+    assert "tool was broken off" in [line["event"] for line in logs]
 
 
 async def test_two_tools_of_one_name_are_no_tree(house: OpenHouse) -> None:

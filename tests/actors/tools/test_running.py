@@ -62,6 +62,7 @@ Secret("hunter2-hunter2")
         (SystemExit(3), "crash failed: SystemExit: 3"),
         (ValueError("the key\nis hunter2-hunter2"), "ValueError: the key is [redacted]"),
         (ValueError("Bearer abcdefgh"), "ValueError: Bearer [redacted]"),
+        (ExceptionGroup("g", [ToolFailed("There is none.")]), "There is none."),
         (ToolFailed("There is no Oslo.\nTry Bergen."), "There is no Oslo.\nTry Bergen."),
     ],
     ids=repr,
@@ -76,8 +77,9 @@ async def test_a_crash_is_one_line_for_the_model_and_a_traceback_for_the_log(
     assert content.endswith(words)
     assert "Traceback" not in content
     crashes = [line for line in logs if line["event"] == "tool crashed"]
+    cause = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
     assert [line["exc_info"] for line in crashes] == (
-        [] if isinstance(error, ToolFailed) else [error]
+        [] if isinstance(cause, ToolFailed) else [cause]
     )
 
 
@@ -322,6 +324,51 @@ async def test_a_long_function_that_reports_ends_when_nobody_waits_any_more() ->
     await run(loop)
 
     assert await trio.to_thread.run_sync(ended.wait, 5)
+
+
+async def test_a_nursery_in_which_somebody_ends_the_program_ends_its_call() -> None:
+    @tool
+    async def leave() -> None:
+        """Leave."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(leave_now)
+
+    async def leave_now() -> None:
+        sys.exit("bye")
+
+    assert await run(leave) == ("leave failed: SystemExit: bye", True)
+
+
+async def test_a_crash_while_it_is_cancelled_does_not_hide_that(autojump_clock: object) -> None:
+    @tool(timeout=3)
+    async def hang() -> None:
+        """Hang, and crash when it is ended."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            nursery.start_soon(fall)
+
+    async def fall() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise ValueError("ended")
+
+    with capture_logs() as logs:
+        content, _ = await run(hang)
+
+    assert content == "hang gave no result within 3 s"
+    assert [line["event"] for line in logs][:2] == ["tool crashed", "tool took too long"]
+
+
+async def test_a_cancel_in_a_nursery_of_the_tool_is_a_cancel(autojump_clock: object) -> None:
+    @tool(timeout=3)
+    async def hang() -> None:
+        """Hang twice."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            nursery.start_soon(trio.sleep_forever)
+
+    assert await run(hang) == ("hang gave no result within 3 s", True)
 
 
 async def test_a_function_that_ends_the_program_ends_its_call() -> None:
