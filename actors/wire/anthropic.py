@@ -43,7 +43,8 @@ class AnthropicCodec:
 
     What is in a request's `extra` is merged into the body: `thinking`,
     `cache_control`, `service_tier` and whatever else the wire knows. `tools`
-    there (server tools) are added to those of the request.
+    there (server tools) are added to those of the request; what the request
+    itself says (`messages`, `model`, `stream`, `system`) is refused there.
     """
 
     max_tokens_default: int = attrs.field(validator=attrs.validators.ge(0))

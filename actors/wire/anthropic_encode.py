@@ -14,8 +14,12 @@ from typing import Any
 from ..chat import ChatRequest, Message, ToolSpec
 from .anthropic_content import content_blocks
 from .encoded import Encoded, dump_json
+from .extra import merged
 
 __all__ = ["encode_body"]
+
+_RESERVED = frozenset({"messages", "model", "stream", "system"})
+_JOINED = frozenset({"metadata", "output_config", "tools"})
 
 
 def encode_body(
@@ -28,16 +32,9 @@ def encode_body(
 ) -> bytes:
     """The whole body. Raises ProviderError where it cannot be written as JSON."""
     body = _options(request, max_tokens_default, sampling=sampling)
-    tools = body.get("tools", ())
-    body |= request.extra
-    if tools and "tools" in request.extra:
-        body["tools"] = [*tools, *request.extra["tools"]]
-    # How the answer is read hangs on this one, so it is no matter of `extra`.
-    body.pop("stream", None)
+    body = merged(body, request.extra, reserved=_RESERVED, joined=_JOINED)
     if stream:
         body["stream"] = True
-    if "messages" in request.extra:
-        return dump_json(body)
     return b'%b,"messages":[%b]}' % (dump_json(body)[:-1], _turns(request.messages, messages))
 
 

@@ -24,9 +24,13 @@ from ..chat import (
     ToolResultPart,
 )
 from ..errors import ErrorKind, ProviderError
+from .extra import merged
 from .ollama_values import ORIGIN
 
 __all__ = ["encode_body"]
+
+_RESERVED = frozenset({"messages", "model", "stream"})
+_JOINED = frozenset({"options", "tools"})
 
 # Ollama's own levels are low, medium, high and max. A level means "yes" to a
 # model that only knows yes and no.
@@ -42,9 +46,7 @@ def encode_body(
     truncate: bool,
 ) -> bytes:
     """The whole body. Raises ProviderError for what JSON or the wire cannot say."""
-    body: dict[str, Any] = {"model": request.model}
-    if "messages" not in request.extra:
-        body["messages"] = _messages(request.messages)
+    body: dict[str, Any] = {"model": request.model, "messages": _messages(request.messages)}
     tools = _tools(request)
     if tools:
         body["tools"] = tools
@@ -56,14 +58,11 @@ def encode_body(
         body["keep_alive"] = keep_alive
     if not truncate:
         body["truncate"] = False
-    body |= request.extra
-    given = request.extra.get("options", {})
-    if isinstance(given, Mapping):
-        options = _options(request, num_ctx) | dict(given)
-        if options:
-            body["options"] = options
-    # How the answer is read hangs on this one, so it is no matter of `extra`. It
-    # is always said: what is left out means true here.
+    options = _options(request, num_ctx)
+    if options:
+        body["options"] = options
+    body = merged(body, request.extra, reserved=_RESERVED, joined=_JOINED)
+    # It is always said: what is left out means true here.
     body["stream"] = stream
     return _dump(body)
 

@@ -2,7 +2,7 @@
 
 Reading order: openai_encode.py (requests), openai_decode.py (streams),
 openai_tools.py (tool calls out of fragments), openai_answer.py (whole bodies),
-openai_values.py (JSON as our values), openai_extra.py (what callers add),
+openai_values.py (JSON as our values), extra.py (what callers add),
 openai_errors.py (refusals).
 """
 

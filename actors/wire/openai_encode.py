@@ -24,7 +24,7 @@ from ..chat import (
     ToolSpec,
 )
 from .encoded import MAX_KEPT, Encoded, dump_json, misplaced
-from .openai_extra import merged
+from .extra import merged
 from .openai_values import BESIDE, ORIGIN, sent_arguments
 
 __all__ = ["EncodedMessages", "encode_body", "encode_message"]

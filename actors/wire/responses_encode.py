@@ -13,7 +13,7 @@ from typing import Any
 from ..chat import ChatRequest, Message, ToolSpec
 from ..errors import ErrorKind, ProviderError
 from .encoded import Encoded, dump_json
-from .openai_extra import merged
+from .extra import merged
 
 __all__ = ["encode_body"]
 

@@ -179,18 +179,25 @@ def test_what_is_extra_is_merged_and_outranks_the_rest() -> None:
         "thinking": {"type": "enabled", "budget_tokens": 1024},
         "cache_control": {"type": "ephemeral", "ttl": "1h"},
         "max_tokens": 9,
-        "stream": True,
     }
 
     body = body_of(request(extra=extra))
 
     assert body.items() >= {key: extra[key] for key in ("thinking", "cache_control")}.items()
     assert body["max_tokens"] == 9
-    assert "stream" not in body
 
 
-def test_extra_may_bring_the_messages() -> None:
-    assert body_of(request(extra={"messages": [7]}))["messages"] == [7]
+def test_extra_is_joined_with_what_the_request_says_of_its_form_and_its_user() -> None:
+    extra = {"output_config": {"effort": "high"}, "metadata": {"user_id": "b"}}
+    asked = request(extra=extra, reasoning_effort="low", response_schema={}, metadata={"x": "y"})
+
+    body = body_of(asked)
+
+    assert body["output_config"] == {
+        "effort": "high",
+        "format": {"type": "json_schema", "schema": {}},
+    }
+    assert body["metadata"] == {"user_id": "b"}
 
 
 def test_tools_of_the_server_stand_beside_those_of_the_request() -> None:

@@ -119,18 +119,19 @@ def test_keep_alive_may_be_seconds_and_zero_is_not_nothing(keep_alive: float) ->
 
 
 def test_extra_goes_into_the_body_and_its_options_beside_ours() -> None:
-    extra = {"options": {"top_k": 5, "seed": 1}, "think": True, "stream": "no", "shift": False}
+    extra = {"options": {"top_k": 5, "seed": 1}, "think": True, "shift": False}
 
     body = sent(HELLO, sampling=Sampling(seed=42, top_p=0.5), extra=extra)
 
     assert body["options"] == {"top_k": 5, "seed": 1, "top_p": 0.5}
-    assert (body["think"], body["stream"], body["shift"]) == (True, True, False)
+    assert (body["think"], body["shift"]) == (True, False)
 
 
-def test_extra_may_take_the_place_of_messages_and_options() -> None:
-    body = sent(HELLO, extra={"messages": [], "options": None}, max_output_tokens=7)
+def test_extra_may_take_the_place_of_options_and_add_tools() -> None:
+    body = sent(HELLO, extra={"options": None, "tools": [7]}, max_output_tokens=7, tools=(TOOL,))
 
-    assert (body["messages"], body["options"]) == ([], None)
+    assert body["options"] is None
+    assert body["tools"][1:] == [7]
 
 
 def test_tools_are_told_without_what_ollama_does_not_know() -> None:

@@ -1,4 +1,4 @@
-"""What a caller adds to the body of a request: `ChatRequest.extra`, on OpenAI's wires."""
+"""What a caller adds to the body of a request: `ChatRequest.extra`, on every wire."""
 
 from collections.abc import Mapping, Set
 from typing import Any
