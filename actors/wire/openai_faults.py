@@ -42,6 +42,7 @@ _BY_KIND: dict[ErrorKind, tuple[int, str, str]] = {
     # The type is the one that clients know as "waiting does not help".
     ErrorKind.BUDGET_EXCEEDED: (429, "insufficient_quota", "budget_exceeded"),
     ErrorKind.PRICE_UNKNOWN: (500, _SERVER, "price_unknown"),
+    ErrorKind.UNAVAILABLE: (503, _SERVER, "service_unavailable"),
 }
 
 _PARAMS: dict[ErrorKind, str] = {
