@@ -62,14 +62,14 @@ class Place:
     def leave(self) -> None:
         """The call has ended. Only the first word counts."""
         caller = self.choose.caller
-        if caller.left is not None:
+        if caller.has_left:
             return
-        caller.left = left = Left(self.choose, self._began)
+        caller.has_left, caller.began = True, self._began
         caller.task = None
         if self.router is not None:
             # Where the mailbox is full, the router finds it at the caller.
             with suppress(MailboxFull):
-                self.router.tell(left)
+                self.router.tell(Left(self.choose, self._began))
 
     def _alone(self) -> Choice:
         asked = self.choose

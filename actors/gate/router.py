@@ -195,8 +195,8 @@ class Router(Actor[RouterMessage]):
 
 def _ended(choose: Choose) -> Left | None:
     caller = choose.caller
-    if caller.left is not None:
-        return caller.left
+    if caller.has_left:
+        return Left(choose, caller.began)
     task = caller.task
     if task is not None and inspect.getcoroutinestate(task.coro) == inspect.CORO_CLOSED:
         return Left(choose)

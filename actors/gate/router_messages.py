@@ -42,11 +42,14 @@ Choice = Chosen | Wait | GiveUp
 class Caller:
     """Whose a choice is: the task that asked for it, and how its call ended.
 
-    The router looks here where it was not told.
+    The router looks here where it was not told. No Left stands here, whose choice
+    leads back: a cycle for each call would be work for the garbage collector.
+    `began` are the seconds after which its answer had begun.
     """
 
     task: trio.lowlevel.Task | None = attrs.field(factory=trio.lowlevel.current_task, repr=False)
-    left: "Left | None" = None
+    has_left: bool = False
+    began: float | None = None
 
 
 @attrs.frozen(eq=False, kw_only=True)

@@ -74,7 +74,9 @@ class ResponseReader:
         self._kept = 0
         # Straight into the list's own method: the hottest callback runs no Python.
         self.on_body = self._pieces.append
-        self._parser = httptools.HttpResponseParser(self)
+        # Until the response is complete: it holds this reader, and a cycle for each
+        # call would be work for the garbage collector.
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
 
     @property
     def wanted(self) -> int:
@@ -95,8 +97,10 @@ class ResponseReader:
             self.received = True
             if data[0] in b"RI":  # llhttp would also read RTSP and ICE
                 raise httpx.RemoteProtocolError("the response is malformed: it is not HTTP")
+        parser = self._parser
+        assert parser is not None
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             # Behind the end of a response stands nothing that could spoil it.
             self._surplus = True
@@ -108,6 +112,7 @@ class ResponseReader:
         if self._fault is not None:
             raise httpx.RemoteProtocolError(self._fault)
         if self.complete:
+            self._parser = None
             if len(self._pieces) > self._kept:
                 # Of a response that nobody asked for, not a byte may be handed on.
                 self._surplus = True
@@ -161,17 +166,19 @@ class ResponseReader:
     def on_headers_complete(self) -> None:
         if self.headers_complete:
             return
-        status = self._parser.get_status_code()
+        parser = self._parser
+        assert parser is not None
+        status = parser.get_status_code()
         if status < 200:
             self._note_interim(status)
             return
         self.status = status
-        self.version = self._parser.get_http_version()
+        self.version = parser.get_http_version()
         if not self.version.startswith("1."):
             self._fault = f"the server answers in HTTP/{self.version}; only HTTP/1 is spoken here"
         self._left = self._limit
         self.headers_complete = True
-        self.keep_alive = self._parser.should_keep_alive()
+        self.keep_alive = parser.should_keep_alive()
         for name, value in self.headers:
             # Lengths first: lower() for three headers, not for all.
             length = len(name)
