@@ -6,11 +6,13 @@ comes, so that it is behind all of the turn's text. Whatever has to wait for a
 session runs in a task of its own, never in the websocket's reader.
 
 A client that leaves is detached; its sessions and their turns go on. A prompt
-to a session that this connection did not open attaches to it, so a client that
-comes back talks on.
+to a session that this connection did not open attaches to it, and opens one that
+is stored, so a client that comes back talks on.
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 from typing import assert_never
 
 from ...runtime.errors import ActorError
@@ -41,7 +43,7 @@ from ..wire.session_params import (
 from .auth import Principal
 from .limits import Limits
 from .line import Line, refused
-from .sessions import Sessions
+from .sessions import SessionRef, Sessions
 from .websocket import Websocket
 
 __all__ = ["AcpConversation"]
@@ -210,11 +212,12 @@ class AcpConversation:
 
     def _find(self, id: RequestId, session_id: str) -> Line:
         self._room_for_a_session(id, self._opening)
-        try:
+        ref: SessionRef | None = None
+        # One that is not open may be stored.
+        with suppress(UnknownSession):
             ref = self._sessions.find(session_id, owner=self._owner)
-        except ActorError as error:
-            raise refused(id, error) from error
-        line = Line(ref, self._websocket.outbox.lane(session_id))
+        reach = partial(self._sessions.reach, session_id, owner=self._owner)
+        line = Line(ref, self._websocket.outbox.lane(session_id), reach)
         self._lines[session_id] = line
         return line
 

@@ -1,5 +1,6 @@
 """One session as one connection sees it: events become frames, a prompt gets its answer."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import assert_never
 
@@ -50,7 +51,7 @@ def refused(id: RequestId, error: ActorError) -> RpcFault:
 class Line:
     """An attachment to the session at `ref`, for one connection.
 
-    At most one prompt is under way: first it is being asked (its turn has no
+    Where `ref` is None, the first prompt asks `reach` for it. At most one prompt is under way: first it is being asked (its turn has no
     number yet), then it runs. A turn may even end before the asking is over,
     since the session's events overtake its answer; that end is kept till then.
     A session tells its listeners the end of every turn, also when it crashes.
@@ -61,6 +62,7 @@ class Line:
         "_cancelled",
         "_early",
         "_lane",
+        "_reach",
         "_ref",
         "_request",
         "_turn",
@@ -69,13 +71,19 @@ class Line:
         "ended",
     )
 
-    def __init__(self, ref: SessionRef, lane: Lane) -> None:
+    def __init__(
+        self,
+        ref: SessionRef | None,
+        lane: Lane,
+        reach: Callable[[], Awaitable[SessionRef]] | None = None,
+    ) -> None:
         self._ref = ref
+        self._reach = reach
         self._lane = lane
         self.busy = False
         """Whether a prompt is under way."""
         self.ended = False
-        """Whether the session was found to have ended for good."""
+        """Whether there was found to be no such session, or it has ended for good."""
         self._request: RequestId = None
         self._turn: int | None = None
         self._cancelled = False
@@ -128,11 +136,16 @@ class Line:
         """Whether request `id` is the prompt under way."""
         return self.busy and self._request == id
 
-    async def attach(self) -> None:
+    async def attach(self) -> SessionRef:
         """Have the session's events delivered here. Raises ActorError as ask does."""
+        ref = self._ref
+        if ref is None:
+            assert self._reach is not None, "there is one or the other"
+            ref = self._ref = await self._reach()
         if not self._attached:
-            await self._ref.ask(Attach(self))
+            await ref.ask(Attach(self))
             self._attached = True
+        return ref
 
     def begin(self, id: RequestId) -> None:
         """Note that `prompt` is about to be called for request `id`."""
@@ -141,16 +154,16 @@ class Line:
     async def prompt(self, parts: tuple[TextPart, ...]) -> None:
         """Begin a turn; its end will answer the request. A refusal answers it at once."""
         try:
-            await self.attach()
-            turn = await self._ref.ask(Prompt(parts))
+            ref = await self.attach()
+            turn = await ref.ask(Prompt(parts))
             self._turn = turn
             early = self._early.get(turn)
             if early is not None:
                 self._answer(early)
             elif self._cancelled:
-                self._ref.tell(CancelTurn(turn))
+                ref.tell(CancelTurn(turn))
         except ActorError as error:
-            self.ended = isinstance(error, ActorDown)
+            self.ended = isinstance(error, ActorDown) or self._ref is None
             self._finish(encode_fault(refused(self._request, error)))
 
     def cancel(self) -> None:
@@ -159,6 +172,8 @@ class Line:
         A cancel that overtook its prompt would find no turn to cancel.
         """
         self._cancelled = True
+        if self._ref is None:
+            return
         if not self.busy:
             self._ref.tell(CancelTurn())
         elif self._turn is not None:
@@ -166,6 +181,8 @@ class Line:
 
     def detach(self) -> None:
         """Want no more events. The session and its turn go on."""
+        if self._ref is None:
+            return
         # A full mailbox: the session then delivers into an outbox that is shut.
         with suppress(ActorError):
             self._ref.tell(Detach(self))

@@ -22,5 +22,12 @@ class Sessions(Protocol):
         ...
 
     def find(self, session_id: str, *, owner: str) -> SessionRef:
-        """The session of that id. Raises UnknownSession where `owner` has none of it."""
+        """The session of that id. Raises UnknownSession where `owner` has none of it open."""
+        ...
+
+    async def reach(self, session_id: str, *, owner: str) -> SessionRef:
+        """The same, and one that is stored is opened again.
+
+        Raises UnknownSession, or another ActorError that says why it cannot be opened.
+        """
         ...

@@ -141,6 +141,10 @@ class FakeSessions:
             raise UnknownSession(session_id)
         return self.opened[session_id]
 
+    async def reach(self, session_id: str, *, owner: str) -> FakeSession:
+        await trio.lowlevel.checkpoint()
+        return self.find(session_id, owner=owner)
+
 
 def says(*words: str, usage: Usage | None = None) -> Behaviour:
     """Every turn says `words`, a chunk a word, and ends."""

@@ -56,6 +56,9 @@ class Cage:
     def find(self, session_id: str, *, owner: str) -> SessionRef:
         raise UnknownSession(session_id)
 
+    async def reach(self, session_id: str, *, owner: str) -> SessionRef:
+        raise UnknownSession(session_id)
+
 
 async def test_a_supervised_gateway_serves_real_actors_and_says_goodbye(
     nursery: trio.Nursery,
