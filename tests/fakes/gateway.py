@@ -33,6 +33,12 @@ class Running:
     async def connect(self) -> trio.SocketStream:
         return await trio.open_tcp_stream(self.listening.host, self.listening.port)
 
+    async def wait_connections(self, count: int) -> None:
+        """Wait until so many connections are there."""
+        with trio.fail_after(PATIENCE):
+            while self.gateway.connections != count:  # noqa: ASYNC110 - as below
+                await trio.sleep(0.01)
+
     async def settled(self) -> None:
         """Wait until no connection is left."""
         with trio.fail_after(PATIENCE):
