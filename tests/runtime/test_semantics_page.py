@@ -37,10 +37,10 @@ def test_each_promise_of_the_application_names_a_test_that_exists(named: str) ->
     assert name in names_in(HERE.parent / "actors" / file)
 
 
-@pytest.mark.parametrize(("text", "count"), [(RUNTIME, 9), (APPLICATION, 11)])
-def test_every_part_of_the_page_names_tests(text: str, count: int) -> None:
+@pytest.mark.parametrize(("text", "least"), [(RUNTIME, 9), (APPLICATION, 12)])
+def test_every_part_of_the_page_names_tests(text: str, least: int) -> None:
     parts = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
-    assert len(parts) == count
+    assert len(parts) >= least
     assert [part.splitlines()[0] for part in parts if "\n- Test: `" not in part] == []
     written = len(re.findall(r"^- Test: `.+::.+`$", text, re.MULTILINE))
     assert text.count("Test: ") == 1 + written, "one in the introduction"
