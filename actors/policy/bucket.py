@@ -102,6 +102,16 @@ class RateLimits:
     # that left one after the other and arrive together.
     burst: float = attrs.field(default=9.0, validator=gt(0))
 
+    def enough(self, resource: Resource) -> float:
+        """What a server has to say is left of this, for `Buckets.observe` to change nothing.
+
+        A full bucket, with what is not trusted: what was taken since then is
+        taken off both, what has filled up is added to both, and a bucket that
+        runs over only has less.
+        """
+        rate: float | None = getattr(self, f"{resource}_per_minute")
+        return 0.0 if rate is None else rate / 60 * self.burst / _TRUST
+
 
 @attrs.frozen
 class Bucket:

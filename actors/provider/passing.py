@@ -28,7 +28,7 @@ from ..gate.passage import Passage
 from ..ids import new_id
 from ..policy.bucket import Cost, spent
 from ..store.ledger import Opening
-from ..wire.rate_limits import limits
+from ..wire.rate_limits import left, limits
 from .call import Call
 from .knowledge import is_paid
 from .tally import Tally
@@ -175,8 +175,13 @@ class Passing:
     def answered(self, headers: httpx.Headers) -> None:
         """The provider has answered, well or badly."""
         self._answered = True
-        if self._admission is not None and self._target.gates.limited:
-            told = _rate_limits(headers)
+        gates = self._target.gates
+        if self._admission is not None and gates.limited:
+            # A look at what is left: mostly it is enough, and nobody has to hear of it.
+            raw = headers.raw
+            if all(gates.enough[each] <= there for each, there in left(raw).items()):
+                return
+            told = _rate_limits(raw)
             if told:
                 self._admission.answered(limits(told, time.time(), resets="date" in told))
 
@@ -249,12 +254,12 @@ class Passing:
         return None
 
 
-def _rate_limits(headers: httpx.Headers) -> dict[str, str]:
+def _rate_limits(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Those of the headers that tell of limits, which most do not."""
     told: dict[str, str] = {}
     date = b""
     anthropic = False
-    for raw, value in headers.raw:
+    for raw, value in headers:
         name = raw.lower()
         if b"-ratelimit-" in name:
             told[name.decode("latin-1")] = value.decode("latin-1")

@@ -12,7 +12,7 @@ from ..gate.circuit_messages import Permit, Report
 from ..gate.keys_messages import ChooseKey, ReportKey
 from ..gate.limiter_messages import LimiterMessage
 from ..policy.backoff import RetryPolicy
-from ..policy.bucket import RateLimits
+from ..policy.bucket import RESOURCES, RateLimits, Resource
 from ..policy.key_verdict import key_id
 from .deadlines import Deadlines
 from .knowledge import Knowledge
@@ -33,6 +33,10 @@ def _limits_tokens(gates: "Gates") -> bool:
 
 def _limits_any(gates: "Gates") -> bool:
     return gates.limits != RateLimits()
+
+
+def _enough(gates: "Gates") -> Mapping[Resource, float]:
+    return {resource: gates.limits.enough(resource) for resource in RESOURCES}
 
 
 @attrs.frozen(kw_only=True)
@@ -58,6 +62,10 @@ class Gates:
     """Whether tokens are limited, so that a prompt has to be counted before it is sent."""
     limited: bool = attrs.field(init=False, default=attrs.Factory(_limits_any, takes_self=True))
     """Whether anything is, so that what the provider tells of its limits is of use."""
+    enough: Mapping[Resource, float] = attrs.field(
+        init=False, default=attrs.Factory(_enough, takes_self=True), hash=False
+    )
+    """So much is left of each limit where what the provider tells of it changes nothing."""
 
 
 @attrs.frozen(kw_only=True)

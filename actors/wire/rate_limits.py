@@ -11,14 +11,14 @@ value that cannot be read: a hint that is wrong is worse than none.
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Literal
 
 import attrs
 
-__all__ = ["Allowance", "RateSnapshot", "Resource", "go_duration", "limits"]
+__all__ = ["Allowance", "RateSnapshot", "Resource", "go_duration", "left", "limits"]
 
 Resource = Literal["requests", "tokens", "input_tokens", "output_tokens"]
 
@@ -128,6 +128,26 @@ def _meaning(name: str) -> tuple[Resource, str] | None:
         return None
     resource = _RESOURCES.get(match["of"] or match["their_of"])
     return None if resource is None else (resource, match["what"] or match["their_what"])
+
+
+def left(headers: Iterable[tuple[bytes, bytes]]) -> dict[Resource, int]:
+    """What an answer says is left of each limit, and no more: a tenth of the work of `limits`.
+
+    `headers` are as they came (`httpx.Headers.raw`). What cannot be read counts as 0.
+    """
+    found: dict[Resource, int] = {}
+    for name, value in headers:
+        resource = _left_of(name)
+        if resource is not None:
+            found[resource] = int(value) if value.isdigit() and len(value) <= 18 else 0
+    return found
+
+
+# Of all headers of all answers; those of one provider are the same ones always.
+@functools.lru_cache(maxsize=1024)
+def _left_of(raw: bytes) -> Resource | None:
+    meaning = _meaning(raw.decode("latin-1").lower())
+    return meaning[0] if meaning is not None and meaning[1] == "remaining" else None
 
 
 def go_duration(text: str) -> float | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from trouper.actors.wire.rate_limits import Allowance, RateSnapshot, go_duration, limits
+from trouper.actors.wire.rate_limits import Allowance, RateSnapshot, go_duration, left, limits
 
 ROOT = Path(__file__).resolve().parents[4] / "shared" / "cassettes"
 
@@ -252,3 +252,19 @@ def test_the_headers_of_recorded_answers_are_all_understood() -> None:
     assert read_of["openai"] >= 50
     assert read_of["anthropic"] >= 150
     assert read_of["azure"] >= 10
+
+
+def test_what_is_left_is_read_alone() -> None:
+    told = [
+        (b"X-RateLimit-Remaining-Requests", b"99"),
+        (b"x-ratelimit-limit-requests", b"100"),
+        (b"anthropic-ratelimit-input-tokens-remaining", b"7"),
+        (b"x-ratelimit-remaining-images", b"5"),
+        (b"date", b"Sat, 01 Jan 2000 00:00:00 GMT"),
+    ]
+    assert left(told) == {"requests": 99, "input_tokens": 7}
+
+
+@pytest.mark.parametrize("value", [b"many", b"-1", b"", b"9" * 19, b"\xb2"])
+def test_what_cannot_be_read_is_taken_for_nothing_left(value: bytes) -> None:
+    assert left([(b"x-ratelimit-remaining-tokens", value)]) == {"tokens": 0}
