@@ -7,7 +7,7 @@ those of UTC, so that they are the same wherever a program runs.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
 from enum import Enum
@@ -18,6 +18,7 @@ import attrs
 from attrs.validators import and_, gt, in_, le
 
 from ..catalog.rates import Rates, ceiling
+from ..chat import ChatRequest
 from ..store.ledger import Limit, Opening
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Per",
     "alert_between",
     "guarded_input",
+    "least_output",
     "limit_of",
     "limits_of",
     "longest_output",
@@ -43,6 +45,12 @@ BudgetScope = Literal["all", "provider", "model", "session", "user"]
 
 LEAST_OUTPUT: Final = 256
 """Tokens: a paragraph or two. Who would get less is better served by a clear refusal."""
+
+# Tokens of thought, which count as an answer and come before it: the budgets that LiteLLM 1.80.0
+# gives to these words (constants.py), and twice the last for what is above. A model that is cut
+# off within them has cost money and said nothing.
+_THOUGHT: Final = {"minimal": 128, "low": 1_024, "medium": 2_048, "high": 4_096}
+_MOST_THOUGHT: Final = 8_192
 
 UNKNOWN_LONGEST: Final = 32_768
 """Tokens that an answer gets at most where a budget applies and neither the request nor
@@ -173,6 +181,23 @@ def guarded_input(estimate: int) -> int:
     was too much comes back when the provider has counted.
     """
     return estimate + -(-estimate // 10)
+
+
+def least_output(request: ChatRequest) -> int:
+    """The fewest tokens to which the answer to `request` may be shortened.
+
+    With a reasoning effort there must be room for the thoughts before the words;
+    with a budget of Anthropic's for them (`thinking` in `extra`) the limit must
+    be larger than that, or the provider refuses it.
+    """
+    thinking = request.extra.get("thinking")
+    budget = thinking.get("budget_tokens") if isinstance(thinking, Mapping) else None
+    if type(budget) is int and budget > 0:
+        return budget + LEAST_OUTPUT
+    effort = request.reasoning_effort
+    if effort is None or effort == "none":
+        return LEAST_OUTPUT
+    return _THOUGHT.get(effort, _MOST_THOUGHT) + LEAST_OUTPUT
 
 
 def longest_output(left: int, input_tokens: int, most: int, rates: Rates) -> int:

@@ -27,6 +27,7 @@ from ..gate.limiter_messages import LimiterMessage
 from ..gate.passage import Passage
 from ..ids import new_id
 from ..policy.bucket import Cost, spent
+from ..policy.budget import least_output
 from ..store.ledger import Opening
 from ..wire.rate_limits import left, limits
 from .call import Call
@@ -149,6 +150,7 @@ class Passing:
             input_tokens=knowledge.likely_input(self._ref, self._counted),
             max_output_tokens=request.max_output_tokens,
             longest=knowledge.facts(self._ref).max_output_tokens,
+            least=least_output(request),
         )
         await lease.open()
         self._lease = lease

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from trouper.actors.catalog.rates import FREE, Rate, Rates, ceiling
+from trouper.actors.chat import ChatRequest
 from trouper.actors.policy.budget import (
     AlertKind,
     Budget,
@@ -14,6 +15,7 @@ from trouper.actors.policy.budget import (
     Per,
     alert_between,
     guarded_input,
+    least_output,
     limit_of,
     limits_of,
     longest_output,
@@ -214,3 +216,27 @@ def test_what_is_no_budget_cannot_be_made(wrong: dict[str, object]) -> None:
 
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Budget(**{**right, **wrong})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("effort", "extra", "least"),
+    [
+        (None, {}, 256),
+        ("none", {}, 256),
+        ("minimal", {}, 384),
+        ("low", {}, 1_280),
+        ("medium", {}, 2_304),
+        ("high", {}, 4_352),
+        ("max", {}, 8_448),
+        ("a word of tomorrow", {}, 8_448),
+        ("low", {"thinking": {"type": "enabled", "budget_tokens": 10_000}}, 10_256),
+        (None, {"thinking": {"type": "adaptive"}}, 256),
+        (None, {"thinking": {"type": "enabled", "budget_tokens": True}}, 256),
+        (None, {"thinking": "yes"}, 256),
+    ],
+)
+def test_an_answer_that_is_thought_about_is_not_shortened_to_its_thoughts(
+    effort: str | None, extra: dict[str, object], least: int
+) -> None:
+    request = ChatRequest(model="m", messages=(), reasoning_effort=effort, extra=extra)
+    assert least_output(request) == least

@@ -205,6 +205,31 @@ async def test_near_the_limit_of_a_budget_a_shorter_answer_is_asked_for(
     assert 400 < attempt.request.max_output_tokens < 500
 
 
+async def test_near_the_limit_of_a_budget_a_thinking_budget_is_kept_or_the_call_refused(
+    autojump_clock: MockClock,
+) -> None:
+    """Anthropic refuses a limit that is no larger than the thinking budget, and a model whose
+    limit ends within its thoughts says nothing and is paid."""
+    near = Budget(name="near", limit=20_000_000, per="total")
+    thinks = attrs.evolve(
+        make_request(),
+        max_output_tokens=16_000,
+        extra={"thinking": {"type": "enabled", "budget_tokens": 1_024}},
+    )
+    async with open_gated(whole(), budgets=[near]) as gated, gated.attempt(thinks) as attempt:
+        await attempt.complete()
+    assert attempt.request.max_output_tokens is not None
+    assert 1_024 + 256 <= attempt.request.max_output_tokens < 2_000
+
+    thinks_more = attrs.evolve(
+        thinks, extra={"thinking": {"type": "enabled", "budget_tokens": 4_096}}
+    )
+    async with open_gated(budgets=[near]) as gated:
+        assert (await gated.fails(thinks_more)).kind is ErrorKind.BUDGET_EXCEEDED
+        hard = attrs.evolve(make_request(), max_output_tokens=16_000, reasoning_effort="high")
+        assert (await gated.fails(hard)).kind is ErrorKind.BUDGET_EXCEEDED
+
+
 async def test_a_time_of_day_in_the_headers_is_held_against_the_servers_clock(
     autojump_clock: MockClock,
 ) -> None:
