@@ -36,6 +36,7 @@ from .gate.router import Router
 from .local.model_file import find_model
 from .local.server import ModelServer
 from .local.settings import ServerSettings
+from .local.template import read_template
 from .provider.connection import Connection
 from .provider.knowledge import Knowledge
 from .provider.pace import Pace
@@ -282,5 +283,6 @@ def _settings(config: ProviderConfig) -> ServerSettings:
         slots=local.slots,
         context=local.context_tokens,
         start_timeout=local.start_timeout,
+        chat_template=None if local.chat_template is None else read_template(local.chat_template),
     )
     return settings if local.threads is None else attrs.evolve(settings, threads=local.threads)

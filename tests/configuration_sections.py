@@ -179,6 +179,7 @@ first_event = 300.0
 kind = "local"
 [providers.small.local]
 model_file = "models/small.gguf"
+chat_template = "models/tools.jinja"
 slots = 2
 """,
     ),

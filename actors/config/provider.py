@@ -6,7 +6,7 @@ comment above a field is the reason of its default, the text below it is what
 the key is for: docs/reference/configuration.md is made of them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, get_args
@@ -57,16 +57,24 @@ def _options(values: Mapping[str, Any]) -> Mapping[str, Any]:
     return MappingProxyType(dict(values)) if isinstance(values, Mapping) else values  # pyright: ignore[reportUnnecessaryIsInstance]
 
 
-def _path(value: str | Path | None) -> Path | None:
-    if value is None:
-        return None
-    try:
-        path = Path(value).expanduser()
-    except TypeError:
-        path = Path()
-    if path == Path():
-        raise ConfigError("LocalConfig", [f"model_file: must be a path, not {shown(value)}"])
-    return path
+def _path_of(key: str) -> Callable[[str | Path | None], Path | None]:
+    def path_of(value: str | Path | None) -> Path | None:
+        if value is None:
+            return None
+        try:
+            path = Path(value).expanduser()
+        except TypeError:
+            path = Path()
+        if path == Path():
+            raise ConfigError("LocalConfig", [f"{key}: must be a path, not {shown(value)}"])
+        return path
+
+    return path_of
+
+
+# One for each key, since a converter does not know for which it is.
+_model_file = _path_of("model_file")
+_chat_template = _path_of("chat_template")
 
 
 def _kind() -> checks.Metadata:
@@ -92,9 +100,15 @@ class LocalConfig:
     """The model that a provider of kind `local` runs on this machine."""
 
     model_file: Path | None = attrs.field(
-        default=None, converter=_path, metadata=checks.told("the path of a file")
+        default=None, converter=_model_file, metadata=checks.told("the path of a file")
     )
     """A GGUF file; without it the model that `trouper local install` fetches."""
+    chat_template: Path | None = attrs.field(
+        default=None, converter=_chat_template, metadata=checks.told("the path of a file")
+    )
+    """A Jinja file that writes a conversation as the model reads it; without it the one in the
+    model's own file. One that writes `tools` lets a model use them whose own has no place for
+    them, as that of the small model."""
     # One person's conversation and a few others; each slot has its share of the memory.
     slots: int = attrs.field(default=4, metadata=checks.whole(1, 256))
     """How many conversations are answered at once."""

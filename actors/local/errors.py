@@ -4,6 +4,7 @@ TrouperError
 └── LocalModelError
     ├── LocalExtraMissing      xllamacpp cannot be imported: `pip install 'trouper[local]'`
     ├── ModelFileMissing       no model's file: `trouper local install`
+    ├── TemplateUnreadable     the chat template that is configured is no text, or not there
     ├── InstallFailed          the model's file could not be fetched
     │   └── WrongContent       ... what came is not what was asked for
     └── ModelServerError       about the child process; carries its last log lines
@@ -28,6 +29,7 @@ __all__ = [
     "ModelServerDied",
     "ModelServerError",
     "ModelServerSlow",
+    "TemplateUnreadable",
     "WrongContent",
 ]
 
@@ -73,6 +75,21 @@ class ModelFileMissing(LocalModelError):
 
 def _file_missing(path: str, fetched: bool) -> ModelFileMissing:
     return ModelFileMissing(path, fetched=fetched)
+
+
+class TemplateUnreadable(LocalModelError):
+    """The chat template in the file `path` cannot be used; `why` says what is wrong with it."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(path, why)
+        self.path = path
+        self.why = why
+
+    def __str__(self) -> str:
+        return (
+            f"the chat template {self.path} cannot be used: {self.why}; mend the file, or leave "
+            f"chat_template out, so that the model's own is used"
+        )
 
 
 class InstallFailed(LocalModelError):

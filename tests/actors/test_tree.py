@@ -58,7 +58,11 @@ def test_the_whole_tree() -> None:
         },
         assistants={"default": AssistantConfig(model="default")},
     )
-    specs = {path: spec for top in tree(config, Pace(), Store(config.store.path)) for path, spec in below(top).items()}
+    specs = {
+        path: spec
+        for top in tree(config, Pace(), Store(config.store.path))
+        for path, spec in below(top).items()
+    }
 
     assert list(specs) == [
         "store",
@@ -138,6 +142,18 @@ def test_a_server_is_told_what_the_configuration_says(tmp_path: Path) -> None:
     assert (settings.model, settings.alias) == (file, "near")
     assert (settings.slots, settings.context, settings.threads) == (2, 512, 3)
     assert settings.start_timeout == 9.0
+
+
+def test_a_server_is_given_the_chat_template_that_the_configuration_names(tmp_path: Path) -> None:
+    file, template = tmp_path / "model.gguf", tmp_path / "tools.jinja"
+    file.write_bytes(b"GGUF")
+    template.write_text("{{ tools }}")
+    spec = provider_spec(local(model_file=file, chat_template=template), Pace())
+    assert spec.subtree is not None
+    assert spec.subtree.children[1].start()._settings().chat_template == "{{ tools }}"
+    plain = provider_spec(local(model_file=file), Pace())
+    assert plain.subtree is not None
+    assert plain.subtree.children[1].start()._settings().chat_template is None
 
 
 def test_without_a_number_of_threads_the_provider_picks_one(tmp_path: Path) -> None:

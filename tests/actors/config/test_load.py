@@ -32,6 +32,7 @@ total = 4.0
 kind = "local"
 [providers.small.local]
 model_file = "models/small.gguf"
+chat_template = "models/tools.jinja"
 slots = 2
 
 [models.default]
@@ -95,7 +96,9 @@ def test_secrets_come_from_the_environment_and_from_files_beside_the_configurati
 def test_a_model_file_is_seen_from_the_folder_of_the_configuration(
     whole: AppConfig, tmp_path: Path
 ) -> None:
-    assert whole.providers["small"].local.model_file == tmp_path / "models/small.gguf"
+    small = whole.providers["small"].local
+    assert small.model_file == tmp_path / "models/small.gguf"
+    assert small.chat_template == tmp_path / "models/tools.jinja"
 
 
 def test_a_byte_order_mark_at_the_beginning_does_not_matter(tmp_path: Path) -> None:

@@ -94,6 +94,7 @@ def test_all_fields_that_are_wrong_are_named_at_once() -> None:
         ),
         (LocalConfig, {"model_file": ""}, "model_file: must be a path, not ''"),
         (LocalConfig, {"model_file": 3}, "model_file: must be a path, not 3"),
+        (LocalConfig, {"chat_template": ""}, "chat_template: must be a path, not ''"),
         (LocalConfig, {"threads": 0}, "threads: must be a whole number from 1 to 1024, not 0"),
         (provider, {"api_keys": "key"}, "api_keys: must be a list, not 'key'"),
         (

@@ -159,6 +159,27 @@ async def test_sessions_talk_with_one_model_on_both_wires(model: Path) -> None:
     assert set(psutil.Process().children(recursive=True)) <= before
 
 
+async def test_a_configured_template_tells_the_model_of_tools(model: Path, tmp_path: Path) -> None:
+    """Its own has no place for them, so with it the prompt is as long as without any."""
+    template = tmp_path / "tools.jinja"
+    template.write_text(TEMPLATE)
+    told: dict[str, int] = {}
+    for name, local in {
+        "its own": LocalConfig(model_file=model, slots=1),
+        "configured": LocalConfig(model_file=model, slots=1, chat_template=template),
+    }.items():
+        near = ProviderConfig(name="near", kind="local", local=local)
+        async with open_provider(near) as provider:
+            with trio.fail_after(60):
+                answer = await provider.complete(
+                    request(Message("user", (TextPart("Weather?"),)), tools=(WEATHER,))
+                )
+        assert answer.usage is not None
+        told[name] = answer.usage.input
+
+    assert told["configured"] > told["its own"] + 50
+
+
 def talking(one: ProviderConfig) -> AppConfig:
     return AppConfig(
         providers={one.name: one},
