@@ -1,0 +1,44 @@
+"""Clients of other people, each in an environment of its own below .venv/clients.
+
+These tests install from the package registry and take some seconds each, so they
+run where they are asked for: `make test-clients`, which is `pytest -m clients
+tests/clients`. The programs that use the clients are in programs/.
+"""
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.commands import Server, config, server
+from tests.fakes.simulator import SimulatorProcess
+
+HERE = Path(__file__).parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "clients: installs a client and talks to `trouper serve`")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if "clients" in str(config.option.markexpr):
+        return
+    reason = pytest.mark.skip(reason="installs packages; `make test-clients` runs it")
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(reason)
+
+
+@pytest.fixture
+def token() -> str:
+    """What clients show."""
+    return "token-of-the-clients"
+
+
+@pytest.fixture
+def served(simulator: SimulatorProcess, tmp_path: Path, token: str) -> Generator[Server]:
+    """`trouper serve` with a token, over the simulator."""
+    provider = f'kind = "openai"\nbase_url = "{simulator.base_url}"\nretry = {{ attempts = 1 }}'
+    text = config(provider, server='tokens = ["env:CLIENTS_TOKEN"]')
+    with server(tmp_path, text, environ={"CLIENTS_TOKEN": token}) as running:
+        yield running
