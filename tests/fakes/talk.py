@@ -14,6 +14,7 @@ from trouper.actors.provider.knowledge import Knowledge
 from trouper.actors.session.context import ContextPolicy
 from trouper.actors.session.events import StopReason
 from trouper.actors.session.messages import Attach, Prompt, SessionMessage
+from trouper.actors.store.journal import Journal
 from trouper.runtime import Ref
 
 from .house import House, Listener, open_house
@@ -70,9 +71,13 @@ async def open_talk(
     chain: Chain | None = None,
     facts: dict[str, Any] | None = None,
     max_output_tokens: int | None = 64,
+    journal: Journal | None = None,
     **models: Model,
 ) -> AsyncGenerator[Talk]:
-    """A session over these models, whose windows are known as `windows` has them."""
+    """A session over these models, whose windows are known as `windows` has them.
+
+    With a `journal`, it is the one that is kept there.
+    """
     if windows is None:
         windows = {name: model.window for name, model in models.items()}
     known = {
@@ -82,11 +87,19 @@ async def open_talk(
     answers = {name: Answers(*model) for name, model in models.items()}
     async with (
         open_route(chain, facts=Knowledge(Models(known), tokens=counter), answers=answers) as stage,
-        open_house(stage=stage, context=context, max_output_tokens=max_output_tokens) as house,
+        open_house(
+            stage=stage, context=context, max_output_tokens=max_output_tokens, journal=journal
+        ) as house,
     ):
-        ref, listener = await house.open(), Listener()
+        ref, listener = await house.open(id="" if journal is None else "s"), Listener()
         await ref.ask(Attach(listener))
-        yield Talk(house, ref, listener, counter)
+        yield Talk(house, ref, listener, counter, turns=await _turns(journal))
+
+
+async def _turns(journal: Journal | None) -> int:
+    """How many there are in the session that is kept."""
+    events = [] if journal is None else await journal.read("s", limit=10_000)
+    return sum(event.kind == "turn" for event in events)
 
 
 def texts(body: dict[str, Any]) -> list[str]:

@@ -1,0 +1,49 @@
+"""What a model says becomes events; the numbers that they may have are bounded."""
+
+from array import array
+
+import pytest
+
+from tests.fakes.house import Listener
+from trouper.actors.chat import Reset, TextDelta, ThinkingDelta
+from trouper.actors.session.audience import Audience
+from trouper.actors.session.events import TurnStarted
+from trouper.actors.session.narration import Narrator
+from trouper.actors.session.record import MOST_IN_A_TURN
+
+
+def narrator() -> tuple[Narrator, Listener]:
+    audience, listener = Audience(), Listener()
+    audience.join(listener)
+    return Narrator(audience), listener
+
+
+def test_the_cuts_of_an_answer_are_those_of_its_events() -> None:
+    telling, listener = narrator()
+    telling.begin(1)
+    telling.hand_on(1, [ThinkingDelta(0, "hm"), TextDelta(1, "a"), TextDelta(1, "bc")])
+    telling.hand_on(1, [Reset("it broke off")])
+    telling.hand_on(1, [TextDelta(0, "again")])
+
+    assert (telling.first, telling.seq) == (2, 5)
+    assert list(telling.cuts) == [-2, 3, 0, 5]
+    assert [event.seq for event in listener.events] == [1, 2, 3, 4, 5]
+
+
+def test_what_has_no_text_is_not_told() -> None:
+    telling, listener = narrator()
+    telling.begin(1)
+    telling.hand_on(1, [TextDelta(0, "")])
+
+    assert listener.events == [TurnStarted(first=1, seq=1, turn=1)]
+
+
+def test_an_answer_in_too_many_pieces_breaks_off() -> None:
+    telling, listener = narrator()
+    telling.begin(1)
+    telling.cuts = array("i", [1]) * (MOST_IN_A_TURN - 10)
+    telling.hand_on(1, [TextDelta(0, "a")])
+
+    with pytest.raises(OverflowError, match="more than 1,048,576 pieces"):
+        telling.hand_on(1, [TextDelta(0, "b")])
+    assert listener.text == "a"
