@@ -1,0 +1,273 @@
+"""The portal of a program whose own loop is asyncio, uvloop included."""
+
+import asyncio
+from collections.abc import AsyncIterable, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from types import TracebackType
+from typing import Generic, ParamSpec, Self, TypeVar, overload
+
+import attrs
+import trio
+
+from .base import Portal
+from .calls import Call, SyncCall
+from .errors import PortalClosed, PortalError
+from .flow import Flow, Source
+from .letters import Letters
+from .trio_thread import LAST_WORDS
+
+__all__ = ["AsyncioPortal", "AsyncioStream"]
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+R = TypeVar("R")
+P = ParamSpec("P")
+
+
+@attrs.define(eq=False)
+class _Waiter:
+    """Who waits in asyncio for one call; changed in the loop's thread only."""
+
+    loop: asyncio.AbstractEventLoop
+    over: bool = False
+    future: asyncio.Future[None] | None = None
+
+    def call_over(self) -> None:
+        self.over = True
+        self.look()
+
+    def look(self) -> None:
+        if self.future is not None and not self.future.done():
+            self.future.set_result(None)
+
+    def again(self) -> asyncio.Future[None]:
+        self.future = self.loop.create_future()
+        return self.future
+
+
+class AsyncioPortal(Portal[T]):
+    """Runs a trio program beside asyncio: `async with AsyncioPortal(System(...)) as portal`.
+
+    `opened` is an async context manager, or a function that makes one in trio's
+    thread, which holds the program open. Entering returns when it has been
+    entered, and raises what that raises; leaving ends it and raises what that
+    raises. `buffer` is how many items of a stream wait for the host;
+    `stop_timeout` the seconds of `stop`; `name` the thread's.
+
+    Use it in the loop that entered it. A cancelled call is cancelled in trio and
+    awaited until it has cleaned up; a second cancellation goes at once.
+    """
+
+    _loop: asyncio.AbstractEventLoop | None = None
+    _home: Letters
+
+    async def __aenter__(self) -> Self:
+        self._refuse_trio()
+        self._loop = asyncio.get_running_loop()
+        self._home = Letters(self._loop.call_soon_threadsafe)
+        self._thread.start()
+        try:
+            await asyncio.wait([asyncio.wrap_future(self._thread.ready)])
+        except asyncio.CancelledError:
+            await self._hasten(0.0)
+            raise
+        if self._thread.error is not None:
+            self._thread.join()
+            raise self._thread.error
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._stop(self._stop_timeout, at_once=error is not None)
+        crash = self._thread.error
+        if crash is not None and (error is None or error.__cause__ is not crash):
+            raise crash
+
+    async def call(
+        self, function: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """What `await function(*args, **kwargs)` gives in trio, in a task of its own there.
+
+        It runs in a copy of this task's contextvars. Raises what it raises, and
+        PortalClosed where the run is not there, or ends before it does.
+        """
+        waiter = self._waiter()
+        call = Call(partial(function, *args, **kwargs), self._teller(waiter))
+        self._thread.begin(call)
+        try:
+            await waiter.again()
+        except asyncio.CancelledError:
+            await self._give_up(call, waiter)
+            call.raise_error()
+            raise
+        return call.result()
+
+    async def call_sync(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """What the plain function gives in trio's thread, where it must not block.
+
+        It is over in one step, so cancelling only ceases to wait.
+        """
+        waiter = self._waiter()
+        call = SyncCall(partial(function, *args, **kwargs), self._teller(waiter))
+        self._thread.begin(call)
+        await waiter.again()
+        return call.result()
+
+    @overload
+    def stream(
+        self,
+        function: Callable[P, AbstractAsyncContextManager[AsyncIterable[Item]]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> "AsyncioStream[Item]": ...
+    @overload
+    def stream(
+        self, function: Callable[P, AsyncIterable[Item]], *args: P.args, **kwargs: P.kwargs
+    ) -> "AsyncioStream[Item]": ...
+    def stream(
+        self, function: Callable[P, Source[Item]], *args: P.args, **kwargs: P.kwargs
+    ) -> "AsyncioStream[Item]":
+        """The items of the async iterator, or of the block that gives one, in trio.
+
+        `async with portal.stream(ref.stream, message) as items: async for item in
+        items: ...`. At most `buffer` items wait here, then the iterator does.
+        Leaving the block cancels it, and waits until it has cleaned up.
+        """
+        return AsyncioStream(self, partial(function, *args, **kwargs))
+
+    async def stop(self, timeout: float | None = None) -> None:
+        """End the run in order; leaving the block does it, too.
+
+        No more calls are taken; those under way have `timeout` seconds
+        (`stop_timeout` where None), streams are cut. The context has what is left
+        of them to be left in. Then all is cancelled, and where even that does not
+        end it, StopTimedOut is raised. Cancelling cancels the rest at once.
+        """
+        await self._stop(self._stop_timeout if timeout is None else timeout, at_once=False)
+
+    async def wait_ended(self) -> None:
+        """Wait until the run has ended, by itself or not; leaving raises its crash."""
+        await asyncio.wait([asyncio.wrap_future(self._thread.over)])
+
+    async def _stop(self, timeout: float, at_once: bool) -> None:
+        self._refuse_trio()
+        if self._thread.is_elsewhere or not self._thread.began:
+            return
+        self._thread.leave(at_once)
+        over = asyncio.wrap_future(self._thread.over)
+        try:
+            await asyncio.wait([over], timeout=timeout)
+        except asyncio.CancelledError:
+            await self._hasten(timeout)
+            raise
+        if not over.done():
+            await self._hasten(timeout)
+        else:
+            self._thread.join()
+
+    async def _hasten(self, timeout: float) -> None:
+        self._thread.leave(at_once=True)
+        self._thread.cancel()
+        await asyncio.wait([asyncio.wrap_future(self._thread.over)], timeout=LAST_WORDS)
+        if not self._thread.over.done():
+            raise self._thread.stuck(timeout)
+        self._thread.join()
+
+    # For calls and streams.
+
+    def _waiter(self) -> _Waiter:
+        self._thread.check_process()
+        self._refuse_trio()
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            raise PortalClosed(f"the portal {self._name!r} has not been entered; use `async with`")
+        if loop is not self._loop:
+            raise PortalError(
+                f"the portal {self._name!r} was entered in another event loop; "
+                "use one portal a loop, or a ThreadPortal from threads"
+            )
+        return _Waiter(loop)
+
+    def _teller(self, waiter: _Waiter) -> Callable[[], None]:
+        return partial(self._home.post, waiter.call_over)
+
+    def _refuse_trio(self) -> None:
+        if trio.lowlevel.in_trio_run():
+            raise PortalError(
+                f"the portal {self._name!r} is for asyncio and was used inside trio; "
+                "in its own thread, await the function itself"
+            )
+
+    async def _give_up(self, call: Call[R], waiter: _Waiter) -> None:
+        self._thread.post(call.cancel)
+        while not waiter.over:
+            await waiter.again()
+
+
+class AsyncioStream(Generic[Item]):
+    """A stream from trio: a block, and in it an async iterator for one task."""
+
+    def __init__(self, portal: AsyncioPortal[T], opened: Callable[[], Source[Item]]) -> None:
+        self._waiter = portal._waiter()
+        self._thread = thread = portal._thread
+        home = portal._home
+        self._give_up = portal._give_up
+        self._entered = False
+        self._flow: Flow[Item] = Flow(
+            opened,
+            portal._buffer,
+            thread.post,
+            partial(home.post, self._waiter.look),
+            partial(home.post, self._waiter.call_over),
+        )
+
+    async def __aenter__(self) -> Self:
+        if self._entered:
+            raise PortalError("a stream is read once; make another one")
+        self._thread.begin(self._flow)
+        self._entered = True
+        return self
+
+    def __aiter__(self) -> Self:
+        if not self._entered:
+            raise PortalError("the stream has not begun; use it inside `async with`")
+        return self
+
+    async def __anext__(self) -> Item:
+        flow = self._flow
+        while True:
+            try:
+                return flow.take()
+            except IndexError:
+                pass
+            if flow.must_wait():
+                await self._wait()
+            elif flow.is_dry:
+                break
+        flow.raise_error()
+        raise StopAsyncIteration
+
+    async def _wait(self) -> None:
+        self._thread.check_process()
+        waiter = self._waiter
+        if waiter.future is not None and not waiter.future.done():
+            raise PortalError("another task reads this stream")
+        await waiter.again()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        flow = self._flow
+        if self._thread.is_elsewhere:
+            return
+        if not flow.settled:
+            await self._give_up(flow, self._waiter)
+        flow.raise_error(unless_closed=error is not None)

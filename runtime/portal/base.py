@@ -1,0 +1,51 @@
+"""What a portal is, whoever the host."""
+
+from typing import Generic, TypeVar
+
+from .errors import PortalError
+from .trio_thread import Opened, TrioThread
+
+__all__ = ["BUFFER", "STOP_TIMEOUT", "Portal"]
+
+T = TypeVar("T")
+
+BUFFER = 256
+"""Items of a stream that wait for the host. A batch of half of them makes a switch of
+threads (some 50 us) cheap beside the items, and is still little memory."""
+
+STOP_TIMEOUT = 30.0
+"""Seconds of an orderly stop: more than the shutdown seconds of a usual tree of actors."""
+
+
+class Portal(Generic[T]):
+    """A trio program in a thread of its own; see the two classes for the two kinds of hosts."""
+
+    def __init__(
+        self,
+        opened: Opened[T],
+        *,
+        buffer: int = BUFFER,
+        stop_timeout: float = STOP_TIMEOUT,
+        name: str = "portal",
+    ) -> None:
+        if buffer < 1:
+            raise PortalError(f"buffer is {buffer}; it must be at least 1 item")
+        self._buffer = buffer
+        self._stop_timeout = stop_timeout
+        self._name = name
+        self._thread = TrioThread(opened, name)
+
+    @property
+    def value(self) -> T:
+        """What entering the context gave, as the System. Use it in calls, not from this thread.
+
+        Raises PortalError before the portal has been entered.
+        """
+        if not self._thread.ready.done() or not hasattr(self._thread, "value"):
+            raise PortalError(f"the portal {self._name!r} has not been entered")
+        return self._thread.value
+
+    @property
+    def is_running(self) -> bool:
+        """Whether calls are taken: it has been entered, and its run goes on."""
+        return self._thread.takes_calls

@@ -1,0 +1,235 @@
+"""The portal of a program that has plain threads and no loop of its own."""
+
+import asyncio
+import concurrent.futures
+import threading
+from collections.abc import AsyncIterable, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from types import TracebackType
+from typing import Generic, ParamSpec, Self, TypeVar, overload
+
+import trio
+
+from .base import Portal
+from .calls import Call, SyncCall
+from .errors import PortalError, WouldBlock
+from .flow import Flow, Source
+from .trio_thread import LAST_WORDS
+
+__all__ = ["ThreadPortal", "ThreadStream"]
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+R = TypeVar("R")
+P = ParamSpec("P")
+
+
+class ThreadPortal(Portal[T]):
+    """Runs a trio program beside threads: `with ThreadPortal(System(...)) as portal`.
+
+    `opened` is an async context manager, or a function that makes one in trio's
+    thread, which holds the program open. Entering returns when it has been
+    entered, and raises what that raises; leaving ends it and raises what that
+    raises. `buffer` is how many items of a stream wait for the host;
+    `stop_timeout` the seconds of `stop`; `name` the thread's.
+
+    All threads of the process may use it; none in which an event loop runs:
+    WouldBlock is raised there at once. Ctrl-C in a call cancels it in trio and
+    waits until it has cleaned up; a second one goes at once.
+    """
+
+    def __enter__(self) -> Self:
+        self._refuse_loops()
+        self._thread.start()
+        try:
+            concurrent.futures.wait([self._thread.ready])
+        except BaseException:
+            self._hasten(0.0)
+            raise
+        if self._thread.error is not None:
+            self._thread.join()
+            raise self._thread.error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stop(self._stop_timeout, at_once=error is not None)
+        crash = self._thread.error
+        if crash is not None and (error is None or error.__cause__ is not crash):
+            raise crash
+
+    def call(self, function: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
+        """What `await function(*args, **kwargs)` gives in trio, in a task of its own there.
+
+        It runs in a copy of this thread's contextvars, and this thread waits.
+        Raises what it raises, PortalClosed where the run is not there or ends
+        before it does, and WouldBlock in the thread of an event loop.
+        """
+        self._refuse_loops()
+        told = _signal()
+        call = Call(partial(function, *args, **kwargs), told.release)
+        self._thread.begin(call)
+        try:
+            told.acquire()
+        except BaseException:
+            self._thread.post(call.cancel)
+            if not call.settled:
+                told.acquire()
+            call.raise_error()
+            raise
+        return call.result()
+
+    def call_sync(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """What the plain function gives in trio's thread, where it must not block."""
+        self._refuse_loops()
+        told = _signal()
+        call = SyncCall(partial(function, *args, **kwargs), told.release)
+        self._thread.begin(call)
+        told.acquire()
+        return call.result()
+
+    @overload
+    def stream(
+        self,
+        function: Callable[P, AbstractAsyncContextManager[AsyncIterable[Item]]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> "ThreadStream[Item]": ...
+    @overload
+    def stream(
+        self, function: Callable[P, AsyncIterable[Item]], *args: P.args, **kwargs: P.kwargs
+    ) -> "ThreadStream[Item]": ...
+    def stream(
+        self, function: Callable[P, Source[Item]], *args: P.args, **kwargs: P.kwargs
+    ) -> "ThreadStream[Item]":
+        """The items of the async iterator, or of the block that gives one, in trio.
+
+        `with portal.stream(ref.stream, message) as items: for item in items:
+        ...`. At most `buffer` items wait here, then the iterator does. Leaving
+        the block cancels it, and waits until it has cleaned up.
+        """
+        return ThreadStream(self, partial(function, *args, **kwargs))
+
+    def stop(self, timeout: float | None = None) -> None:
+        """End the run in order; leaving the block does it, too.
+
+        No more calls are taken; those under way have `timeout` seconds
+        (`stop_timeout` where None), streams are cut. The context has what is left
+        of them to be left in. Then all is cancelled, and where even that does not
+        end it, StopTimedOut is raised. Ctrl-C cancels the rest at once.
+        """
+        self._stop(self._stop_timeout if timeout is None else timeout, at_once=False)
+
+    def wait_ended(self, timeout: float | None = None) -> bool:
+        """Wait at most `timeout` seconds until the run has ended; return whether it has."""
+        self._refuse_loops()
+        return bool(concurrent.futures.wait([self._thread.over], timeout).done)
+
+    def _stop(self, timeout: float, at_once: bool) -> None:
+        if self._thread.is_elsewhere or not self._thread.began:
+            return
+        if self._thread.is_here:
+            self._refuse_loops()
+        self._thread.leave(at_once)
+        try:
+            concurrent.futures.wait([self._thread.over], timeout)
+        except BaseException:
+            self._hasten(timeout)
+            raise
+        if not self._thread.over.done():
+            self._hasten(timeout)
+        else:
+            self._thread.join()
+
+    def _hasten(self, timeout: float) -> None:
+        self._thread.leave(at_once=True)
+        self._thread.cancel()
+        concurrent.futures.wait([self._thread.over], LAST_WORDS)
+        if not self._thread.over.done():
+            raise self._thread.stuck(timeout)
+        self._thread.join()
+
+    def _refuse_loops(self) -> None:
+        if self._thread.is_here:
+            raise WouldBlock(
+                f"the portal {self._name!r} was used in its own thread, which would wait for "
+                "itself; await the function there"
+            )
+        if asyncio._get_running_loop() is not None:
+            raise WouldBlock(
+                f"the portal {self._name!r} would stop the asyncio loop that runs in this "
+                "thread; use AsyncioPortal, or call from asyncio.to_thread"
+            )
+        if trio.lowlevel.in_trio_run():
+            raise WouldBlock(
+                f"the portal {self._name!r} would stop the trio loop that runs in this thread; "
+                "call from trio.to_thread.run_sync"
+            )
+
+
+class ThreadStream(Generic[Item]):
+    """A stream from trio: a block, and in it an iterator for one thread."""
+
+    def __init__(self, portal: ThreadPortal[T], opened: Callable[[], Source[Item]]) -> None:
+        self._thread = portal._thread
+        self._refuse_loops = portal._refuse_loops
+        self._told = threading.Semaphore(0)
+        self._entered = False
+        self._flow: Flow[Item] = Flow(
+            opened, portal._buffer, self._thread.post, self._told.release, self._told.release
+        )
+
+    def __enter__(self) -> Self:
+        self._refuse_loops()
+        if self._entered:
+            raise PortalError("a stream is read once; make another one")
+        self._thread.begin(self._flow)
+        self._entered = True
+        return self
+
+    def __iter__(self) -> Self:
+        if not self._entered:
+            raise PortalError("the stream has not begun; use it inside `with`")
+        return self
+
+    def __next__(self) -> Item:
+        flow = self._flow
+        while True:
+            try:
+                return flow.take()
+            except IndexError:
+                pass
+            if flow.must_wait():
+                self._refuse_loops()
+                self._thread.check_process()
+                self._told.acquire()
+            elif flow.is_dry:
+                break
+        flow.raise_error()
+        raise StopIteration
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        flow = self._flow
+        if self._thread.is_elsewhere:
+            return
+        self._thread.post(flow.cancel)
+        while not flow.settled:
+            self._told.acquire()
+        flow.raise_error(unless_closed=error is not None)
+
+
+def _signal() -> threading.Lock:
+    """A lock that is held until the call is over: a third of what an Event costs."""
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
