@@ -124,6 +124,7 @@ CREATE TABLE session (
     touched          REAL NOT NULL
 ) STRICT;
 CREATE INDEX session_held ON session (node) WHERE node <> '';
+CREATE INDEX session_used ON session (touched);
 CREATE TABLE session_event (
     session          INTEGER NOT NULL REFERENCES session (n) ON DELETE CASCADE,
     seq              INTEGER NOT NULL,

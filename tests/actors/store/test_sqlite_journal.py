@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.attempts import attempt
+from tests.fakes.attempts import attempt, cost
 from tests.fakes.journals import all_sessions, event, opened
 from trouper.actors.store.errors import StoreError
 from trouper.actors.store.journal import Snapshot
+from trouper.actors.store.ledger import Selection
+from trouper.actors.store.reading import LedgerReader
 from trouper.actors.store.store import Store, open_journal
 from trouper.actors.store.writer import Writer
 from trouper.runtime import ActorDown, System
@@ -54,6 +56,24 @@ async def test_ledger_and_journal_share_a_file_and_its_writer(tmp_path: Path) ->
 
         assert spent.reserved == 100
         assert len(await journal.read("s")) == 1
+
+
+async def test_what_a_call_has_cost_is_durable_when_its_answer_is(tmp_path: Path) -> None:
+    path = tmp_path / "both.db"
+    store = Store(path)
+    async with System(store.spec(), signals=False) as system:
+        writer = system.ref(Store.writer_path(), Writer)
+        ledger, journal = store.ledger(writer), store.journal(writer)
+        claim = await opened(journal)
+        await ledger.reserve(attempt("a"))
+        ledger.settle("a", cost(60))
+        await journal.append("s", claim.fence, 1, [event()])
+
+        # As another process sees it, or the next one after a kill.
+        with LedgerReader(path) as reader:
+            [row] = reader.rows(Selection())
+
+    assert row.state == "settled"
 
 
 async def test_a_damaged_file_is_said_to_be_one(tmp_path: Path) -> None:
