@@ -5,7 +5,7 @@ import functools
 import os
 import secrets
 import socket
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from importlib.metadata import version
 from typing import Any
@@ -34,6 +34,7 @@ from .gate.router import Router
 from .gateway.auth import Access
 from .gateway.front import Gateway, Listening
 from .gateway.limits import Limits
+from .gateway.readiness import Readiness
 from .logs import log_by_default
 from .provider import request as provider_request
 from .provider.call import Call
@@ -41,7 +42,7 @@ from .provider.knowledge import Knowledge
 from .provider.pace import Pace
 from .provider.route import Route, make_route
 from .provider.target import Target
-from .redaction import redact_text
+from .readiness import readiness_of
 from .served_models import ServedModels
 from .session.directory import Directory
 from .session.messages import SessionMessage
@@ -190,14 +191,9 @@ class App:
         """All actors at this moment."""
         return self.system.snapshot()
 
-    def not_ready(self) -> Sequence[str]:
-        """Why the application cannot serve now, in sentences; empty when it can."""
-        return [
-            f"{actor.path} is {actor.state}"
-            + (f": {redact_text(actor.last_crash.error)}" if actor.last_crash is not None else "")
-            for actor in self.system.snapshot("providers")
-            if actor.state != "running"
-        ]
+    async def readiness(self) -> Readiness:
+        """Whether each configured model has a target that can be asked, and what else is ill."""
+        return await readiness_of(self.system, self.config)
 
     # What the tree's children need of the running system.
 
@@ -217,7 +213,7 @@ class App:
             models=ServedModels(tuple(self.config.models), self._resolve),
             access=Access([token.reveal() for token in server.tokens], server.allowed_origins),
             limits=_limits(server),
-            ready=self.not_ready,
+            ready=self.readiness,
             metrics=self._watching.scrape,
         )
         self._watching.gateway = gateway

@@ -12,7 +12,7 @@ ends when all have gone, some seconds later at most.
 
 import errno
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 import attrs
@@ -29,6 +29,7 @@ from .handshake import Handshake, read_handshake, upgrade_required, wants_websoc
 from .http import HttpConnection, HttpFault, Request, Response, announced_body, problem, text
 from .limits import Limits
 from .models import Models
+from .readiness import READY, Readiness
 from .sessions import Sessions
 from .stream import ClientStream
 from .watchdog import Watchdog
@@ -73,14 +74,14 @@ class _Upgrade:
     subprotocol: str | None
 
 
-def _always() -> Sequence[str]:
-    return ()
+async def _always() -> Readiness:
+    return READY
 
 
 class Gateway:
     """Serves one port.
 
-    `ready` gives the reasons why the program is not ready, none if it is;
+    `ready` says whether the program is ready, and why it is not;
     `metrics` is what GET /metrics shows, to those who may open a session: it
     tells what is used and what that costs, which the health routes do not.
     `models` are those that OpenAI's clients may ask; without any, the paths that
@@ -99,7 +100,7 @@ class Gateway:
         models: Models | None = None,
         access: Access | None = None,
         limits: Limits | None = None,
-        ready: Callable[[], Sequence[str]] = _always,
+        ready: Callable[[], Awaitable[Readiness]] = _always,
         metrics: Metrics | None = None,
         routes: Mapping[str, Mapping[str, Route]] | None = None,
     ) -> None:
@@ -314,9 +315,9 @@ class Gateway:
         return text(200, "ok")
 
     async def _readyz(self, request: Request, body: bytes) -> Response:
-        reasons = list(self._ready())
-        state = orjson.dumps({"ready": not reasons, "reasons": reasons})
-        return Response(503 if reasons else 200, state, "application/json")
+        state = await self._ready()
+        told = {"ready": state.ready, "reasons": state.reasons, "warnings": state.warnings}
+        return Response(200 if state.ready else 503, orjson.dumps(told), "application/json")
 
     async def _metrics(self, metrics: Metrics, request: Request, body: bytes) -> Response:
         self._admit(request)

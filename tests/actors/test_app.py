@@ -17,10 +17,11 @@ from trouper.actors.config import AssistantConfig, LocalConfig, ModelConfig, Ser
 from trouper.actors.config.attempts import RetryConfig
 from trouper.actors.errors import TooManySessions, UnknownAssistant, UnknownSession
 from trouper.actors.gateway.front import Gateway, Listening
+from trouper.actors.gateway.readiness import READY
 from trouper.actors.local.errors import ModelFileMissing
 from trouper.actors.provider.pace import Pace
 from trouper.actors.session.events import StopReason, TextAdded
-from trouper.runtime import ActorDown, ActorSnapshot, SpecError, StartFailed
+from trouper.runtime import ActorDown, SpecError, StartFailed
 from trouper.runtime.events import ActorStarted, RuntimeEvent
 
 
@@ -58,7 +59,7 @@ async def test_a_conversation(simulator: SimulatorProcess) -> None:
         assert await session.ask("one") == "You said: one"
         assert await session.ask("two") == "You said: two"
         assert (await app.session("alice")).id == "alice"
-        assert app.not_ready() == []
+        assert await app.readiness() == READY
         assert app.listening is None
 
     body = simulator.requests()[-1]["body"]
@@ -231,27 +232,6 @@ async def test_a_model_that_is_not_there_is_told_with_what_to_do(tmp_path: Any) 
         async with open_app(without_model(tmp_path), signals=False):
             pass
     assert isinstance(caught.value.__cause__, ModelFileMissing)
-
-
-async def test_why_it_is_not_ready_is_said_in_sentences(
-    simulator: SimulatorProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    key = "sk-this-is-the-key-0123456789"
-    async with open_app(config(provider(simulator, api_keys=[key])), signals=False) as app:
-        healthy, *rest = app.system.snapshot("providers")
-        crash = type("Crash", (), {"error": f"KeyError: {key}"})()
-        ill = attrs.evolve(healthy, path="providers/sim", state="backoff", last_crash=crash)
-        starting = attrs.evolve(healthy, path="providers/b", state="starting", last_crash=None)
-
-        def snapshot(under: str) -> tuple[ActorSnapshot, ...]:
-            assert under == "providers"
-            return healthy, ill, starting, *rest
-
-        monkeypatch.setattr(app.system, "snapshot", snapshot)
-        assert list(app.not_ready()) == [
-            "providers/sim is backoff: KeyError: [redacted]",
-            "providers/b is starting",
-        ]
 
 
 async def test_a_pacemaker_that_crashes_is_not_noticed(

@@ -15,6 +15,7 @@ from trouper.actors import SessionHandle, demo_config, open_app
 from trouper.actors.app import App
 from trouper.actors.config import ModelConfig
 from trouper.actors.errors import TurnFailed
+from trouper.actors.gateway.readiness import READY
 from trouper.actors.local.errors import ModelFileMissing
 from trouper.actors.local.model_file import find_model
 
@@ -71,7 +72,7 @@ async def test_a_model_that_is_killed_in_a_turn_answers_the_next_one_within_ten_
         assert restarts["providers/local/connection"] == 1
         # What it was held to is not forgotten with it.
         assert restarts["providers/local/gates/limiter"] == 0
-        assert app.not_ready() == []
+        assert await app.readiness() == READY
 
 
 async def test_a_model_that_is_killed_before_a_turn_is_not_noticed_in_it() -> None:

@@ -144,7 +144,7 @@ async def test_no_secret_is_in_anything_that_leaves_the_process(
         left.append(everything_of(caught.value))
         assert await session.ask("hello") == "fine"
         left += [repr(row) async for row in app.ledger.rows(Selection())]
-        left += [repr(app.config), repr(app.not_ready())]
+        left += [repr(app.config), repr(await app.readiness())]
         left += [repr(attrs.evolve(actor, last_crash=None)) for actor in app.snapshot()]
         async with httpx.AsyncClient(trust_env=False) as client:
             assert app.listening is not None

@@ -20,6 +20,7 @@ from trouper.actors import AppConfig, ProviderConfig, TextPart, open_app
 from trouper.actors.app import App
 from trouper.actors.config import AssistantConfig, ModelConfig, ServerConfig
 from trouper.actors.config.attempts import BreakerConfig, RetryConfig, TimeoutConfig
+from trouper.actors.gateway.readiness import READY
 from trouper.actors.session.messages import GetHistory
 
 from ..fakes import storm_clients
@@ -150,7 +151,7 @@ async def test_a_storm_of_vanishing_clients_leaves_nothing_behind(
         assert pooled <= app.config.providers["sim"].max_connections
         assert resident_mib() <= memory_before + MOST_KEPT_MIB
         assert {actor.path: actor.life for actor in app.snapshot()} == life_before
-        assert app.not_ready() == []
+        assert await app.readiness() == READY
         session = await app.session("afterwards")
         assert "one two" in await session.ask("plain")
         assert len(await session._ref.ask(GetHistory())) == 2

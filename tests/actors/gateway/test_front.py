@@ -21,21 +21,29 @@ from trouper.actors.gateway.auth import Access
 from trouper.actors.gateway.front import Gateway, Listening
 from trouper.actors.gateway.http import Request, Response, text
 from trouper.actors.gateway.limits import Limits
+from trouper.actors.gateway.readiness import Readiness
 from trouper.actors.gateway.stream import ClientStream
 
 
 async def test_health_and_readiness_are_plain(nursery: trio.Nursery) -> None:
-    reasons: list[str] = []
-    running = await start_gateway(nursery, ready=lambda: reasons)
+    state = Readiness(warnings=("provider b is restarting",))
+
+    async def readiness() -> Readiness:
+        return state
+
+    running = await start_gateway(nursery, ready=readiness)
 
     healthy = await exchange(running, get("/healthz", LAST))
     ready = await exchange(running, get("/readyz?verbose", LAST))
-    reasons.append("provider local is starting")
+    state = Readiness(reasons=("provider local is starting",))
     not_ready = await exchange(running, get("/readyz", LAST))
 
     assert (status(healthy), healthy.rpartition(b"\r\n\r\n")[2]) == (200, b"ok")
     assert (status(ready), status(not_ready)) == (200, 503)
-    assert b"provider local is starting" in not_ready
+    assert ready.endswith(b'{"ready":true,"reasons":[],"warnings":["provider b is restarting"]}')
+    assert not_ready.endswith(
+        b'{"ready":false,"reasons":["provider local is starting"],"warnings":[]}'
+    )
 
 
 async def test_requests_follow_each_other_on_one_connection(nursery: trio.Nursery) -> None:
