@@ -6,7 +6,7 @@ comment above a field is the reason of its default, the text below it is what
 the key is for: docs/reference/configuration.md is made of them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, get_args
@@ -57,24 +57,24 @@ def _options(values: Mapping[str, Any]) -> Mapping[str, Any]:
     return MappingProxyType(dict(values)) if isinstance(values, Mapping) else values  # pyright: ignore[reportUnnecessaryIsInstance]
 
 
-def _path_of(key: str) -> Callable[[str | Path | None], Path | None]:
-    def path_of(value: str | Path | None) -> Path | None:
-        if value is None:
-            return None
-        try:
-            path = Path(value).expanduser()
-        except TypeError:
-            path = Path()
-        if path == Path():
-            raise ConfigError("LocalConfig", [f"{key}: must be a path, not {shown(value)}"])
-        return path
-
-    return path_of
+def _path(key: str, value: str | Path | None) -> Path | None:
+    if value is None:
+        return None
+    try:
+        path = Path(value).expanduser()
+    except TypeError:
+        path = Path()
+    if path == Path():
+        raise ConfigError("LocalConfig", [f"{key}: must be a path, not {shown(value)}"])
+    return path
 
 
-# One for each key, since a converter does not know for which it is.
-_model_file = _path_of("model_file")
-_chat_template = _path_of("chat_template")
+def _model_file(value: str | Path | None) -> Path | None:
+    return _path("model_file", value)
+
+
+def _chat_template(value: str | Path | None) -> Path | None:
+    return _path("chat_template", value)
 
 
 def _kind() -> checks.Metadata:
