@@ -1,9 +1,10 @@
 """The portal of a program that has plain threads and no loop of its own."""
 
 import asyncio
-import concurrent.futures
 import threading
+import time
 from collections.abc import AsyncIterable, Awaitable, Callable
+from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import TracebackType
@@ -24,6 +25,11 @@ Item = TypeVar("Item")
 R = TypeVar("R")
 P = ParamSpec("P")
 
+# Seconds after which a thread that waits looks up. Python handles signals in the main
+# thread, and a wait there is interrupted only by one that the system gave to it; Ctrl-C
+# that came by way of another thread is handled when it looks up. Windows needs it always.
+_LOOK_UP = 0.5
+
 
 class ThreadPortal(Portal[T]):
     """Runs a trio program beside threads: `with ThreadPortal(System(...)) as portal`.
@@ -43,7 +49,7 @@ class ThreadPortal(Portal[T]):
         self._refuse_loops()
         self._thread.start()
         try:
-            concurrent.futures.wait([self._thread.ready])
+            _wait_for(self._thread.ready)
         except BaseException:
             self._hasten(0.0)
             raise
@@ -75,11 +81,11 @@ class ThreadPortal(Portal[T]):
         call = Call(partial(function, *args, **kwargs), told.release)
         self._thread.begin(call)
         try:
-            told.acquire()
+            _acquire(told)
         except BaseException:
             self._thread.post(call.cancel)
             if not call.settled:
-                told.acquire()
+                _acquire(told)
             call.raise_error()
             raise
         return call.result()
@@ -90,7 +96,7 @@ class ThreadPortal(Portal[T]):
         told = _signal()
         call = SyncCall(partial(function, *args, **kwargs), told.release)
         self._thread.begin(call)
-        told.acquire()
+        _acquire(told)
         return call.result()
 
     @overload
@@ -128,7 +134,7 @@ class ThreadPortal(Portal[T]):
     def wait_ended(self, timeout: float | None = None) -> bool:
         """Wait at most `timeout` seconds until the run has ended; return whether it has."""
         self._refuse_loops()
-        return bool(concurrent.futures.wait([self._thread.over], timeout).done)
+        return _wait_for(self._thread.over, timeout)
 
     def _stop(self, timeout: float, at_once: bool) -> None:
         if self._thread.is_elsewhere or not self._thread.began:
@@ -137,20 +143,19 @@ class ThreadPortal(Portal[T]):
             self._refuse_loops()
         self._thread.leave(at_once)
         try:
-            concurrent.futures.wait([self._thread.over], timeout)
+            in_time = _wait_for(self._thread.over, timeout)
         except BaseException:
             self._hasten(timeout)
             raise
-        if not self._thread.over.done():
-            self._hasten(timeout)
-        else:
+        if in_time:
             self._thread.join()
+        else:
+            self._hasten(timeout)
 
     def _hasten(self, timeout: float) -> None:
         self._thread.leave(at_once=True)
         self._thread.cancel()
-        concurrent.futures.wait([self._thread.over], LAST_WORDS)
-        if not self._thread.over.done():
+        if not _wait_for(self._thread.over, LAST_WORDS):
             raise self._thread.stuck(timeout)
         self._thread.join()
 
@@ -207,7 +212,7 @@ class ThreadStream(Generic[Item]):
             if flow.must_wait():
                 self._refuse_loops()
                 self._thread.check_process()
-                self._told.acquire()
+                _acquire(self._told)
             elif flow.is_dry:
                 break
         flow.raise_error()
@@ -224,7 +229,7 @@ class ThreadStream(Generic[Item]):
             return
         self._thread.post(flow.cancel)
         while not flow.settled:
-            self._told.acquire()
+            _acquire(self._told)
         flow.raise_error(unless_closed=error is not None)
 
 
@@ -233,3 +238,22 @@ def _signal() -> threading.Lock:
     lock = threading.Lock()
     lock.acquire()
     return lock
+
+
+def _acquire(told: "threading.Lock | threading.Semaphore", timeout: float | None = None) -> bool:
+    """Wait for it; False if that took longer than `timeout` seconds."""
+    if timeout is None:
+        while not told.acquire(timeout=_LOOK_UP):
+            pass
+        return True
+    end = time.monotonic() + timeout
+    while not told.acquire(timeout=max(0.0, min(_LOOK_UP, end - time.monotonic()))):
+        if time.monotonic() >= end:
+            return False
+    return True
+
+
+def _wait_for(future: Future[None], timeout: float | None = None) -> bool:
+    told = _signal()
+    future.add_done_callback(lambda _: told.release())
+    return _acquire(told, timeout)
