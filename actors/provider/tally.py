@@ -4,6 +4,8 @@ Before you edit: `add` sees every chunk. It is one loop whose first test is the
 most frequent chunk, it counts no token, and it keeps a bounded part of the text.
 """
 
+from functools import lru_cache
+
 from ..chat import (
     Completion,
     Finish,
@@ -21,6 +23,7 @@ from ..chat import (
     Usage,
     UsageUpdate,
 )
+from ..redaction import redact_text
 from .messages import Batch
 
 __all__ = ["Tally"]
@@ -29,16 +32,25 @@ __all__ = ["Tally"]
 # what takes half a millisecond. The rest is taken to be like it.
 _KEPT = 16_384
 
+# Characters of a name that a provider gives: as many as a configuration allows a model.
+_LONGEST_NAME = 256
+# ... and of those that are looked at for secrets, in time that nobody notices.
+_LOOKED_AT = 4_096
+
 
 class Tally:
-    """Adds up one answer. `usage` is what the provider has said last of its tokens."""
+    """Adds up one answer. `usage` is what the provider has said last of its tokens.
 
-    __slots__ = ("_chars", "_kept", "finish", "model", "response_id", "service_tier", "usage")
+    What a provider calls itself is kept in ledgers and spans, where it may be
+    long or quote a key: `model`, `response_id` and `service_tier` are bounded and masked.
+    """
+
+    __slots__ = ("_chars", "_id", "_kept", "finish", "model", "service_tier", "usage")
 
     def __init__(self) -> None:
         self.finish: Finish | None = None
         self.model = ""
-        self.response_id = ""
+        self._id = ""
         self.service_tier: str | None = None
         self.usage: Usage | None = None
         self._chars = 0
@@ -63,10 +75,10 @@ class Tally:
                 elif type(chunk) is Finished:
                     self.finish = chunk.finish
                     # OpenAI's Responses say only now which tier has served.
-                    self.service_tier = chunk.service_tier or self.service_tier
+                    if chunk.service_tier:
+                        self.service_tier = _name(chunk.service_tier)
                 elif type(chunk) is Started:
-                    self.model, self.response_id = chunk.model, chunk.id
-                    self.service_tier = chunk.service_tier
+                    self._named(chunk.model, chunk.id, chunk.service_tier)
                 continue
             if self._chars < _KEPT:
                 self._kept.append(text)
@@ -75,13 +87,15 @@ class Tally:
     def whole(self, completion: Completion) -> None:
         """Take an answer that came in one piece."""
         self.finish = completion.finish
-        self.model = completion.model
-        self.response_id = completion.response_id
-        self.service_tier = completion.service_tier
+        self._named(completion.model, completion.response_id, completion.service_tier)
         self.usage = completion.usage
         if self.usage is None:
             for part in completion.message.parts:
                 self._write(part)
+
+    def _named(self, model: str, response_id: str, service_tier: str | None) -> None:
+        self.model, self._id = _name(model), response_id
+        self.service_tier = service_tier and _name(service_tier)
 
     def _write(self, part: Part) -> None:
         match part:
@@ -95,6 +109,11 @@ class Tally:
         self._chars += len(text)
 
     @property
+    def response_id(self) -> str:
+        """What the provider calls the answer. Each has another one, so it is masked when asked."""
+        return _word(self._id)
+
+    @property
     def begun(self) -> bool:
         """Whether anything has come that was made by the model, be it that it has nothing to say."""
         return self._chars > 0 or self.finish is not None
@@ -104,3 +123,18 @@ class Tally:
         """The beginning of all that the model wrote, and how many times as long the whole is."""
         kept = "".join(self._kept)
         return kept, self._chars / len(kept) if kept else 1.0
+
+
+def _name(text: str) -> str:
+    """A word that most answers have, as it may be kept."""
+    return _common(text) if len(text) <= _LONGEST_NAME else _word(text)
+
+
+@lru_cache(maxsize=1_024)
+def _common(text: str) -> str:
+    return _word(text)
+
+
+def _word(text: str) -> str:
+    """What a provider calls something, as it may be kept."""
+    return redact_text(text[:_LOOKED_AT])[:_LONGEST_NAME]

@@ -1,5 +1,7 @@
 """What an answer amounts to: the same, whether it comes as a stream or in one piece."""
 
+import pytest
+
 from trouper.actors.chat import (
     Completion,
     Finish,
@@ -18,6 +20,7 @@ from trouper.actors.chat import (
     Usage,
 )
 from trouper.actors.provider.tally import Tally
+from trouper.actors.redaction import MASK, live_secrets
 
 
 def in_one_piece(*parts: Part, usage: Usage | None = None) -> Tally:
@@ -55,3 +58,38 @@ def test_of_a_long_answer_the_beginning_stands_for_the_whole() -> None:
 
     assert len(kept) < 20_000
     assert round(len(kept) * times) == 100_000
+
+
+PLANTED = "planted-key-of-no-known-look"
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["stream", "whole"])
+def test_the_names_that_a_provider_gives_are_bounded_and_hold_no_key(whole: bool) -> None:
+    live_secrets.add(PLANTED)
+    model, tier, id = "m" * 100_000, f"for {PLANTED}", "sk-0123456789abcdef"
+    tally = Tally()
+    if whole:
+        message = Message("assistant", (TextPart("hi"),))
+        tally.whole(
+            Completion(
+                message=message,
+                finish=Finish.STOP,
+                model=model,
+                response_id=id,
+                service_tier=tier,
+            )
+        )
+    else:
+        tally.add([Started(id, model), Finished(Finish.STOP, service_tier=tier)])
+
+    assert tally.model == "m" * 256
+    assert tally.response_id == MASK
+    assert tally.service_tier == f"for {MASK}"
+
+
+def test_a_key_at_the_end_of_what_is_kept_is_masked_before_it_is_cut() -> None:
+    live_secrets.add(PLANTED)
+    tally = Tally()
+    tally.add([Started("r", "m" * 250 + PLANTED)])
+
+    assert PLANTED[:6] not in tally.model
