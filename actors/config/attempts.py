@@ -57,7 +57,8 @@ class TimeoutConfig:
     """Seconds between two events of an answer."""
     # Three times the longest silence; an answer that takes longer is one that nobody waits for.
     total: float = attrs.field(default=900.0, metadata=checks.seconds())
-    """Seconds for the whole request, from its beginning to the end of the answer."""
+    """Seconds for the whole request, from its beginning to the end of the answer. A chain has
+    those of its most patient provider for all together."""
 
     def __attrs_post_init__(self) -> None:
         checks.refuse_faults(self)
