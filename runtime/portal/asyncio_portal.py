@@ -1,11 +1,10 @@
 """The portal of a program whose own loop is asyncio, uvloop included."""
 
 import asyncio
-from collections.abc import AsyncIterable, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable
 from functools import partial
 from types import TracebackType
-from typing import Generic, ParamSpec, Self, TypeVar, overload
+from typing import Generic, ParamSpec, Self, TypeVar
 
 import attrs
 import trio
@@ -118,17 +117,6 @@ class AsyncioPortal(Portal[T]):
         await waiter.again()
         return call.result()
 
-    @overload
-    def stream(
-        self,
-        function: Callable[P, AbstractAsyncContextManager[AsyncIterable[Item]]],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> "AsyncioStream[Item]": ...
-    @overload
-    def stream(
-        self, function: Callable[P, AsyncIterable[Item]], *args: P.args, **kwargs: P.kwargs
-    ) -> "AsyncioStream[Item]": ...
     def stream(
         self, function: Callable[P, Source[Item]], *args: P.args, **kwargs: P.kwargs
     ) -> "AsyncioStream[Item]":

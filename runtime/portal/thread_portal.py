@@ -3,12 +3,11 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterable, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import TracebackType
-from typing import Generic, ParamSpec, Self, TypeVar, overload
+from typing import Generic, ParamSpec, Self, TypeVar
 
 import trio
 
@@ -99,17 +98,6 @@ class ThreadPortal(Portal[T]):
         _acquire(told)
         return call.result()
 
-    @overload
-    def stream(
-        self,
-        function: Callable[P, AbstractAsyncContextManager[AsyncIterable[Item]]],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> "ThreadStream[Item]": ...
-    @overload
-    def stream(
-        self, function: Callable[P, AsyncIterable[Item]], *args: P.args, **kwargs: P.kwargs
-    ) -> "ThreadStream[Item]": ...
     def stream(
         self, function: Callable[P, Source[Item]], *args: P.args, **kwargs: P.kwargs
     ) -> "ThreadStream[Item]":

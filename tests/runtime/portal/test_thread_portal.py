@@ -33,9 +33,13 @@ def interrupt_after(seconds: float) -> threading.Timer:
 
 def test_calls_from_many_threads_get_their_own_values() -> None:
     with ThreadPortal(program()) as portal:
+
+        def add_one(number: int) -> int:
+            return portal.call(add, number, b=1)
+
         assert portal.value == "value"
         with ThreadPoolExecutor(8) as pool:
-            values = list(pool.map(lambda n: portal.call(add, n, b=1), range(200)))
+            values = list(pool.map(add_one, range(200)))
         assert values == [n + 1 for n in range(200)]
         assert portal.call_sync(threading.get_ident) != threading.get_ident()
         NAME.set("alice")
@@ -77,7 +81,7 @@ async def test_a_call_from_another_trio_loop_is_refused_and_from_its_workers_is_
     await trio.to_thread.run_sync(portal.__enter__)
     with pytest.raises(WouldBlock, match="trio loop"):
         portal.call(add, 1)
-    assert await trio.to_thread.run_sync(portal.call, add, 1) == 1
+    assert await trio.to_thread.run_sync(lambda: portal.call(add, 1)) == 1
     await trio.to_thread.run_sync(portal.stop)
 
 

@@ -1,0 +1,203 @@
+"""What only a whole process shows: Ctrl-C, the interpreter's exit, a fork."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+START = """
+import asyncio, os, sys, threading, time
+from contextlib import asynccontextmanager
+import trio
+from trouper.runtime import System
+from trouper.runtime.portal import AsyncioPortal, ThreadPortal, PortalClosed, UsedAfterFork
+
+@asynccontextmanager
+async def program():
+    try:
+        yield
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(0.05)
+        print("trio cleaned up", flush=True)
+
+async def numbers():
+    yield 1
+    await trio.sleep_forever()
+"""
+
+
+def start(code: str, *flags: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, *flags, "-c", START + textwrap.dedent(code)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[str, str]:
+    try:
+        return process.communicate(timeout=20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+
+
+ASYNCIO = """
+async def main():
+    async with AsyncioPortal(program()) as portal:
+        print("ready", flush=True)
+        await portal.call(trio.sleep_forever)
+{run}
+"""
+
+THREADS = """
+with ThreadPortal(program()) as portal:
+    print("ready", flush=True)
+    portal.call(trio.sleep_forever)
+"""
+
+SYSTEM = """
+async def main():
+    async with AsyncioPortal(lambda: opened()) as portal:
+        print("ready", flush=True)
+        await asyncio.sleep(60)
+
+@asynccontextmanager
+async def opened():
+    async with System(), program():
+        yield
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        ASYNCIO.format(run="asyncio.run(main())"),
+        ASYNCIO.format(run="import uvloop; uvloop.run(main())"),
+        THREADS,
+        SYSTEM,
+    ],
+    ids=["asyncio", "uvloop", "threads", "system"],
+)
+def test_ctrl_c_ends_the_host_and_lets_the_trio_side_clean_up(code: str) -> None:
+    if "uvloop" in code:
+        pytest.importorskip("uvloop", reason="uvloop is not installed")
+    process = start(code)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    out, error = finish(process)
+
+    assert out == "trio cleaned up\n"
+    assert "KeyboardInterrupt" in error
+    assert process.returncode in (1, -signal.SIGINT)
+    assert time.monotonic() - began < 5
+
+
+def test_a_portal_that_is_never_left_cleans_up_at_the_interpreters_exit() -> None:
+    """In guest mode its `finally` blocks never ran, and nobody was told."""
+    process = start(
+        """
+        async def main():
+            portal = AsyncioPortal(program())
+            await portal.__aenter__()
+            asyncio.create_task(portal.call(trio.sleep_forever))
+            await asyncio.sleep(0.02)
+        asyncio.run(main())
+        ThreadPortal(program(), name="other").__enter__()
+        print("main is over", flush=True)
+        """,
+        *("-W", "always::ResourceWarning"),
+    )
+    out, error = finish(process)
+
+    assert out == "main is over\n" + "trio cleaned up\n" * 2
+    assert "the portal 'portal' was never left" in error
+    assert "the portal 'other' was never left" in error
+    assert process.returncode == 0
+
+
+def test_a_forgotten_portal_that_does_not_end_does_not_hold_up_the_exit() -> None:
+    process = start(
+        """
+        import trouper.runtime.portal.trio_thread as module
+        module._AT_EXIT = 0.1
+        portal = ThreadPortal(program())
+        portal.__enter__()
+        threading.Thread(
+            target=lambda: portal.call_sync(time.sleep, 60), daemon=True
+        ).start()
+        time.sleep(0.1)
+        print("main is over", flush=True)
+        """
+    )
+    began = time.monotonic()
+    out, _ = finish(process)
+
+    assert out == "main is over\n"
+    assert process.returncode == 0
+    assert time.monotonic() - began < 10
+
+
+def test_a_fork_of_the_host_cannot_use_the_portal_and_harms_it_not() -> None:
+    process = start(
+        """
+        import warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+
+        def refused(attempt):
+            try:
+                attempt()
+            except UsedAfterFork as error:
+                return "fork of it" in str(error)
+            return False
+
+        with ThreadPortal(program()) as portal:
+            stream = portal.stream(numbers)
+            with stream:
+                next(stream)
+                child = os.fork()
+                if not child:
+                    attempts = [
+                        lambda: portal.call(trio.sleep, 0),
+                        lambda: portal.call_sync(print),
+                        lambda: portal.stream(numbers).__enter__(),
+                        lambda: next(stream),
+                    ]
+                    ok = all(refused(attempt) for attempt in attempts)
+                    print("child", ok, flush=True)
+                else:
+                    os.waitpid(child, 0)
+                    portal.call(trio.sleep, 0)
+                    print("parent", flush=True)
+        print("left", flush=True)
+        """
+    )
+    out, error = finish(process)
+
+    assert error == ""
+    assert out.splitlines() == ["child True", "left", "parent", "trio cleaned up", "left"]
+
+
+def test_a_portal_that_was_made_before_a_fork_can_be_entered_after_it() -> None:
+    process = start(
+        """
+        portal = ThreadPortal(program())
+        if not os.fork():
+            with portal:
+                print(portal.call_sync(max, 1, 2), flush=True)
+        else:
+            os.wait()
+        """
+    )
+    out, error = finish(process)
+
+    assert (out, error) == ("2\ntrio cleaned up\n", "")
