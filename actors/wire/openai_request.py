@@ -111,8 +111,11 @@ class _Reader:
         """What `read` makes of each table of a list."""
         listed = self.take(raw, key, path, list, "a list")
         found: list[T] = []
-        for index, item in enumerate(listed or ()):
-            place = key_path(key_path(path, key), index)
+        if not listed:
+            return ()
+        parent = key_path(path, key)
+        for index, item in enumerate(listed):
+            place = f"{parent}[{index}]"
             if not isinstance(item, Mapping):
                 self.fault(place, f"must be an object, not {shown(item)}")
             elif (value := read(item, place)) is not None:
@@ -163,6 +166,10 @@ def read_request(raw: Any) -> ChatRequest:
 
 def _message(reader: _Reader, raw: Mapping[str, Any], path: str) -> Message | None:
     role = _ROLES.get(str(raw.get("role")))
+    content = raw.get("content")
+    # Nearly every message of a conversation is this one.
+    if type(content) is str and len(raw) == 2 and role is not None and role != "tool":
+        return Message(role, (TextPart(content),))  # type: ignore[arg-type]
     if role is None:
         reader.fault(
             key_path(path, "role"),
