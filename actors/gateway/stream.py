@@ -41,6 +41,7 @@ class ClientStream(trio.abc.Stream):
     __slots__ = (
         "_aborted",
         "_first",
+        "_framed",
         "_gate",
         "_inner",
         "_said_end",
@@ -55,6 +56,7 @@ class ClientStream(trio.abc.Stream):
         self._inner = inner
         self._first = self._then = b""
         self._gate: trio.Event | None = None
+        self._framed = False
         self._unfinished = 0
         self._aborted = self._said_end = False
         self.sending = False
@@ -70,7 +72,8 @@ class ClientStream(trio.abc.Stream):
         self._gate = trio.Event()
 
     def open_gate(self) -> None:
-        """Let the reader go on behind `first`."""
+        """Let the reader go on behind `first`: from here on frames come."""
+        self._framed = True
         if self._gate is not None:
             self._gate.set()
             self._gate = None
@@ -91,9 +94,11 @@ class ClientStream(trio.abc.Stream):
             return then
         data = await self._inner.receive_some(max_bytes)
         self.received = trio.current_time()
-        self._unfinished += len(data)
-        if self._unfinished > _UNFINISHED_BYTES:
-            raise trio.BrokenResourceError("fragments without end")
+        # Calls over HTTP are bounded one by one, where they are read.
+        if self._framed:
+            self._unfinished += len(data)
+            if self._unfinished > _UNFINISHED_BYTES:
+                raise trio.BrokenResourceError("fragments without end")
         return bytes(data)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:

@@ -79,6 +79,25 @@ async def test_requests_and_streams_follow_each_other_on_one_connection(
     assert wire.count(b"[DONE]") == 2
 
 
+async def test_a_connection_carries_more_than_any_one_request_may(nursery: trio.Nursery) -> None:
+    """Regression: after 16 MiB in all, a kept connection was taken for a message without end."""
+    running = await start_gateway(nursery, models=FakeModels())
+    long = chat_request("x" * 1_000_000, model="small")
+
+    async with await running.connect() as stream, trio.open_nursery() as reading:
+        wire = bytearray()
+
+        async def read() -> None:
+            wire.extend(await everything(stream))
+
+        reading.start_soon(read)
+        for _ in range(20):
+            await stream.send_all(long)
+        await stream.send_all(chat())
+
+    assert wire.count(b"HTTP/1.1 200") == 21
+
+
 async def test_a_client_of_http_1_0_gets_events_without_chunks(nursery: trio.Nursery) -> None:
     running = await start_gateway(nursery, models=FakeModels())
 

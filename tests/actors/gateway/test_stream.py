@@ -28,6 +28,7 @@ class Endless(trio.abc.Stream):
 
 async def test_fragments_without_end_are_not_collected() -> None:
     stream = ClientStream(Endless())
+    stream.open_gate()
     taken = 0
     for _ in range(20):
         taken += len(await stream.receive_some())
