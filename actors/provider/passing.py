@@ -29,6 +29,7 @@ from ..ids import new_id
 from ..policy.bucket import Cost, spent
 from ..policy.budget import least_output
 from ..store.ledger import Opening
+from ..wire.extra import limits_in
 from ..wire.rate_limits import left, limits
 from .call import Call
 from .knowledge import is_paid
@@ -132,6 +133,12 @@ class Passing:
 
     async def _reserve(self, budgets: Budgets, rates: Rates | UnknownPrice) -> None:
         knowledge, call, request = self._target.knowledge, self._call, self._request
+        if request.extra and budgets.budgets and (hidden := limits_in(request.extra)):
+            raise _invalid(
+                f"extra.{name}: budgets must know what an answer can cost at most; "
+                "say max_output_tokens of the request instead, and ask for one answer"
+                for name in hidden
+            )
         lease = budgets.lease(
             Opening(
                 # Not made of the request's: that one is the caller's word.

@@ -5,7 +5,21 @@ from typing import Any
 
 from ..errors import ErrorKind, ProviderError
 
-__all__ = ["merged"]
+__all__ = ["limits_in", "merged"]
+
+# How long an answer may get, or how many there are: under all names of all wires.
+_LIMITS = frozenset(
+    {"best_of", "max_completion_tokens", "max_output_tokens", "max_tokens", "n", "num_predict"}
+)
+
+
+def limits_in(extra: Mapping[str, Any]) -> list[str]:
+    """The names in `extra` that change how much an answer can cost at most."""
+    found = _LIMITS & extra.keys()
+    options = extra.get("options")
+    if isinstance(options, Mapping):
+        found |= _LIMITS & options.keys()
+    return sorted(found)
 
 
 def merged(

@@ -193,6 +193,27 @@ async def test_a_budget_that_does_not_cover_it_refuses_and_gives_all_else_back(
         assert (await gated.limiter()).granted == 1
 
 
+@pytest.mark.parametrize(
+    "extra",
+    [{"max_tokens": 10**6}, {"n": 100}, {"options": {"num_predict": -1}}],
+    ids=["limit", "answers", "ollama"],
+)
+async def test_no_extra_makes_a_call_cost_more_than_its_budgets_know(
+    autojump_clock: MockClock, extra: dict[str, Any]
+) -> None:
+    large = Budget(name="large", limit=10**12, per="total")
+    request = attrs.evolve(make_request(), max_output_tokens=100, extra=extra)
+    async with open_gated(budgets=[large]) as gated:
+        error = await gated.fails(request)
+
+        assert error.kind is ErrorKind.INVALID_REQUEST
+        assert "say max_output_tokens" in error.message
+        assert await gated.in_flight() == NOTHING
+
+    async with open_gated(whole()) as gated, gated.attempt(request) as attempt:
+        await attempt.complete()  # nobody has set a budget, and nobody minds
+
+
 async def test_near_the_limit_of_a_budget_a_shorter_answer_is_asked_for(
     autojump_clock: MockClock,
 ) -> None:
