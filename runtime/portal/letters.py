@@ -47,7 +47,8 @@ class Letters:
         try:
             self._wake(self.work)
         except RuntimeError:
-            self._jobs.clear()
+            # It is posted for ever: nothing is kept for a loop that is no more.
+            self._jobs = deque(maxlen=0)
 
     def work(self) -> None:
         """Do what has been posted; later jobs have a turn of their own."""

@@ -2,7 +2,9 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 import pytest
@@ -10,7 +12,7 @@ import trio
 
 from tests.fakes.portals import add, crashing, fail, program, run_asyncio, threads
 from trouper.runtime import Actor, Request, SupervisorGaveUp, System, child, on
-from trouper.runtime.portal import AsyncioPortal, PortalClosed, StopTimedOut
+from trouper.runtime.portal import AsyncioPortal, PortalClosed, StopTimedOut, ThreadPortal
 
 
 @pytest.mark.parametrize("error", [ValueError("bug"), SystemExit(3)], ids=["error", "exit"])
@@ -227,4 +229,48 @@ def test_a_blocked_trio_side_is_told_of_with_the_place_where_it_stands(
         await portal.stop()
 
     run_asyncio(main)
+    assert threads() == []
+
+
+def test_of_a_call_that_a_crash_cut_its_own_errors_are_told_and_not_trios_cancellation() -> None:
+    async def unclean(*errors: Exception) -> None:
+        try:
+            await trio.sleep_forever()
+        except trio.Cancelled as cancelled:
+            raise BaseExceptionGroup("unclean", [cancelled, *errors]) from None
+
+    async def main() -> None:
+        async with AsyncioPortal(crashing()) as portal:
+            with_error = asyncio.create_task(portal.call(unclean, OSError("disk")))
+            without = asyncio.create_task(portal.call(unclean))
+            await asyncio.sleep(0.02)
+            await portal.call_sync(portal.value.start_soon, fail, ValueError("bug"))
+            with pytest.RaisesGroup(OSError):
+                await with_error
+            with pytest.raises(PortalClosed, match="crashed"):
+                await without
+
+    with pytest.RaisesGroup(ValueError):
+        run_asyncio(main)
+
+
+def test_a_crash_in_a_storm_of_calls_leaves_nobody_waiting() -> None:
+    async def short() -> None:
+        await trio.lowlevel.checkpoint()
+
+    def storm(portal: ThreadPortal[trio.Nursery]) -> bool:
+        while True:
+            try:
+                portal.call(short)
+                portal.call_sync(short.__repr__)
+            except PortalClosed:
+                return True
+
+    for _ in range(30):
+        with ThreadPoolExecutor(4) as pool, pytest.RaisesGroup(ValueError):  # noqa: SIM117
+            with ThreadPortal(crashing()) as portal:
+                storms = [pool.submit(storm, portal) for _ in range(4)]
+                time.sleep(0.003)
+                portal.call_sync(portal.value.start_soon, fail, ValueError("bug"))
+                assert all(future.result(10) for future in storms)
     assert threads() == []

@@ -5,10 +5,12 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
-START = """
+START = r"""
 import asyncio, os, sys, threading, time
 from contextlib import asynccontextmanager
 import trio
@@ -22,7 +24,8 @@ async def program():
     finally:
         with trio.CancelScope(shield=True):
             await trio.sleep(0.05)
-        print("trio cleaned up", flush=True)
+        # In one piece, and not between the pieces of another thread.
+        os.write(1, b"trio cleaned up\n")
 
 async def numbers():
     yield 1
@@ -30,21 +33,30 @@ async def numbers():
 """
 
 
-def start(code: str, *flags: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, *flags, "-c", START + textwrap.dedent(code)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+Start = Callable[..., "subprocess.Popen[str]"]
 
 
-def finish(process: subprocess.Popen[str]) -> tuple[str, str]:
-    try:
-        return process.communicate(timeout=20)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        raise
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts a program of these lines; what still runs when the test is over is killed."""
+    with ExitStack() as stack:
+
+        def start(code: str, *flags: str) -> "subprocess.Popen[str]":
+            process = subprocess.Popen(
+                [sys.executable, *flags, "-c", START + textwrap.dedent(code)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            return process
+
+        yield start
+
+
+def finish(process: "subprocess.Popen[str]") -> tuple[str, str]:
+    return process.communicate(timeout=20)
 
 
 ASYNCIO = """
@@ -86,7 +98,7 @@ asyncio.run(main())
     ],
     ids=["asyncio", "uvloop", "threads", "system"],
 )
-def test_ctrl_c_ends_the_host_and_lets_the_trio_side_clean_up(code: str) -> None:
+def test_ctrl_c_ends_the_host_and_lets_the_trio_side_clean_up(start: Start, code: str) -> None:
     if "uvloop" in code:
         pytest.importorskip("uvloop", reason="uvloop is not installed")
     process = start(code)
@@ -102,7 +114,7 @@ def test_ctrl_c_ends_the_host_and_lets_the_trio_side_clean_up(code: str) -> None
     assert time.monotonic() - began < 5
 
 
-def test_a_portal_that_is_never_left_cleans_up_at_the_interpreters_exit() -> None:
+def test_a_portal_that_is_never_left_cleans_up_at_the_interpreters_exit(start: Start) -> None:
     """In guest mode its `finally` blocks never ran, and nobody was told."""
     process = start(
         """
@@ -125,7 +137,7 @@ def test_a_portal_that_is_never_left_cleans_up_at_the_interpreters_exit() -> Non
     assert process.returncode == 0
 
 
-def test_a_forgotten_portal_that_does_not_end_does_not_hold_up_the_exit() -> None:
+def test_a_forgotten_portal_that_does_not_end_does_not_hold_up_the_exit(start: Start) -> None:
     process = start(
         """
         import trouper.runtime.portal.trio_thread as module
@@ -147,7 +159,7 @@ def test_a_forgotten_portal_that_does_not_end_does_not_hold_up_the_exit() -> Non
     assert time.monotonic() - began < 10
 
 
-def test_a_fork_of_the_host_cannot_use_the_portal_and_harms_it_not() -> None:
+def test_a_fork_of_the_host_cannot_use_the_portal_and_harms_it_not(start: Start) -> None:
     process = start(
         """
         import warnings
@@ -187,7 +199,52 @@ def test_a_fork_of_the_host_cannot_use_the_portal_and_harms_it_not() -> None:
     assert out.splitlines() == ["child True", "left", "parent", "trio cleaned up", "left"]
 
 
-def test_a_portal_that_was_made_before_a_fork_can_be_entered_after_it() -> None:
+def test_a_fork_in_a_coroutine_is_told_the_same(start: Start) -> None:
+    process = start(
+        """
+        import warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+
+        async def refused(attempt):
+            try:
+                await attempt
+            except UsedAfterFork:
+                return True
+            return False
+
+        async def use(portal):
+            async with portal.stream(numbers) as stream:
+                await anext(stream)
+                child = os.fork()
+                if not child:
+                    results = [
+                        await refused(portal.call(trio.sleep, 0)),
+                        await refused(portal.call_sync(print)),
+                        await refused(anext(stream)),
+                    ]
+                    os.write(1, f"child {all(results)}\\n".encode())
+                else:
+                    os.waitpid(child, 0)
+                    await portal.call(trio.sleep, 0)
+            return child
+
+        async def main():
+            async with AsyncioPortal(program()) as portal:
+                child = await use(portal)
+            if not child:
+                os.write(1, b"child left\\n")
+                os._exit(0)
+
+        asyncio.run(main())
+        """
+    )
+    out, error = finish(process)
+
+    assert error == ""
+    assert out.splitlines() == ["child True", "child left", "trio cleaned up"]
+
+
+def test_a_portal_that_was_made_before_a_fork_can_be_entered_after_it(start: Start) -> None:
     process = start(
         """
         portal = ThreadPortal(program())
