@@ -310,7 +310,9 @@ class Course:
         if error.kind not in KEY_IS_DEAD or not error.key_id or error.key_id in met.keys:
             return False
         met.keys.add(error.key_id)
-        return len(met.keys) <= _spare_keys(hop.target) and trio.current_time() < hop.begin_by
+        # Of two that have raced only one can stay; the other has failed as any other does.
+        in_time = self._stay is None and trio.current_time() < hop.begin_by
+        return in_time and len(met.keys) <= _spare_keys(hop.target)
 
     def _may_be_shorter(self, hop: Hop, error: ProviderError) -> bool:
         other = has_other(self._chain, self._failures, hop.target.name, error)

@@ -147,6 +147,24 @@ async def test_where_both_fail_the_chain_goes_on_with_neither(autojump_clock: Mo
         assert await stage.in_flight() == {"a/m": 0, "b/m": 0, "c/m": 0}
 
 
+async def test_where_both_are_refused_their_keys_one_shows_another_and_the_other_leaves(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_route(
+        a=Answers(later(4, refusal(401)), refusal(401)),
+        b=Answers(later(4, refusal(401)), sse("never")),
+        c=Answers(sse("from c")),
+        keys={"a": ("one", "two"), "b": ("three", "four")},
+        route=HEDGE,
+        router=generous(),
+    ) as stage:
+        await teach(stage)
+
+        assert text_of(await stage.collect()) == "from c"
+        assert stage.counts == {"a": 2, "b": 1, "c": 1}
+        assert await stage.in_flight() == {"a/m": 0, "b/m": 0, "c/m": 0}
+
+
 async def test_a_first_that_fails_before_it_is_slow_is_no_case_for_a_second(
     autojump_clock: MockClock,
 ) -> None:
