@@ -21,13 +21,14 @@ from math import inf
 from typing import Any, Final, Generic, TypeVar
 
 import attrs
+import structlog
 import trio
 
 from ...runtime import Actor, Ref, Request, on
 from ...runtime.cell import Exit
 from .commit import Entry, Receipt, apply_all
 from .database import Database
-from .errors import StoreBusy, WriteAbandoned, is_busy, said_of_file
+from .errors import StoreBusy, StoreError, WriteAbandoned, is_busy, said_of_file
 from .operations import Operation
 from .outbox import Outbox
 from .threads import EVERY, give_way, in_thread
@@ -35,6 +36,8 @@ from .threads import EVERY, give_way, in_thread
 __all__ = ["GATHERED", "Look", "Write", "Writer", "WriterMessage", "write"]
 
 R = TypeVar("R")
+
+_log = structlog.get_logger("trouper.store")
 
 # Operations that are applied before other tasks have their turn: half a millisecond.
 _AT_ONCE = 32
@@ -48,7 +51,8 @@ GATHERED: Final = 64
 """How many operations in an outbox are to be written at once: say so by `Look`."""
 
 # Rows changed after which a log that SQLite does not look after is taken over
-# into the file: some megabytes, as SQLite's own thousand pages.
+# into the file: some megabytes, as SQLite's own thousand pages. After a failure it
+# is tried again after as many.
 _LOG = 2_000
 
 # Seconds. SQLite keeps the -wal file as large as it ever was; after a pause
@@ -187,7 +191,7 @@ class Writer(Actor[WriterMessage], background=True):
                 with trio.move_on_after(self._idle_after) as pause:
                     await self._stirred.wait()
                 if pause.cancelled_caught:
-                    await self._to_disk(self._database.checkpoint)
+                    await self._take_over(self._database.checkpoint)
 
     async def _commit(self) -> None:
         self._take_outbox()
@@ -208,7 +212,6 @@ class Writer(Actor[WriterMessage], background=True):
                 await self._to_disk(connection.execute, "COMMIT")
             else:
                 connection.execute("COMMIT")
-                await self._look_after_log(changed)
         except sqlite3.Error as error:
             failure = said_of_file(error, str(self._database))
             for entry in entries:
@@ -218,12 +221,23 @@ class Writer(Actor[WriterMessage], background=True):
         self._outbox.done(sum(entry.promise is None for entry in entries))
         for entry in entries:
             entry.end()
+        # After all have been told: what is committed stays so, whatever becomes of the log.
+        if not self._database.waits_for_disk:
+            await self._look_after_log(changed)
 
     async def _look_after_log(self, changed: int) -> None:
         self._logged += changed
         if self._logged > _LOG and self._database.is_file:
             self._logged = 0
-            await self._to_disk(self._database.take_over_log)
+            await self._take_over(self._database.take_over_log)
+
+    async def _take_over(self, function: Callable[[], None]) -> None:
+        """Take the log over into the file. Where that fails, the log is read as before."""
+        try:
+            await self._to_disk(function)
+        except (sqlite3.Error, StoreError) as error:
+            # No crash: that would fail those who wait, and their commits may well succeed.
+            _log.warning("log not taken over", file=str(self._database), error=str(error))
 
     async def _apply(self, entries: list[Entry]) -> bool:
         """Begin a transaction and apply all to it; False where one was at fault."""

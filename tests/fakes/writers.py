@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 import trio
 
-from trouper.actors.store.database import Database
+from trouper.actors.store.database import Database, Durability
 from trouper.actors.store.errors import StoreError
 from trouper.actors.store.outbox import Outbox
 from trouper.actors.store.writer import Writer, WriterMessage, write
@@ -85,9 +85,13 @@ class House:
 
 @asynccontextmanager
 async def house(
-    path: Path | str, *, most_waiting: int = 1024, idle_after: float = 10.0
+    path: Path | str,
+    *,
+    durability: Durability = "full",
+    most_waiting: int = 1024,
+    idle_after: float = 10.0,
 ) -> AsyncGenerator[House]:
-    database, outbox = Database(path, migrations=SCHEMA), Outbox()
+    database, outbox = Database(path, migrations=SCHEMA, durability=durability), Outbox()
     spec = child(
         "writer",
         lambda: Writer(database, outbox, most_waiting=most_waiting, idle_after=idle_after),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import trio
+from structlog.testing import capture_logs
 from trio.testing import wait_all_tasks_blocked
 
 from tests.fakes.writers import READ, Call, House, Note, house
@@ -115,3 +116,45 @@ async def test_who_waits_while_the_writer_crashes_is_told_so(on_disk: House) -> 
 
     assert [type(answer) for answer in answers] == [WriteAbandoned] * 2
     assert await write(on_disk.ref, READ) == ["kept"]
+
+
+def no_room() -> None:
+    raise sqlite3.OperationalError("database or disk is full")
+
+
+def many(connection: sqlite3.Connection) -> int:
+    """More rows than a log may grow by."""
+    rows = [(f"one of many {i}",) for i in range(2_001)]
+    return connection.executemany("INSERT INTO note (text) VALUES (?)", rows).rowcount
+
+
+async def test_what_is_committed_is_said_to_be_even_where_the_log_cannot_be_taken_over(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path / "a.db", durability="relaxed") as relaxed:
+        relaxed.database.take_over_log = no_room  # type: ignore[method-assign]
+        with capture_logs() as logs:
+            assert await relaxed.try_write(Call(many)) == 2_001
+            assert await relaxed.try_write(Note("after")) == 2_002
+
+        assert relaxed.lives() == 1
+    assert [entry["event"] for entry in logs] == ["log not taken over"]
+    assert "disk is full" in logs[0]["error"]
+
+
+async def test_who_writes_in_a_pause_is_not_failed_by_the_log_of_before(tmp_path: Path) -> None:
+    tried = trio.Event()
+
+    def failing() -> None:
+        trio.from_thread.run_sync(tried.set)
+        raise StoreFull("a.db", "there is no room")
+
+    async with house(tmp_path / "a.db", idle_after=0.01) as idle:
+        idle.database.checkpoint = failing  # type: ignore[method-assign]
+        with capture_logs() as logs:
+            await write(idle.ref, Note("a"))
+            await tried.wait()
+            assert await write(idle.ref, Note("b")) == 2
+
+        assert idle.lives() == 1
+    assert logs[0]["event"] == "log not taken over"
