@@ -1,6 +1,8 @@
 """The official client of OpenAI's, with nothing changed but its base_url."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +10,8 @@ import pytest
 from tests.clients.environments import Client, install
 from tests.fakes.commands import Server
 from tests.fakes.simulator import SimulatorProcess
+
+ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.clients
 
@@ -75,3 +79,18 @@ def test_it_raises_what_its_users_catch(
 
 def test_it_lists_the_models(told: Callable[[str], Any]) -> None:
     assert told("models") == {"models": ["default"], "one": "default"}
+
+
+def test_the_example_of_the_documentation_runs(
+    client: Client, served: Server, token: str, tmp_path: Path
+) -> None:
+    page = ROOT / "docs" / "how-to" / "use-an-openai-client.md"
+    (example,) = re.findall(r"```py\n(.*?)```", page.read_text(), re.DOTALL)
+    program = tmp_path / "example.py"
+    program.write_text(
+        example.replace("http://127.0.0.1:8700", served.url).replace("your TROUPER_TOKEN", token)
+    )
+
+    done = client.run("python", str(program))
+
+    assert done.stdout == "You said: hello\n", done.stderr
