@@ -9,6 +9,7 @@ import structlog
 
 from ..chat import ChatRequest, Completion, Finish, Finished, Reset, Usage
 from ..errors import ProviderError
+from ..policy.keeping import who_answered
 from ..trail import AttemptRecord
 from ..wire.assembly import Assembly, chunks_of
 from .asked import Asked, first_batch
@@ -107,7 +108,8 @@ class Answer:
         completion = await self._asked.whole()
         self._over = True
         self._asked.ended(None)
-        self.target = completion.trail[-1].target
+        # Not the last of the trail: that one has failed, where what a filter ended is the answer.
+        self.target = who_answered(completion.trail)
         batch = chunks_of(completion)
         self._assembly.extend(batch)
         return batch

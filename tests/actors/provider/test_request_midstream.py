@@ -245,6 +245,18 @@ async def test_what_a_filter_ends_is_the_answer_where_who_is_for_that_has_none(
     assert [record.target for record in completion.trail] == ["a/m", "b/m", "b/m", "b/m"]
 
 
+async def test_what_is_held_back_names_who_has_said_it_and_not_who_failed_after(
+    autojump_clock: MockClock,
+) -> None:
+    answers = {**answers_of("buffer"), "b": Answers(httpx.Response(400, json={}))}
+    async with open_route([link("a"), POLICY], route=BUFFER, answers=answers) as stage:
+        answer = stream(stage.route, make_request())
+        text = text_of([batch async for batch in answer])
+
+    assert (text, answer.target) == ("I", "a/m")
+    assert [record.target for record in answer.trail] == ["a/m", "b/m"]
+
+
 async def test_what_a_filter_ends_in_a_stream_that_was_seen_stands(
     autojump_clock: MockClock,
 ) -> None:
