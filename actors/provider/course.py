@@ -302,8 +302,9 @@ class Course:
         self._again = None
         self._met[name].begin_by = None
         # A wait for a circuit may be long, and each look at it is the same.
+        # Of two that raced, the last record may be the other one's.
         trail = self.trail
-        if len(trail) > 1 and _same(trail[-2], trail[-1]):
+        if len(trail) > 1 and trail[-1].kind == error.kind.value and _same(trail[-2], trail[-1]):
             del trail[-2]
 
     def _may_change_key(self, hop: Hop, met: _Met, error: ProviderError) -> bool:

@@ -88,9 +88,9 @@ class _Runner(Generic[T]):
         """Whether it has its result."""
         return bool(self._result)
 
-    async def enter(self, within: float = inf) -> bool:
-        """Pass the gates within so many seconds; whether all have let it through."""
-        until = min(self.hop.share_ends, trio.current_time() + within)
+    async def enter(self) -> bool:
+        """Pass the gates; whether all have let it through."""
+        until = self.hop.share_ends
         await self._until(until, self._enter, "was not let through by its own limits", "no")
         self.entered_at = trio.current_time()
         return self.error is None
@@ -174,5 +174,9 @@ async def _race(course: Course, runners: list[_Runner[T]], run: Run[T]) -> None:
         if hop is not None:
             second = _Runner(course, hop, run, trio.current_time())
             runners.append(second)
-            if await second.enter(_AT_ONCE):
-                nursery.start_soon(go, second)
+            with trio.move_on_after(_AT_ONCE) as scope:
+                if await second.enter():
+                    nursery.start_soon(go, second)
+            if scope.cancelled_caught:
+                # It was not asked, and so has failed in nothing.
+                await second.leave()

@@ -8,7 +8,17 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.fakes.provider import DONE, FINISH, ROLE, Answers, Body, delta, sse, text_of
+from tests.fakes.provider import (
+    DONE,
+    FINISH,
+    ROLE,
+    Answers,
+    Body,
+    delta,
+    make_request,
+    sse,
+    text_of,
+)
 from tests.fakes.routes import Stage, link, open_route, refusal, whole
 from trouper.actors.errors import ProviderError
 from trouper.actors.gate.circuit import Circuit
@@ -22,6 +32,7 @@ from trouper.actors.policy.bucket import Cost, RateLimits
 from trouper.actors.policy.hedging import LEAST_SAMPLES
 from trouper.actors.policy.retry_budget import Allowance
 from trouper.actors.policy.routing import Candidate, Link
+from trouper.actors.provider.request import stream
 from trouper.actors.provider.target import Gates
 from trouper.runtime import System, child
 
@@ -238,6 +249,34 @@ async def test_a_second_that_its_limiter_does_not_let_through_at_once_is_not_mad
             assert text_of(await stage.collect()) == "late"
             assert stage.counts == {"a": 1, "b": 0}
             assert await stage.in_flight() == {"a/m": 0, "b/m": 0}
+
+
+async def test_a_second_whose_gates_are_slow_has_not_failed_and_may_be_asked_later(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So no gate at all is quick enough for a second one.
+    monkeypatch.setattr("trouper.actors.provider.race._AT_ONCE", 0.0)
+    limiter = child("limiter", lambda: Limiter("b", RateLimits()))
+    async with System(limiter, signals=False) as system:
+        gates = {"b": Gates(limiters={"": system.ref("limiter", Limiter)})}
+        async with open_route(
+            a=Answers(later(4, refusal(404))),
+            b=Answers(sse("from b")),
+            gates=gates,
+            route=HEDGE,
+            router=generous(),
+        ) as stage:
+            await teach(stage)
+            answer = stream(stage.route, make_request())
+
+            assert text_of([batch async for batch in answer]) == "from b"
+            assert stage.counts == {"a": 1, "b": 1}
+            assert await stage.in_flight() == {"a/m": 0, "b/m": 0}
+    assert [(record.target, record.kind) for record in answer.trail] == [
+        ("b/m", "cancelled"),
+        ("a/m", "model_not_found"),
+        ("b/m", "ok"),
+    ]
 
 
 async def test_leaving_in_the_middle_of_a_race_stops_both(autojump_clock: MockClock) -> None:
