@@ -36,6 +36,12 @@ _NONE: Amounts = (0, 0, 0, 0)
 # Seconds. Ten thousand times what trio's clock can tell apart, and far less than a send takes.
 _EPSILON = 1e-6
 
+# Seconds' worth of debt that the truth may leave, at the most: one minute, the time over
+# which providers count. What a call took beyond that they have forgiven before we could pay
+# it, or they say so by a 429. So one count that is wrong (2**32 - 1 tokens, for a number
+# below zero) blocks a key for a minute and not for weeks.
+_DEEPEST = 60.0
+
 # Others may spend from the same limits, and the server's count is rounded.
 _TRUST = 0.95
 
@@ -146,6 +152,13 @@ class Bucket:
         level = min(self.capacity, self.level_at(now) - amount)
         return Bucket(self.rate, self.capacity, level, max(now, self.at))
 
+    def corrected(self, amount: float, now: float) -> "Bucket":
+        """With `amount` that was not foreseen taken out, but no deeper in debt than a minute."""
+        less = self.less(amount, now)
+        # What was deeper before stays: an estimate that was taken may have been that large.
+        deepest = min(-self.rate * _DEEPEST, self.level_at(now))
+        return less if less.level >= deepest else attrs.evolve(less, level=deepest)
+
     def lowered(self, level: float, since: float, now: float) -> "Bucket":
         """With what `level` at the time `since` has become, unless there is less already."""
         filled = level + self.rate * max(0.0, now - since)
@@ -197,8 +210,18 @@ class Buckets:
         return (self, wait) if wait else (self._less(cost, now), 0.0)
 
     def true_up(self, estimate: Cost, actual: Cost, now: float) -> "Buckets":
-        """With the truth in place of the estimate that was taken."""
-        return self if actual == estimate else self._less(actual - estimate, now)
+        """With the truth in place of the estimate that was taken.
+
+        What it makes a debt is at most what fills up in a minute.
+        """
+        if actual == estimate:
+            return self
+        amounts = (actual - estimate).amounts
+        each = tuple(
+            bucket.corrected(amount, now) if bucket is not None and amount else bucket
+            for bucket, amount in zip(self.each, amounts, strict=True)
+        )
+        return Buckets(each, self.paused_until)
 
     def observe(
         self, remaining: Sequence[float | None], since: float, taken: Cost, now: float

@@ -151,12 +151,13 @@ def test_what_a_clock_cannot_wait_for_is_there() -> None:
     assert bucket.wait_for(1_000.0, start) == 0
 
 
-@given(PER_MINUTE, COSTS, COSTS, st.floats(0, 5))
+# In a minute as much fills up as two calls take at most.
+@given(st.floats(400_000, 1e9), COSTS, COSTS, st.floats(0, 5))
 def test_truth_in_place_of_an_estimate_is_as_if_it_had_been_taken(
     rate: float, estimate: Cost, actual: Cost, later: float
 ) -> None:
     # Without a burst that could run over in between.
-    empty = tokens(rate).observe([None, -1e9, None, None], 0.0, NOTHING, 0.0)
+    empty = tokens(rate).observe([None, 0.0, None, None], 0.0, NOTHING, 0.0)
     (trued,) = levels(empty.true_up(NOTHING, estimate, 0.0).true_up(estimate, actual, later), later)
     (direct,) = levels(empty.true_up(NOTHING, actual, 0.0), later)
     assert trued == pytest.approx(direct, abs=1e-3)
@@ -170,6 +171,24 @@ def test_what_is_given_back_never_overfills_a_bucket() -> None:
 def test_an_estimate_that_was_too_low_leaves_a_debt() -> None:
     taken, _ = tokens(600, burst=10).acquire(Cost(50), 0.0)
     assert levels(taken.true_up(Cost(50), Cost(80, 90), 0.0), 0.0) == [-70]
+
+
+@given(LIMITS, STARTS, st.lists(st.tuples(COSTS, st.integers(0, 2**64), st.floats(0, 9))))
+def test_no_truth_makes_a_key_wait_longer_than_a_minute_and_a_full_bucket(
+    limits: RateLimits, start: float, calls: list[tuple[Cost, int, float]]
+) -> None:
+    buckets, now = Buckets.of(limits, start), start
+    for estimate, actual, later in calls:
+        buckets = buckets.true_up(estimate, Cost(actual, actual), now)
+        now += later
+        wait = buckets.wait_for(Cost(2**64, 2**64), now)
+        assert wait <= (60 + limits.burst) * (1 + 1e-6)
+
+
+def test_the_debt_of_a_call_that_was_larger_than_a_minute_is_kept_and_made_no_deeper() -> None:
+    taken, _ = tokens(600, burst=10).acquire(Cost(5_000), 0.0)
+    assert levels(taken.true_up(Cost(5_000), Cost(6_000), 0.0), 0.0) == [-4_900]
+    assert levels(taken.true_up(Cost(5_000), Cost(4_000), 0.0), 0.0) == [-3_900]
 
 
 @given(LIMITS, COSTS, st.lists(st.none() | st.integers(0, 10**9), min_size=4, max_size=4), COSTS)
