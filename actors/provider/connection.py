@@ -1,7 +1,7 @@
 """The connection to one provider: an actor that owns its transport and serves many at once.
 
 A crash takes the pool with it: the next life has a fresh one, and the requests
-under way fail at once with an error that the retry loop (request.py) goes on
+under way fail at once with an error that the request (course.py) goes on
 from. Batches of chunks travel from the socket to the asker over one bounded
 channel, a batch for each read of the socket.
 """

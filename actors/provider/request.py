@@ -1,4 +1,9 @@
-"""The one retry loop: a request from its first try to its answer, over a chain of targets.
+"""The way into a request: from its first try to its answer, over a chain of targets.
+
+What is tried again, when, and with whom is decided in one place, course.py. Two
+short loops ask it, one for each way to have an answer: `Asked.whole` (asked.py),
+of which nothing is seen before its end, and `Answer._begin` (answer.py), whose
+words are seen as they come.
 
 The commit point is the first content that is handed on. Before it, a retry is
 invisible: what only says that the provider has begun is held back. After it,
@@ -10,11 +15,11 @@ then even an answer that a content filter has ended can be had elsewhere.
 
     Course          whom to ask, and what came of it (course.py)
     ask             one hop: an attempt, or two that race (race.py)
-    Asked, Answer   the loop, for an answer that is had whole, and for a streamed one
-    CachedAnswer    before the loop, where the route keeps answers (cached.py)
+    Asked, Answer   the loops, for an answer that is had whole, and for a streamed one
+    CachedAnswer    before them, where the route keeps answers (cached.py)
 
-Before you edit: nothing but this loop tries anything again. Codecs, connections
-and gates fail once, and say how.
+Before you edit: nothing but a course says that anything is tried again. Codecs,
+connections and gates fail once, and say how.
 """
 
 from ..chat import ChatRequest, Completion
