@@ -11,7 +11,7 @@ import trio
 
 from .base import Portal
 from .calls import Call, SyncCall
-from .errors import PortalClosed, PortalError
+from .errors import PortalError
 from .flow import Flow, Source
 from .letters import Letters
 from .trio_thread import LAST_WORDS
@@ -67,13 +67,12 @@ class AsyncioPortal(Portal[T]):
         self._home = Letters(self._loop.call_soon_threadsafe)
         self._thread.start()
         try:
-            await asyncio.wait([asyncio.wrap_future(self._thread.ready)])
+            await asyncio.wrap_future(self._thread.ready)
         except asyncio.CancelledError:
             await self._hasten(0.0)
+            self._raise_crash(None)
             raise
-        if self._thread.error is not None:
-            self._thread.join()
-            raise self._thread.error
+        self._raise_crash(None)
         return self
 
     async def __aexit__(
@@ -83,9 +82,7 @@ class AsyncioPortal(Portal[T]):
         traceback: TracebackType | None,
     ) -> None:
         await self._stop(self._stop_timeout, at_once=error is not None)
-        crash = self._thread.error
-        if crash is not None and (error is None or error.__cause__ is not crash):
-            raise crash
+        self._raise_crash(error)
 
     async def call(
         self, function: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs
@@ -140,31 +137,39 @@ class AsyncioPortal(Portal[T]):
 
     async def wait_ended(self) -> None:
         """Wait until the run has ended, by itself or not; leaving raises its crash."""
-        await asyncio.wait([asyncio.wrap_future(self._thread.over)])
+        self._check_entered()
+        await asyncio.wrap_future(self._thread.over)
 
     async def _stop(self, timeout: float, at_once: bool) -> None:
         self._refuse_trio()
         if self._thread.is_elsewhere or not self._thread.began:
             return
         self._thread.leave(at_once)
-        over = asyncio.wrap_future(self._thread.over)
         try:
-            await asyncio.wait([over], timeout=timeout)
+            in_time = await self._is_over(timeout)
         except asyncio.CancelledError:
             await self._hasten(timeout)
             raise
-        if not over.done():
-            await self._hasten(timeout)
-        else:
+        if in_time:
             self._thread.join()
+        else:
+            await self._hasten(timeout)
 
     async def _hasten(self, timeout: float) -> None:
         self._thread.leave(at_once=True)
         self._thread.cancel()
-        await asyncio.wait([asyncio.wrap_future(self._thread.over)], timeout=LAST_WORDS)
-        if not self._thread.over.done():
+        if not await self._is_over(LAST_WORDS):
             raise self._thread.stuck(timeout)
         self._thread.join()
+
+    async def _is_over(self, timeout: float) -> bool:
+        over = asyncio.wrap_future(self._thread.over)
+        try:
+            await asyncio.wait([over], timeout=timeout)
+        finally:
+            # Else it would be told later, in a loop that may be closed by then.
+            over.cancel()
+        return self._thread.over.done()
 
     # For calls and streams.
 
@@ -172,8 +177,7 @@ class AsyncioPortal(Portal[T]):
         self._thread.check_process()
         self._refuse_trio()
         loop = asyncio.get_running_loop()
-        if self._loop is None:
-            raise PortalClosed(f"the portal {self._name!r} has not been entered; use `async with`")
+        self._check_entered()
         if loop is not self._loop:
             raise PortalError(
                 f"the portal {self._name!r} was entered in another event loop; "
@@ -185,7 +189,7 @@ class AsyncioPortal(Portal[T]):
         return partial(self._home.post, waiter.call_over)
 
     def _refuse_trio(self) -> None:
-        if trio.lowlevel.in_trio_run():
+        if trio.lowlevel.in_trio_task():
             raise PortalError(
                 f"the portal {self._name!r} is for asyncio and was used inside trio; "
                 "in its own thread, await the function itself"
@@ -206,6 +210,9 @@ class AsyncioStream(Generic[Item]):
         home = portal._home
         self._give_up = portal._give_up
         self._entered = False
+        # Items until the loop has a turn, however many are there: where the source is
+        # quick there would be none.
+        self._turn = self._left = portal._buffer
         self._flow: Flow[Item] = Flow(
             opened,
             portal._buffer,
@@ -228,6 +235,10 @@ class AsyncioStream(Generic[Item]):
 
     async def __anext__(self) -> Item:
         flow = self._flow
+        self._left -= 1
+        if not self._left:
+            self._left = self._turn
+            await asyncio.sleep(0)
         while True:
             try:
                 return flow.take()

@@ -2,7 +2,7 @@
 
 from typing import Generic, TypeVar
 
-from .errors import PortalError
+from .errors import PortalClosed, PortalError
 from .trio_thread import Opened, TrioThread
 
 __all__ = ["BUFFER", "STOP_TIMEOUT", "Portal"]
@@ -49,3 +49,17 @@ class Portal(Generic[T]):
     def is_running(self) -> bool:
         """Whether calls are taken: it has been entered, and its run goes on."""
         return self._thread.takes_calls
+
+    def _check_entered(self) -> None:
+        self._thread.check_process()
+        if not self._thread.began:
+            raise PortalClosed(f"the portal {self._name!r} has not been entered; use it in a block")
+
+    def _raise_crash(self, told: BaseException | None) -> None:
+        """Raise what the run raised, unless the host has an error that tells of it."""
+        crash = self._thread.error
+        if crash is None:
+            return
+        self._thread.join()
+        if told is None or told.__cause__ is not crash:
+            raise crash

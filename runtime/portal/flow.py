@@ -92,6 +92,7 @@ class Flow(Call[None], Generic[T]):
 
     async def _bring_all(self, source: AsyncIterable[T]) -> None:
         items, limit = self._items, self._limit
+        left = limit
         async for item in source:
             items.append(item)
             if self.waited_for:
@@ -99,6 +100,11 @@ class Flow(Call[None], Generic[T]):
                 self._wake()
             if len(items) >= limit:
                 await self._wait_for_room()
+            left -= 1
+            if not left:
+                # The source may have no checkpoint, and the reader be as quick.
+                left = limit
+                await trio.lowlevel.checkpoint()
 
     async def _wait_for_room(self) -> None:
         self.full = True

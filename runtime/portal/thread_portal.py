@@ -51,10 +51,9 @@ class ThreadPortal(Portal[T]):
             _wait_for(self._thread.ready)
         except BaseException:
             self._hasten(0.0)
+            self._raise_crash(None)
             raise
-        if self._thread.error is not None:
-            self._thread.join()
-            raise self._thread.error
+        self._raise_crash(None)
         return self
 
     def __exit__(
@@ -64,9 +63,7 @@ class ThreadPortal(Portal[T]):
         traceback: TracebackType | None,
     ) -> None:
         self._stop(self._stop_timeout, at_once=error is not None)
-        crash = self._thread.error
-        if crash is not None and (error is None or error.__cause__ is not crash):
-            raise crash
+        self._raise_crash(error)
 
     def call(self, function: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
         """What `await function(*args, **kwargs)` gives in trio, in a task of its own there.
@@ -122,6 +119,7 @@ class ThreadPortal(Portal[T]):
     def wait_ended(self, timeout: float | None = None) -> bool:
         """Wait at most `timeout` seconds until the run has ended; return whether it has."""
         self._refuse_loops()
+        self._check_entered()
         return _wait_for(self._thread.over, timeout)
 
     def _stop(self, timeout: float, at_once: bool) -> None:
@@ -158,7 +156,7 @@ class ThreadPortal(Portal[T]):
                 f"the portal {self._name!r} would stop the asyncio loop that runs in this "
                 "thread; use AsyncioPortal, or call from asyncio.to_thread"
             )
-        if trio.lowlevel.in_trio_run():
+        if trio.lowlevel.in_trio_task():
             raise WouldBlock(
                 f"the portal {self._name!r} would stop the trio loop that runs in this thread; "
                 "call from trio.to_thread.run_sync"

@@ -182,6 +182,8 @@ def test_it_is_used_in_the_loop_that_entered_it_and_once() -> None:
             await portal.call(add, 1)
         with pytest.raises(PortalError, match="not been entered"):
             print(portal.value)
+        with pytest.raises(PortalClosed, match="not been entered"):
+            await portal.wait_ended()
         await portal.stop()
         async with portal:
             with pytest.raises(PortalError, match="another event loop"):

@@ -240,3 +240,37 @@ def spin(seconds: float) -> None:
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         pass
+
+
+def test_a_quick_stream_leaves_both_loops_to_others() -> None:
+    """Items that are always there need no wait, and nobody else had a turn."""
+
+    async def main() -> None:
+        beats = 0
+        over = False
+
+        async def beat() -> None:
+            nonlocal beats
+            while not over:
+                beats += 1
+                await asyncio.sleep(0)
+
+        async def trio_beat() -> int:
+            count = 0
+            while not over:
+                count += 1
+                await trio.lowlevel.checkpoint()
+            return count
+
+        async with AsyncioPortal(program(), buffer=10) as portal:
+            beating = asyncio.create_task(beat())
+            trio_beating = asyncio.create_task(portal.call(trio_beat))
+            async with portal.stream(numbers, 10_000) as items:
+                async for _ in items:
+                    pass
+            over = True
+            await beating
+            assert beats >= 900
+            assert await trio_beating >= 900
+
+    run_asyncio(main)

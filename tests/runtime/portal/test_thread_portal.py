@@ -219,6 +219,8 @@ def test_a_portal_is_entered_first_and_once() -> None:
     portal = ThreadPortal(program())
     with pytest.raises(PortalClosed, match="not been entered"):
         portal.call(add, 1)
+    with pytest.raises(PortalClosed, match="not been entered"):
+        portal.wait_ended()
     portal.stop()
     with portal:
         assert portal.is_running
