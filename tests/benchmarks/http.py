@@ -131,20 +131,21 @@ def _server(kind: str, url: str, knobs: str = "") -> Generator[_Server]:
         with subprocess.Popen(
             _serve(kind, folder, port, url, knobs),
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
             env={**os.environ, **settings},
             cwd=folder if kind != "trouper" else _ROOT,
         ) as process:
             try:
                 pin(0, process.pid)
-                _wait_until_it_listens(port)
+                _wait_until_it_listens(process, port)
                 yield _Server(process, port)
             finally:
                 process.kill()
 
 
-def _wait_until_it_listens(port: int) -> None:
+def _wait_until_it_listens(process: "subprocess.Popen[bytes]", port: int) -> None:
     for _ in range(1200):
+        if process.poll() is not None:
+            raise AssertionError(f"the server has ended with {process.returncode}")
         try:
             socket.create_connection(("127.0.0.1", port)).close()
             break

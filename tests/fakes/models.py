@@ -32,7 +32,10 @@ Step = Sequence[Chunk] | Exception | trio.Event
 def spoken(*texts: str) -> list[Step]:
     """The steps of an answer of these texts, a batch for each."""
     said: list[Step] = [[TextDelta(0, text)] for text in texts]
-    end = [UsageUpdate(Usage(input=3, output=len(texts))), Finished(Finish.STOP, "stop")]
+    end: list[Chunk] = [
+        UsageUpdate(Usage(input=3, output=len(texts))),
+        Finished(Finish.STOP, "stop"),
+    ]
     return [[Started("x", "gpt-x")], *said, end]
 
 
