@@ -70,17 +70,16 @@ class TrioThread(Generic[T]):
         for future in (self.ready, self.over):
             # Who waits for them must not be able to cancel them.
             future.set_running_or_notify_cancel()
-        context = copy_context()
-        self._thread = threading.Thread(
-            target=lambda: context.run(self._run), name=name, daemon=True
-        )
+        self._name = name
+        self._ident = 0
+        self._thread: threading.Thread
 
     # The host's side.
 
     @property
     def is_here(self) -> bool:
         """Whether the caller is in trio's thread."""
-        return threading.get_ident() == self._thread.ident
+        return threading.get_ident() == self._ident
 
     @property
     def takes_calls(self) -> bool:
@@ -94,6 +93,11 @@ class TrioThread(Generic[T]):
         self._pid = os.getpid()
         self._refusal = "it is still starting"
         _running.add(self)
+        context = copy_context()
+        # Made here: a fork since then would have spoilt it.
+        self._thread = threading.Thread(
+            target=lambda: context.run(self._run), name=self._name, daemon=True
+        )
         self._thread.start()
 
     def begin(self, call: Called) -> None:
@@ -137,10 +141,10 @@ class TrioThread(Generic[T]):
 
     def stuck(self, seconds: float) -> StopTimedOut:
         """The error for a run that does not end, with where its thread is."""
-        frame = sys._current_frames().get(self._thread.ident or 0)
+        frame = sys._current_frames().get(self._ident)
         where = "".join(traceback.format_stack(frame)[-4:]) if frame is not None else ""
         return StopTimedOut(
-            f"thread {self._thread.name!r} has not ended within {seconds:g} s, nor {LAST_WORDS:g} s "
+            f"thread {self._name!r} has not ended within {seconds:g} s, nor {LAST_WORDS:g} s "
             "after all in it was cancelled; something in it blocks the loop or shields itself. "
             f"It is left to itself, and is now at:\n{where}"
         )
@@ -148,6 +152,7 @@ class TrioThread(Generic[T]):
     # Trio's thread.
 
     def _run(self) -> None:
+        self._ident = threading.get_ident()
         try:
             trio.run(self._main)
         except BaseException as error:  # noqa: BLE001 - raised where the portal is left
@@ -158,6 +163,7 @@ class TrioThread(Generic[T]):
         for call in left:
             call.fail(self._closed(self._refusal))
         _running.discard(self)
+        self._ident = 0  # the system gives it to another thread soon
         if not self.ready.done():
             self.ready.set_result(None)
         self.over.set_result(None)
@@ -199,7 +205,7 @@ class TrioThread(Generic[T]):
                 call.cut(self._closed("it is being left"))
 
     def _closed(self, why: str) -> PortalClosed:
-        closed = PortalClosed(f"the portal {self._thread.name!r} takes no calls: {why}")
+        closed = PortalClosed(f"the portal {self._name!r} takes no calls: {why}")
         closed.__cause__ = self.error
         return closed
 
@@ -216,7 +222,7 @@ def _stop_the_forgotten() -> None:
     forgotten = [thread for thread in list(_running) if not thread.is_elsewhere]
     for thread in forgotten:
         warnings.warn(
-            f"the portal {thread._thread.name!r} was never left; it is stopped now",
+            f"the portal {thread._name!r} was never left; it is stopped now",
             ResourceWarning,
             stacklevel=1,
         )
