@@ -25,7 +25,7 @@ import httpx
 import structlog
 import trio
 
-from ...runtime import ActorError, Stream
+from ...runtime import ActorError, AskTimeout, Stream
 from ..chat import ChatRequest, Completion, Started, Usage
 from ..errors import ErrorKind, ProviderError
 from ..telemetry.observer import (
@@ -52,6 +52,9 @@ _log = structlog.get_logger("trouper.call")
 _HELD = 64
 _HELD_CHARACTERS = 256 * 1024
 
+# Seconds until a connection that took nothing may be asked again: a restart's delay.
+_LOOK_AGAIN = 1.0
+
 # What another key may not share.
 _OF_KEYS = frozenset(
     kind.value
@@ -72,9 +75,12 @@ class Attempt:
     `request` is what the caller wants: its `model` is replaced by the target's.
     `number` counts the attempts of the request from 1; `deadline` is on trio's
     clock, and so is `admit_by`, by which a limiter lets it through or refuses at
-    once. Leaving the block, in whatever way, stops the provider, settles all
-    gates and appends to `trail`, of which each ProviderError that is raised
-    here, and the Completion, carries a copy.
+    once. `patience`, in seconds and at most the target's, is how long a connection
+    that does not take the request is waited for: it is down, or has all that it
+    can hold. One that was waited for less than its target allows may be asked
+    again in a moment, which the error's `retry_after` says. Leaving the block, in
+    whatever way, stops the provider, settles all gates and appends to `trail`, of
+    which each ProviderError that is raised here, and the Completion, carries a copy.
     """
 
     __slots__ = (
@@ -86,11 +92,13 @@ class Attempt:
         "_ended",
         "_opened",
         "_passing",
+        "_patience",
         "_said",
         "_seen",
         "_stream",
         "_tally",
         "_trail",
+        "_untaken",
         "number",
         "request",
         "target",
@@ -105,6 +113,7 @@ class Attempt:
         number: int = 1,
         deadline: float = inf,
         admit_by: float = inf,
+        patience: float = inf,
         trail: list[AttemptRecord] | None = None,
     ) -> None:
         self.target = target
@@ -116,6 +125,9 @@ class Attempt:
         self._passing = Passing(target, self.request, call, number, _failed_keys(self._trail))
         self._deadline = min(deadline, call.deadline)
         self._admit_by = min(admit_by, self._deadline)
+        self._patience = min(patience, target.patience)
+        # Of a plain call that the connection has not taken yet.
+        self._untaken: trio.CancelScope | None = None
         self._began = trio.current_time()
         self._tally = Tally()
         # Kept for who observes, and wants to read it.
@@ -200,7 +212,7 @@ class Attempt:
             self._stream = stream = await self._opened.__aenter__()
             # Until it is taken, it may wait for a provider that restarts; from its
             # first batch, an empty one, the connection keeps its deadlines.
-            patience = trio.current_time() + target.patience
+            patience = trio.current_time() + self._patience
             with trio.move_on_at(min(patience, deadline)) as scope:
                 async for batch in stream:
                     scope.deadline = deadline
@@ -241,9 +253,10 @@ class Attempt:
             )
         return ProviderError(
             kind=ErrorKind.UNAVAILABLE,
-            message=f"its connection is down and did not come back within {target.patience:g} s",
+            message=f"its connection is down, or full, and took nothing within {self._patience:g} s",
             # It has been waited for long enough: who has another provider asks that one.
             should_retry=False,
+            retry_after=_LOOK_AGAIN if self._patience < target.patience else None,
         )
 
     # The answer as a whole.
@@ -251,15 +264,19 @@ class Attempt:
     async def complete(self) -> Completion:
         """The answer as a whole, with its trail."""
         left = max(0.0, self._deadline - trio.current_time())
+        request = Complete(
+            self.request, self._deadline, self._passing.key_id, self, self.target.deadlines
+        )
         try:
-            completion = await self.target.connection.ask(
-                Complete(
-                    self.request, self._deadline, self._passing.key_id, self, self.target.deadlines
-                ),
-                timeout=left,
-            )
+            with trio.move_on_after(self._patience) as self._untaken:
+                return self._whole(await self.target.connection.ask(request, timeout=left))
+            raise self._too_late(taken=False)
+        except AskTimeout as error:
+            self._fail(error if self._passing.is_sent else self._too_late(taken=True))
         except ActorError as error:
             self._fail(error)
+
+    def _whole(self, completion: Completion) -> Completion:
         self._tally.whole(completion)
         if self._said is not None:
             self._said.extend(chunks_of(completion))
@@ -267,6 +284,11 @@ class Attempt:
         return attrs.evolve(completion, trail=tuple(self._trail))
 
     # What the connection says while it works on it.
+
+    def taken(self) -> None:
+        """The connection is up, and keeps the deadlines from here on."""
+        if self._untaken is not None:
+            self._untaken.deadline = inf
 
     def sent(self) -> None:
         """The request is about to be sent."""

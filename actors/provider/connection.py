@@ -143,6 +143,8 @@ class Connection(Actor[ConnectionMessage], background=True):
     @on(Complete, task=True, limit=_MOST_REQUESTS)
     async def complete(self, message: Complete) -> Completion:
         """A whole answer."""
+        if message.hearer is not None:
+            message.hearer.taken()
         with self._exchange(message) as exchange:
             await self._place()
             try:

@@ -43,6 +43,12 @@ _log = structlog.get_logger("trouper.request")
 # A gate of ours that refuses: the target has not been asked.
 _REFUSALS = frozenset({ErrorKind.CIRCUIT_OPEN, ErrorKind.LIMITER_TIMEOUT})
 
+# Seconds that a connection which takes nothing is waited for where another target
+# may be asked: what any ask has in this program. A lone crash is mended at once; what
+# is not back by then crashes again and again, or is long to start, as a large model is.
+_FOR_ANOTHER = 5.0
+
+_NOT_NOW = ProviderError(kind=ErrorKind.CIRCUIT_OPEN, message="it is not to be asked now")
 _TOO_LONG = ProviderError(kind=ErrorKind.CONTEXT_WINDOW_EXCEEDED, message="it does not fit")
 _SLOW = ProviderError(kind=ErrorKind.TIMEOUT, message="it is slower than nearly all of its answers")
 
@@ -174,8 +180,14 @@ class Course:
             number=self._number,
             deadline=hop.deadline,
             admit_by=admit_by,
+            patience=_FOR_ANOTHER if self._has_other_now(hop) else inf,
             trail=self.trail,
         )
+
+    def _has_other_now(self, hop: Hop) -> bool:
+        """Whether somebody would be asked if the target of `hop` may not be asked for now."""
+        error = self._failures[-1][1] if self._failures else _NOT_NOW
+        return has_other(self._chain, self._failures, hop.target.name, error)
 
     def _choose(self, *, again: bool) -> Choose:
         return Choose(
@@ -358,7 +370,11 @@ class Course:
 
 
 def _is_refusal(error: ProviderError) -> bool:
-    return error.kind in _REFUSALS and error.status is None
+    if error.status is not None:
+        return False
+    # A connection that took nothing, too, where it may be asked again.
+    is_down = error.kind is ErrorKind.UNAVAILABLE and error.retry_after is not None
+    return is_down or error.kind in _REFUSALS
 
 
 def _spare_keys(target: Target) -> int:

@@ -44,6 +44,11 @@ class Hearer(Protocol):
     chunk, an error has headers as an answer does, and a batch costs no more.
     """
 
+    def taken(self) -> None:
+        """The connection has the request, which until then waits for one that may be down.
+        Said of a plain call; a stream says it by its first batch."""
+        ...
+
     def sent(self) -> None:
         """The request has a connection and is about to be sent: from now on it may be billed."""
         ...

@@ -238,8 +238,9 @@ async def test_a_provider_that_is_down_is_waited_for_a_while_and_then_the_next_o
     one, two = open_target(once), open_target(Answers(sse("from two"), sse("from two")))
     async with one as (first, _), two as (second, _):
         assert text_of(await collect(first, second)) == "from two"
-        assert 120 <= trio.current_time() <= 122
-        with pytest.raises(ProviderError, match="did not come back within 120 s") as caught:
+        assert 5 <= trio.current_time() <= 6
+        # Who is alone is waited for as long as an answer may take to begin.
+        with pytest.raises(ProviderError, match="took nothing within 120 s") as caught:
             await collect(first)
 
     assert caught.value.kind is ErrorKind.UNAVAILABLE
