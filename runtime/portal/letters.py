@@ -1,8 +1,8 @@
 """Jobs for another thread's loop, which is woken once for all that come in the meantime.
 
-A wake-up is a system call, a switch of threads and a turn of the other loop;
-the job itself costs a hundredth of that. So only the first job after the other
-side has begun to work wakes it.
+A wake-up is a system call, a switch of threads and a turn of the other loop, and
+costs far more than most jobs. So only the first job after the other side has
+begun to work wakes it.
 """
 
 from collections import deque
