@@ -8,7 +8,7 @@ are in parts.py, and imported from here.
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import attrs
 
@@ -27,6 +27,7 @@ from .parts import (
 from .trail import AttemptRecord
 
 __all__ = [
+    "MOST_TOKENS",
     "AudioPart",
     "ChatRequest",
     "Chunk",
@@ -134,6 +135,11 @@ class Finish(Enum):
     CONTEXT_WINDOW = "context_window"
     ERROR = "error"
     UNKNOWN = "unknown"
+
+
+MOST_TOKENS: Final = 10**9
+"""More tokens than one call has: a thousand times the largest windows that are sold. What
+claims more is an error, and no sum of such counts is too large for a database."""
 
 
 @attrs.frozen

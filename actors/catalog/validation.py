@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from ..chat import ChatRequest, ImagePart, Sampling
+from ..chat import MOST_TOKENS, ChatRequest, ImagePart, Sampling
 from .facts import ModelFacts, SamplingRule
 
 __all__ = ["validate", "without_refused_sampling"]
@@ -53,8 +53,10 @@ def _numbers(sampling: Sampling, facts: ModelFacts) -> Iterator[str]:
 
 def _limits(request: ChatRequest, facts: ModelFacts) -> Iterator[str]:
     wanted, most = request.max_output_tokens, facts.max_output_tokens
-    if wanted is not None and (wanted < 1 or (most is not None and wanted > most)):
-        allowed = f"1 to {most}" if most is not None else "1 or more"
+    most = MOST_TOKENS if most is None else most
+    if wanted is not None and not 1 <= wanted <= most:
+        # Where nobody knows what the model can do, a bound of our own is no news.
+        allowed = f"1 to {most}" if most != MOST_TOKENS or wanted > most else "1 or more"
         yield f"max_output_tokens: {wanted} is out of range; {facts.name} takes {allowed}"
     stops = facts.max_stop_sequences
     if stops is not None and len(request.stop) > stops:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..chat import Finish, Usage
+from .counts import count_of
 
 __all__ = ["BESIDE", "ORIGIN", "finish_of", "merged_usage", "usage_of"]
 
@@ -41,27 +42,23 @@ def merged_usage(before: Mapping[str, Any], raw: Any) -> Mapping[str, Any]:
     return {**before, **{name: value for name, value in raw.items() if value is not None}}
 
 
-def _count(value: Any) -> int:
-    return value if type(value) is int and value > 0 else 0
-
-
 def usage_of(raw: Mapping[str, Any]) -> Usage:
     """Tokens by our rule: totals. Anthropic counts what its cache held, or took, beside
     the input. `cache_write_1h` is within `cache_write`, as there."""
     created = raw.get("cache_creation")
     created = created if isinstance(created, Mapping) else {}
-    for_hour = _count(created.get("ephemeral_1h_input_tokens"))
-    written = _count(raw.get("cache_creation_input_tokens"))
-    written = written or for_hour + _count(created.get("ephemeral_5m_input_tokens"))
-    read = _count(raw.get("cache_read_input_tokens"))
-    output = _count(raw.get("output_tokens"))
+    for_hour = count_of(created.get("ephemeral_1h_input_tokens"))
+    written = count_of(raw.get("cache_creation_input_tokens"))
+    written = written or for_hour + count_of(created.get("ephemeral_5m_input_tokens"))
+    read = count_of(raw.get("cache_read_input_tokens"))
+    output = count_of(raw.get("output_tokens"))
     details = raw.get("output_tokens_details")
     details = details if isinstance(details, Mapping) else {}
     return Usage(
-        input=_count(raw.get("input_tokens")) + written + read,
+        input=count_of(raw.get("input_tokens")) + written + read,
         output=output,
         cache_read=read,
         cache_write=written,
         cache_write_1h=min(for_hour, written),
-        reasoning=min(_count(details.get("thinking_tokens")), output),
+        reasoning=min(count_of(details.get("thinking_tokens")), output),
     )

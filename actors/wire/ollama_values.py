@@ -22,6 +22,7 @@ from ..chat import (
     Usage,
     UsageUpdate,
 )
+from .counts import count_of
 from .openai_values import arguments_of, mint_call_id
 
 __all__ = ["ORIGIN", "Frames", "finish_of", "is_frame", "usage_of"]
@@ -55,14 +56,10 @@ def usage_of(frame: Mapping[str, Any]) -> Usage | None:
     Zero is left out on the wire, and older versions say zero for a prompt that
     was in their cache: no prompt has no tokens, so such a count is `estimated`.
     """
-    asked, answered = _count(frame.get("prompt_eval_count")), _count(frame.get("eval_count"))
+    asked, answered = count_of(frame.get("prompt_eval_count")), count_of(frame.get("eval_count"))
     if not asked and not answered:
         return None
     return Usage(input=asked, output=answered, estimated=not asked)
-
-
-def _count(value: Any) -> int:
-    return value if type(value) is int and value > 0 else 0
 
 
 class Frames:

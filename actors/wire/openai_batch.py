@@ -21,6 +21,7 @@ from ..chat import Completion
 from ..errors import ProviderError
 from .batch import CANCELLED, EXPIRED, Fault, Listing, RemoteBatch, Result, object_in
 from .codec import Codec
+from .counts import count_of
 from .encoded import dump_json
 from .http import HttpRequest
 from .openai_errors import ErrorBody, error_in_answer, not_the_wire
@@ -184,8 +185,7 @@ def _batch(raw: Mapping[str, Any]) -> RemoteBatch:
 
 
 def _count(counts: Any, key: str) -> int:
-    value = counts.get(key) if isinstance(counts, Mapping) else None
-    return value if isinstance(value, int) else 0
+    return count_of(counts.get(key)) if isinstance(counts, Mapping) else 0
 
 
 def _fault(raw: Mapping[str, Any]) -> str:

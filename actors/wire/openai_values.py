@@ -22,6 +22,7 @@ from ..chat import (
     Usage,
 )
 from .assembly import settled
+from .counts import count_of
 from .encoded import dump_json
 
 __all__ = [
@@ -69,31 +70,27 @@ def finish_of(raw: str | None, *, refused: bool = False) -> Finish:
     return Finish.REFUSAL if refused and finish is Finish.STOP else finish
 
 
-def _count(value: Any) -> int:
-    return value if type(value) is int and value > 0 else 0
-
-
 def usage_of(raw: Mapping[str, Any]) -> Usage:
     """Tokens by our rule: totals, with the cached and the reasoning ones within them."""
     asked = raw.get("prompt_tokens_details")
     answered = raw.get("completion_tokens_details")
     asked = asked if isinstance(asked, Mapping) else {}
     answered = answered if isinstance(answered, Mapping) else {}
-    total_in = _count(raw.get("prompt_tokens"))
-    total_out = _count(raw.get("completion_tokens"))
-    reasoning = _count(answered.get("reasoning_tokens"))
-    if reasoning and _count(raw.get("total_tokens")) == total_in + total_out + reasoning:
+    total_in = count_of(raw.get("prompt_tokens"))
+    total_out = count_of(raw.get("completion_tokens"))
+    reasoning = count_of(answered.get("reasoning_tokens"))
+    if reasoning and count_of(raw.get("total_tokens")) == total_in + total_out + reasoning:
         total_out += reasoning  # xAI counts the reasoning beside the completion
     cached = (
-        _count(asked.get("cached_tokens"))
-        or _count(raw.get("prompt_cache_hit_tokens"))  # DeepSeek
-        or _count(raw.get("cached_tokens"))  # Moonshot
+        count_of(asked.get("cached_tokens"))
+        or count_of(raw.get("prompt_cache_hit_tokens"))  # DeepSeek
+        or count_of(raw.get("cached_tokens"))  # Moonshot
     )
     return Usage(
         input=total_in,
         output=total_out,
         cache_read=min(cached, total_in),
-        cache_write=min(_count(asked.get("cache_write_tokens")), total_in),
+        cache_write=min(count_of(asked.get("cache_write_tokens")), total_in),
         reasoning=min(reasoning, total_out),
     )
 

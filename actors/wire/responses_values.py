@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..chat import Finish, Usage
+from .counts import count_of
 from .openai_values import BESIDE
 
 __all__ = [
@@ -53,24 +54,20 @@ def finish_of(
     return (Finish.REFUSAL if refused else Finish.STOP), "completed"
 
 
-def _count(value: Any) -> int:
-    return value if type(value) is int and value > 0 else 0
-
-
 def usage_of(raw: Mapping[str, Any]) -> Usage:
     """Tokens by our rule: totals, with the cached and the reasoning ones within them."""
     asked = raw.get("input_tokens_details")
     answered = raw.get("output_tokens_details")
     asked = asked if isinstance(asked, Mapping) else {}
     answered = answered if isinstance(answered, Mapping) else {}
-    total_in = _count(raw.get("input_tokens"))
-    total_out = _count(raw.get("output_tokens"))
+    total_in = count_of(raw.get("input_tokens"))
+    total_out = count_of(raw.get("output_tokens"))
     return Usage(
         input=total_in,
         output=total_out,
-        cache_read=min(_count(asked.get("cached_tokens")), total_in),
-        cache_write=min(_count(asked.get("cache_write_tokens")), total_in),
-        reasoning=min(_count(answered.get("reasoning_tokens")), total_out),
+        cache_read=min(count_of(asked.get("cached_tokens")), total_in),
+        cache_write=min(count_of(asked.get("cache_write_tokens")), total_in),
+        reasoning=min(count_of(answered.get("reasoning_tokens")), total_out),
     )
 
 

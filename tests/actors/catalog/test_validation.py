@@ -10,7 +10,15 @@ from hypothesis import given, strategies as st
 from trouper.actors.catalog.facts import ModelFacts, ModelRef, SamplingRule
 from trouper.actors.catalog.models import Models
 from trouper.actors.catalog.validation import validate, without_refused_sampling
-from trouper.actors.chat import ChatRequest, ImagePart, Message, Sampling, TextPart, ToolSpec
+from trouper.actors.chat import (
+    MOST_TOKENS,
+    ChatRequest,
+    ImagePart,
+    Message,
+    Sampling,
+    TextPart,
+    ToolSpec,
+)
 
 MODELS = Models()
 GPT_4O = MODELS.find(ModelRef("openai", "gpt-4o", "openai"))
@@ -159,6 +167,13 @@ def test_every_fault_is_told_at_once() -> None:
     ]
 
 
+def test_no_model_is_asked_for_more_tokens_than_any_has() -> None:
+    (fault,) = validate(request(max_output_tokens=MOST_TOKENS + 1), UNKNOWN)
+
+    assert fault.startswith(f"max_output_tokens: {MOST_TOKENS + 1} is out of range")
+    assert f"1 to {MOST_TOKENS}" in fault
+
+
 @given(
     st.builds(
         Sampling,
@@ -169,7 +184,7 @@ def test_every_fault_is_told_at_once() -> None:
         presence_penalty=st.none() | st.floats(-2, 2),
     ),
     st.sampled_from([None, "none", "high", "whatever"]),
-    st.none() | st.integers(1),
+    st.none() | st.integers(1, MOST_TOKENS),
 )
 def test_of_an_unknown_model_nothing_is_refused_that_some_model_takes(
     sampling: Sampling, effort: str | None, most: int | None
