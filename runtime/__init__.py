@@ -3,7 +3,7 @@
 Read in this order: errors, messages, replies, mailbox, cell, cycles, ref,
 dynamic_children, actor, restarts, spec, life, actor_tasks, driving, actor_life,
 children, dynamic_supervisor, static_supervisor, signals, system. What users test
-with is in testing.
+with is in testing; how asyncio and plain threads run actors beside them, in portal.
 """
 
 from .actor import Actor, on
