@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: install demo test check format bench clean
+.PHONY: install demo test test-clients check format bench clean
 
 install: $(STAMP)
 	@$(BIN)/trouper local install
@@ -22,6 +22,10 @@ demo: $(STAMP)
 test: $(STAMP)
 	@$(BIN)/trouper local install
 	$(BIN)/python -m pytest --cov --cov-report=term
+
+# Clients that people have, unmodified, each in an environment of its own.
+test-clients: $(STAMP)
+	$(BIN)/python -m pytest -m clients tests/clients
 
 check: $(STAMP)
 	$(BIN)/ruff check .
