@@ -7,14 +7,14 @@ the fields are also the keys of an override.
 import datetime
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any, Literal
+from typing import Any
 
 import attrs
 from cattrs import Converter
 from cattrs.errors import BaseValidationError
 
 from ..errors import ConfigError
-from ..wire.converter import ALLOWED, CHECK, HIDDEN, Check, explain, key_path, make_converter, shown
+from ..wire.converter import ALLOWED, CHECK, HIDDEN, explain, key_path, make_converter, shown
 
 __all__ = ["ModelFacts", "ModelRef", "SamplingRule", "facts_from"]
 
@@ -59,15 +59,6 @@ def _tokens() -> dict[str, Any]:
     return {CHECK: check, ALLOWED: wanted}
 
 
-def _field_name() -> dict[str, Check]:
-    def check(value: object) -> str | None:
-        if value in ("max_tokens", "max_completion_tokens"):
-            return None
-        return f"must be max_tokens or max_completion_tokens, not {shown(value)}"
-
-    return {CHECK: check}
-
-
 @attrs.frozen(kw_only=True)
 class ModelFacts:
     """What is known of one model; of what nobody has said, nothing is refused."""
@@ -82,12 +73,6 @@ class ModelFacts:
     """The longest answer, in tokens, its reasoning included."""
     apis: tuple[str, ...] = ()
     """The wires that it answers on: chat, responses, messages, batch."""
-    # What every compatible server knows; OpenAI's own table says max_completion_tokens.
-    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = attrs.field(
-        default="max_tokens", metadata=_field_name()
-    )
-    """What the limit of the answer is called on the chat wire: this, or
-    max_completion_tokens."""
     tools: bool | None = None
     """Whether it uses tools."""
     parallel_tools: bool | None = None

@@ -25,9 +25,8 @@ _SOURCE = (
 )
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
-    # Chat completions reference: temperature 0 to 2, up to four stop sequences,
-    # max_tokens replaced by max_completion_tokens.
-    "openai": {"max_tokens_field": "max_completion_tokens", "max_stop_sequences": 4},
+    # Chat completions reference: temperature 0 to 2, up to four stop sequences.
+    "openai": {"max_stop_sequences": 4},
     # Messages reference: temperature 0 to 1, and no penalties.
     "anthropic": {"apis": ["messages"], "max_temperature": 1.0, "penalties": False},
 }

@@ -28,7 +28,6 @@ def test_the_table_states_limits_and_what_a_model_takes() -> None:
 
     assert facts.known
     assert (facts.max_input_tokens, facts.max_output_tokens) == (128_000, 16_384)
-    assert facts.max_tokens_field == "max_completion_tokens"
     assert facts.tools is facts.images is True
     assert facts.reasoning is False
     assert facts.sampling is SamplingRule.ALWAYS
@@ -38,7 +37,6 @@ def test_a_family_has_its_own_ranges() -> None:
     claude = MODELS.find(anthropic("claude-sonnet-5-5"))
 
     assert claude.max_temperature == 1.0
-    assert claude.max_tokens_field == "max_tokens"
     assert claude.sampling is SamplingRule.NEVER
     assert claude.prefill is False
     assert claude.apis == ("messages",)
@@ -119,7 +117,8 @@ def test_wrong_overrides_are_refused_all_at_once_with_their_keys() -> None:
         "apis": "chat",
         "shutdown": "soon",
         "max_output_tokens": 0,
-        "max_tokens_field": "limit",
+        # What decides that is where the server is, not which model it has.
+        "max_tokens_field": "max_tokens",
     }
 
     with pytest.raises(ConfigError) as caught:
