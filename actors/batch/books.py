@@ -13,10 +13,10 @@ from ..catalog.prices import BATCH
 from ..catalog.rates import Rates, UnknownPrice, ceiling, cost_of
 from ..chat import ChatRequest, Completion
 from ..errors import ProviderError
-from ..gate.budget_refusals import budget_exceeded, price_unknown
+from ..gate.budget_refusals import budget_exceeded, price_unknown, too_dear
 from ..policy.budget import UNKNOWN_LONGEST, Budget, guarded_input, limits_of
 from ..provider.knowledge import Knowledge
-from ..store.ledger import Closing, Denied, Limit, Opening
+from ..store.ledger import MOST_NANO, Closing, Denied, Limit, Opening
 from ..wire.batch import CANCELLED, Fault
 from .lines import answer_of, answer_of_fault
 from .operations import Answer
@@ -46,15 +46,19 @@ class Books:
     ) -> tuple[Opening, tuple[Limit, ...]]:
         """The row of request `n` at the most that it can cost, and the limits that it falls under.
 
-        Raises ProviderError of kind PRICE_UNKNOWN where a budget applies and nobody knows the price.
+        Raises ProviderError of kind PRICE_UNKNOWN where a budget applies and nobody knows the
+        price, and INVALID_REQUEST where it may cost more than MOST_NANO.
         """
         rates = self._rates()
         reserved, price_id = 0, ""
         if isinstance(rates, Rates):
             counted = await self._knowledge.count(self._ref, request)
             likely = guarded_input(self._knowledge.likely_input(self._ref, counted))
-            reserved = ceiling(likely, self._longest(request), rates)
+            longest = self._longest(request)
+            reserved = ceiling(likely, longest, rates)
             price_id = rates.price_id
+            if reserved > MOST_NANO:
+                raise too_dear(self._ref.provider, self._ref.model, longest, reserved)
         opening = Opening(
             op_id=op_id_of(self._batch.id, n),
             request_id=self._batch.id,

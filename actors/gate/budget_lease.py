@@ -17,8 +17,8 @@ from ..chat import Usage
 from ..errors import ProviderError
 from ..policy.budget import UNKNOWN_LONGEST, Alert, Budget, limits_of, longest_output
 from ..policy.money import dollars
-from ..store.ledger import Closing, Denied, Ledger, Limit, Opening
-from .budget_refusals import budget_exceeded, price_unknown
+from ..store.ledger import MOST_NANO, Closing, Denied, Ledger, Limit, Opening
+from .budget_refusals import budget_exceeded, price_unknown, too_dear
 from .budget_sums import Sum, Sums
 
 __all__ = ["Lease", "Purse"]
@@ -46,7 +46,8 @@ class Lease:
     Entering opens the attempt's row and reserves the most that it can cost.
     It raises ProviderError of kind BUDGET_EXCEEDED where a budget does not cover
     that, nor a shorter answer where its `clamp` allows one; PRICE_UNKNOWN where
-    a budget applies and nobody knows the price; and what the ledger raises.
+    a budget applies and nobody knows the price; INVALID_REQUEST where it may cost
+    more than MOST_NANO; and what the ledger raises.
     `max_output_tokens` is what to ask for then.
 
     Leaving it closes the row, if `settle` has not: nothing was spent before
@@ -212,6 +213,8 @@ class Lease:
         amount, price_id = 0, ""
         if isinstance(rates, Rates):
             amount, price_id = ceiling(self._input_tokens, output, rates), rates.price_id
+        if amount > MOST_NANO:
+            raise too_dear(self.opening.provider, self.opening.model, output, amount)
         self.opening = attrs.evolve(self.opening, at=at, reserved=amount, price_id=price_id)
 
     async def _reserve_shortened(self, output: int) -> None:

@@ -6,9 +6,9 @@ from ..catalog.rates import UnknownPrice
 from ..errors import ErrorKind, ProviderError
 from ..policy.budget import Budget, renews_at
 from ..policy.money import short_dollars
-from ..store.ledger import Denied, Opening
+from ..store.ledger import MOST_NANO, Denied, Opening
 
-__all__ = ["budget_exceeded", "price_unknown"]
+__all__ = ["budget_exceeded", "price_unknown", "too_dear"]
 
 _PER = {"total": "", "day": " a day", "month": " a month"}
 
@@ -46,6 +46,20 @@ def price_unknown(budget: Budget, call: Opening, price: UnknownPrice) -> Provide
         model=call.model,
         key_id=call.key_id,
         code=budget.name,
+    )
+
+
+def too_dear(provider: str, model: str, output: int, amount: int) -> ProviderError:
+    """That an answer of `output` tokens may cost `amount`, more than a ledger has room for."""
+    return ProviderError(
+        kind=ErrorKind.INVALID_REQUEST,
+        message=(
+            f"not sent: max_output_tokens: an answer of {output} tokens may cost "
+            f"{short_dollars(amount)}, and one call {short_dollars(MOST_NANO)} at most; "
+            "ask for a shorter one, or correct the price of the model"
+        ),
+        provider=provider,
+        model=model,
     )
 
 

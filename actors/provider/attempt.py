@@ -327,11 +327,13 @@ class Attempt:
         elif error is None and self._tally.finish is not None:
             result = "ok"
         kind = error.kind.value if isinstance(error, ProviderError) else result
-        self._passing.leave(self._cause or error, self._tally, kind)
-        self._cause = None  # whose traceback holds this very object
-        self._trail.append(self._record(kind))
-        if self._seen is not None:
-            self._seen.ended(self._told(error, result))
+        try:
+            self._passing.leave(self._cause or error, self._tally, kind)
+        finally:
+            self._cause = None  # whose traceback holds this very object
+            self._trail.append(self._record(kind))
+            if self._seen is not None:
+                self._seen.ended(self._told(error, result))
         if result == "ok":
             self._log()
 

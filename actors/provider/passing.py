@@ -209,41 +209,49 @@ class Passing:
 
         `error` is what ended it, as it came, and `outcome` what that is called.
         """
-        self.usage = self._used(tally)
-        rates = self._target.knowledge.rates(self._ref, tally.service_tier)
         if error is None and not self._answered:
             # Who leaves before there was an answer has learned nothing of anybody.
             error = GeneratorExit()
-        self._close_lease(error, rates, tally, outcome)
-        self.cost = self._cost(error, rates)
-        if self._admission is not None:
-            if self.usage is not None:
-                reads = self._target.kind != "anthropic"
-                self._admission.settle(spent(self.usage, cache_reads_count=reads))
-            self._admission.close(error)
-        if self._key_use is not None:
-            self._key_use.close(error)
-        if self._passage is not None:
-            self._passage.close(error)
+        # No gate is skipped for what another one raises, or what was used: nobody comes again.
+        try:
+            self._settle(error, tally, outcome)
+        finally:
+            try:
+                if self._lease is not None:
+                    self._lease.close(error, outcome)
+            finally:
+                self._give_back(error)
 
-    def _close_lease(
-        self,
-        error: BaseException | None,
-        rates: Rates | UnknownPrice,
-        tally: Tally,
-        outcome: str,
-    ) -> None:
-        lease = self._lease
-        if lease is not None and self.usage is not None:
-            lease.settle(
-                self.usage,
+    def _give_back(self, error: BaseException | None) -> None:
+        try:
+            if self._admission is not None:
+                self._admission.close(error)
+        finally:
+            try:
+                if self._key_use is not None:
+                    self._key_use.close(error)
+            finally:
+                if self._passage is not None:
+                    self._passage.close(error)
+
+    def _settle(self, error: BaseException | None, tally: Tally, outcome: str) -> None:
+        """Say what it has used and what that costs, as far as anybody knows."""
+        usage = self.usage = self._used(tally)
+        rates = self._target.knowledge.rates(self._ref, tally.service_tier)
+        if self._lease is not None and usage is not None:
+            self._lease.settle(
+                usage,
                 rates=rates,
                 outcome=outcome,
                 model=tally.model,
                 service_tier=tally.service_tier or "",
             )
-        elif lease is not None:
-            lease.close(error, outcome)
+        elif self._lease is not None:
+            self._lease.close(error, outcome)
+        self.cost = self._cost(error, rates)
+        if self._admission is not None and usage is not None:
+            reads = self._target.kind != "anthropic"
+            self._admission.settle(spent(usage, cache_reads_count=reads))
 
     def _cost(self, error: BaseException | None, rates: Rates | UnknownPrice) -> int | None:
         if self._lease is not None:
@@ -255,7 +263,8 @@ class Passing:
     def _used(self, tally: Tally) -> Usage | None:
         """What it has used: as the provider says, or by an estimate; None where nobody knows."""
         knowledge = self._target.knowledge
-        if tally.finish is not None and tally.usage is not None:
+        if tally.is_counted:
+            assert tally.usage is not None
             knowledge.learn(self._ref, self._counted, tally.usage)
             return tally.usage
         if tally.begun:

@@ -89,7 +89,7 @@ class Tally:
         self.finish = completion.finish
         self._named(completion.model, completion.response_id, completion.service_tier)
         self.usage = completion.usage
-        if self.usage is None:
+        if self.usage is None or not self.usage.output:
             for part in completion.message.parts:
                 self._write(part)
 
@@ -117,6 +117,15 @@ class Tally:
     def begun(self) -> bool:
         """Whether anything has come that was made by the model, be it that it has nothing to say."""
         return self._chars > 0 or self.finish is not None
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the answer has ended and its provider said what it used, in counts that can be:
+        a prompt has tokens, and so has what was written."""
+        usage = self.usage
+        if self.finish is None or usage is None:
+            return False
+        return usage.input > 0 and (usage.output > 0 or not self._chars)
 
     @property
     def text(self) -> tuple[str, float]:

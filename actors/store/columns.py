@@ -21,6 +21,9 @@ __all__ = [
 
 Columns = tuple[Any, ...]
 
+# SQLite keeps no larger number.
+_LARGEST = 2**63 - 1
+
 _OPENING: Final = (
     "op_id, request_id, attempt, at, provider, model, session, user, key_id, price_id, "
     "reserved_nano"
@@ -79,6 +82,9 @@ def closing_columns(closing: Closing) -> Columns:
             usage.reasoning,
             usage.estimated,
         )
+        if max(tokens) > _LARGEST:
+            # From a wire that is not ours. The row has to be closed all the same.
+            tokens = tuple(min(each, _LARGEST) for each in tokens)
     return (
         closing.state,
         closing.outcome,

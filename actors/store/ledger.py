@@ -109,12 +109,17 @@ class Opening:
                     )
 
 
+def _at_most(cost: int | None) -> int | None:
+    return cost if cost is None or cost <= MOST_NANO else MOST_NANO
+
+
 @attrs.frozen(kw_only=True)
 class Closing:
     """How an attempt ended.
 
     `cost` is in nano-dollars and None where nobody knows it: then an attempt
-    that may have been billed counts as what was reserved for it. `outcome` is
+    that may have been billed counts as what was reserved for it. More than
+    MOST_NANO is that much: a row has to be closed, whatever its price list says. `outcome` is
     "ok", "cancelled", "cached" or the kind of the error. `model` is the one that
     has answered, by the provider's name; times are milliseconds.
     """
@@ -123,7 +128,7 @@ class Closing:
     outcome: str
     usage: Usage | None = None
     cost: int | None = attrs.field(
-        default=None, validator=attrs.validators.optional(and_(ge(0), le(MOST_NANO)))
+        default=None, converter=_at_most, validator=attrs.validators.optional(ge(0))
     )
     price_id: str = ""
     model: str = ""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes import batch_app
 from tests.fakes.batch_app import half_price, ledger, requests, results, running
 from tests.fakes.batches import BatchProvider, usage_of
 from trouper.actors.batch.rows import Way
@@ -90,3 +91,22 @@ async def test_what_no_budget_covers_is_refused_and_the_rest_is_asked(tmp_path: 
     assert (one["text"], two["text"]) == ("You said: one", "You said: two")
     assert three["error"]["kind"] == "budget_exceeded"
     assert 'budget "all"' in three["error"]["message"]
+
+
+async def test_requests_for_more_than_any_call_may_have_fail_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_app, "PRICES", {"input": 1.0, "output": 10_000.0})
+    lines = [
+        {"id": "more than any", "prompt": "one", "max_tokens": 10**13},
+        {"id": "too dear", "prompt": "two", "max_tokens": 10**9},
+        {"id": "well", "prompt": "three", "max_tokens": 10},
+    ]
+    async with running(tmp_path / "s.db", BatchProvider()) as app:
+        id = await app.batches.submit(lines)
+        more, dear, well = await results(app, id)
+
+        assert "max_output_tokens: 10000000000000" in str(more)
+        assert "correct the price" in str(dear)
+        assert well["text"] == "You said: three"
+        assert len(await ledger(app)) == 1

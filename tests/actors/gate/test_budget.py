@@ -240,3 +240,14 @@ async def test_a_call_that_cost_more_than_was_reserved_is_not_silent() -> None:
             lease.settle(Usage(input=9_000))
     assert [line["event"] for line in lines] == ["call cost more than was reserved"]
     assert await house.totals() == (9_000, 0)
+
+
+async def test_what_may_cost_more_than_a_ledger_holds_is_refused_before_there_is_a_row() -> None:
+    dear = attrs.evolve(RATES, output=Rate(10**10))
+    house = House()
+    with pytest.raises(ProviderError, match="max_output_tokens") as caught:
+        async with house.lease(dear, most=10**9):
+            pass
+
+    assert caught.value.kind is ErrorKind.INVALID_REQUEST
+    assert house.ledger.table == {}

@@ -10,7 +10,15 @@ import trio
 
 from tests.fakes.attempts import DAY, IMPLEMENTATIONS, MONTH, NOON, all_rows, attempt, cost, limit
 from trouper.actors.chat import Usage
-from trouper.actors.store.ledger import Closing, Denied, Ledger, Row, Selection, Totals
+from trouper.actors.store.ledger import (
+    MOST_NANO,
+    Closing,
+    Denied,
+    Ledger,
+    Row,
+    Selection,
+    Totals,
+)
 
 
 @pytest.fixture(params=IMPLEMENTATIONS)
@@ -360,3 +368,7 @@ async def test_the_most_that_an_amount_may_be_can_be_summed() -> None:
         attempt("a", -1)
     with pytest.raises(ValueError, match="cost"):
         cost(-1)
+
+
+def test_a_row_can_be_closed_whatever_it_has_cost() -> None:
+    assert cost(2**70).cost == MOST_NANO

@@ -9,6 +9,7 @@ import structlog
 import trio
 
 from tests.fakes.attempts import DAY, MONTH, NOON, all_rows, attempt, cost, limit
+from trouper.actors.chat import Usage
 from trouper.actors.store import sqlite_ledger
 from trouper.actors.store.errors import StoreFull, StoreInUse, StoreUnusable
 from trouper.actors.store.ledger import LOST, Closing, Denied, Selection, Totals
@@ -291,3 +292,17 @@ async def when_back(call: Callable[[], object]) -> object:
             return await call()  # type: ignore[misc]
         except ActorUnavailable as error:
             await trio.sleep_until(error.retry_at)
+
+
+async def test_a_count_that_sqlite_cannot_keep_closes_its_row_all_the_same(path: Path) -> None:
+    """It came of a wire that is not ours; the row stayed open until a program ended."""
+    async with open_ledger(path) as ledger:
+        await ledger.reserve(attempt("a", 10))
+        ledger.settle(
+            "a", Closing(state="settled", outcome="ok", usage=Usage(9, 2**64 - 1), cost=3)
+        )
+
+        assert await ledger.spent("all", DAY) == Totals(spent=3, reserved=0)
+        (row,) = [row async for row in ledger.rows(Selection())]
+        assert row.closing is not None
+        assert row.closing.usage == Usage(9, 2**63 - 1)
