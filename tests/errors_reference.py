@@ -120,7 +120,9 @@ attempt of the request). It can be pickled, and holds no key, no prompt and no a
 ```python
 from trouper.actors import ErrorKind, ProviderError
 
-error = ProviderError(kind=ErrorKind.RATE_LIMITED, message="slow down", provider="openai", status=429)
+error = ProviderError(
+    kind=ErrorKind.RATE_LIMITED, message="slow down", provider="openai", status=429
+)
 assert error.retryable
 assert error.scope == "key"
 assert str(error) == (

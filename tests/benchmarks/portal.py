@@ -12,9 +12,10 @@ import os
 import statistics
 import threading
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import trio
 
@@ -86,7 +87,7 @@ class Bare:
         return await asyncio.wrap_future(future)
 
 
-Call = Callable[[Callable[[int], Awaitable[int]], int], Awaitable[int]]
+Call = Callable[..., Awaitable[Any]]
 
 
 async def median_call(call: Call) -> float:
@@ -101,7 +102,7 @@ async def median_call(call: Call) -> float:
 
 
 async def median_sync_call(
-    call_sync: Callable[[Callable[[int], int], int], Awaitable[int]],
+    call_sync: Callable[..., Awaitable[Any]],
 ) -> float:
     took: list[float] = []
     for _ in range(CALLS):
@@ -230,7 +231,7 @@ def asyncio_stalls() -> float:
 
 
 @contextmanager
-def unpinned() -> Iterator[None]:
+def unpinned() -> Generator[None]:
     """On all cores: the runner pins to one, where a switch of threads needs no other core."""
     if not hasattr(os, "sched_setaffinity"):
         yield

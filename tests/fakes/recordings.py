@@ -12,7 +12,16 @@ from typing import Any
 
 import pytest
 
-__all__ = ["MODES", "ROOT", "body_of", "by_mode", "in_sizes", "needs_recordings", "recorded", "rows"]
+__all__ = [
+    "MODES",
+    "ROOT",
+    "body_of",
+    "by_mode",
+    "in_sizes",
+    "needs_recordings",
+    "recorded",
+    "rows",
+]
 
 ROOT = Path(__file__).resolve().parents[3] / "shared" / "cassettes"
 

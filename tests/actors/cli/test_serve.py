@@ -47,7 +47,7 @@ def test_one_line_says_where_it_serves_and_who_it_is(running: Server) -> None:
 def test_it_is_alive_and_ready(running: Server) -> None:
     assert get(f"{running.url}/healthz") == (200, "ok")
     status, body = get(f"{running.url}/readyz")
-    assert (status, json.loads(body)) == (200, {"ready": True, "reasons": []})
+    assert (status, json.loads(body)) == (200, {"ready": True, "reasons": [], "warnings": []})
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

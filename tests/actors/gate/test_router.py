@@ -44,7 +44,8 @@ async def in_flight(ref: Ref[RouterMessage]) -> dict[str, int]:
 
 
 async def take(ref: Ref[RouterMessage] | None, **more: Any) -> tuple[Place, object]:
-    place = Place(ref, Choose(**{"chain": ROW, **more}))
+    fields: dict[str, Any] = {"chain": ROW, **more}
+    place = Place(ref, Choose(**fields))
     return place, await place.take()
 
 
