@@ -70,7 +70,13 @@ def store(request: pytest.FixtureRequest, path: Path, nursery: trio.Nursery) -> 
 
 def rows(path: Path, query: str = "SELECT key FROM response_cache") -> list[Any]:
     with closing(sqlite3.connect(path)) as connection:
-        return [row[0] for row in connection.execute(query)]
+        try:
+            return [row[0] for row in connection.execute(query)]
+        except sqlite3.OperationalError as error:
+            # A file that has just been begun anew may not have its table yet.
+            if "no such table" not in str(error):
+                raise
+            return []
 
 
 def change(path: Path, statement: str, *values: object) -> None:
