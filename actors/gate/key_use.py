@@ -5,7 +5,6 @@ async with KeyUse(keys, model="small", tried=tried) as use:     # ProviderError:
 # Leaving the block reports how the call ended, also when it is cancelled.
 """
 
-import inspect
 from collections.abc import Set
 from contextlib import suppress
 from types import TracebackType
@@ -18,6 +17,7 @@ from ...runtime import MailboxFull, Ref
 from ..errors import ProviderError
 from ..policy.key_verdict import NOTHING, Verdict, verdict_of
 from .keys_messages import ChooseKey, ChosenKey, ReportKey
+from .owner import is_dead
 
 __all__ = ["KeyUse"]
 
@@ -35,8 +35,7 @@ class _Call:
 
     @property
     def ended(self) -> Verdict | None:
-        task = self.task
-        if task is not None and inspect.getcoroutinestate(task.coro) == inspect.CORO_CLOSED:
+        if is_dead(self.task):
             return NOTHING
         return self.verdict
 

@@ -1,11 +1,10 @@
 """The grants of a limiter that are out, and who has them."""
 
-import inspect
-
 import attrs
 
 from ..policy.bucket import Cost
 from .limiter_messages import Acquire
+from .owner import is_dead
 
 __all__ = ["Lease", "Leases"]
 
@@ -63,5 +62,4 @@ def _has_ended(acquire: Acquire) -> bool:
     holder = acquire.holder
     if holder.settled is not None:
         return True
-    task = holder.task
-    return task is not None and inspect.getcoroutinestate(task.coro) == inspect.CORO_CLOSED
+    return is_dead(holder.task)

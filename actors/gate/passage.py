@@ -5,7 +5,6 @@ async with Passage(circuit) as passage:     # ProviderError while it is open
 # Leaving the block reports how the call ended, also when it is cancelled.
 """
 
-import inspect
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -18,6 +17,7 @@ from ..errors import ProviderError
 from ..policy.breaker import Pass
 from ..policy.outcome import NEUTRAL, SUCCESS, Result, result_of
 from .circuit_messages import Permit, Report
+from .owner import is_dead
 
 __all__ = ["Passage"]
 
@@ -35,7 +35,7 @@ class _Call:
 
     @property
     def ended(self) -> Result | None:
-        if self.task is not None and _is_dead(self.task):
+        if is_dead(self.task):
             return NEUTRAL
         return self.result
 
@@ -107,7 +107,3 @@ class Passage:
         traceback: TracebackType | None,
     ) -> None:
         self.close(error)
-
-
-def _is_dead(task: trio.lowlevel.Task) -> bool:
-    return inspect.getcoroutinestate(task.coro) == inspect.CORO_CLOSED

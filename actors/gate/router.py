@@ -11,7 +11,6 @@ was on the way holds no place. A caller that ended without a word (its task is
 dead, or the mailbox was full) is noticed when there are many, and when asked.
 """
 
-import inspect
 import random
 from collections.abc import Callable
 
@@ -23,6 +22,7 @@ from ...runtime import Actor, on
 from ..policy.hedging import HEDGES, Latencies
 from ..policy.retry_budget import Account, Allowance, deposit, withdraw
 from ..policy.routing import Ask, GiveUp, Standing, decide
+from .owner import is_dead
 from .router_messages import (
     Choice,
     Choose,
@@ -197,7 +197,6 @@ def _ended(choose: Choose) -> Left | None:
     caller = choose.caller
     if caller.has_left:
         return Left(choose, caller.began)
-    task = caller.task
-    if task is not None and inspect.getcoroutinestate(task.coro) == inspect.CORO_CLOSED:
+    if is_dead(caller.task):
         return Left(choose)
     return None
