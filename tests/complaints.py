@@ -246,9 +246,9 @@ ROWS = {
         r"none|takes nothing|holds nothing|gives all else back",
         (
             "policy/test_bucket.py::test_a_call_takes_from_all_buckets_or_from_none",
-            "gate/test_admission.py::test_a_call_that_was_never_sent_takes_nothing",
-            "gate/test_admission.py::test_a_refusal_holds_nothing",
-            "provider/test_passing.py::test_a_budget_that_does_not_cover_it_refuses_and_gives_all_else_back",
+            "gate/test_limiter_use.py::test_a_call_that_was_never_sent_takes_nothing",
+            "gate/test_limiter_use.py::test_a_refusal_holds_nothing",
+            "provider/test_gate_chain.py::test_a_budget_that_does_not_cover_it_refuses_and_gives_all_else_back",
         ),
     ),
     22: Row(
@@ -288,8 +288,8 @@ ROWS = {
         (
             "policy/test_breaker_half_open.py::test_one_call_may_try_and_the_others_are_refused",
             "gate/test_circuit.py::test_after_its_time_one_call_probes_and_two_that_succeed_close_it",
-            "gate/test_passage.py::test_a_probe_that_is_cancelled_gives_its_place_to_the_next",
-            "gate/test_passage.py::test_in_any_storm_one_probes_at_once_and_every_place_is_given_back",
+            "gate/test_circuit_use.py::test_a_probe_that_is_cancelled_gives_its_place_to_the_next",
+            "gate/test_circuit_use.py::test_in_any_storm_one_probes_at_once_and_every_place_is_given_back",
         ),
     ),
     26: Row(
@@ -299,7 +299,7 @@ ROWS = {
         (
             "provider/test_bad_streams.py::test_streams_that_break_after_their_first_words_open_the_circuit_at_their_end",
             "provider/test_bad_streams.py::test_streams_that_their_reader_leaves_say_nothing_of_the_provider",
-            "gate/test_passage.py::test_a_call_that_is_cancelled_is_neutral",
+            "gate/test_circuit_use.py::test_a_call_that_is_cancelled_is_neutral",
         ),
     ),
     27: Row(

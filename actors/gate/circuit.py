@@ -1,7 +1,7 @@
 """The circuit of a deployment: one actor that lets calls through, or refuses them at once.
 
 What is decided, and when, stands in policy/breaker.py; how calls go through,
-in passage.py.
+in circuit_use.py.
 
 Before you edit: a permit is named by its asker, before it is asked for. So it
 can be given back whatever happens to the ask: one that was cancelled while its

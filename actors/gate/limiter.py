@@ -1,7 +1,7 @@
 """The limiter of a provider's key: one actor that says when a call may be made.
 
 How much is left, and when a call fits, is decided in policy/bucket.py; who goes
-first in line.py; how one call goes through, in admission.py.
+first in line.py; how one call goes through, in limiter_use.py.
 
 Before you edit: the head of the line waits for what it needs and nobody
 overtakes it, so a large call is never starved by small ones. Who waits does so
@@ -19,9 +19,9 @@ import trio
 
 from ...runtime import Actor, Reject, on
 from ..errors import ErrorKind, ProviderError
-from ..policy.bucket import NOTHING, Bucket, Buckets, Cost, RateLimits
+from ..policy.bucket import NOTHING, Bucket, Buckets, Demand, RateLimits
 from ..wire.rate_limits import RateSnapshot
-from .leases import Lease, Leases
+from .held_grants import HeldGrant, HeldGrants
 from .limiter_messages import (
     Acquire,
     GetLevel,
@@ -67,7 +67,7 @@ class Limiter(Actor[LimiterMessage], background=True):
         self._max_waiting = max_waiting
         self._buckets = Buckets.of(limits, trio.current_time())
         self._line = Line()
-        self._leases = Leases()
+        self._grants = HeldGrants()
         self._taken = NOTHING
         self._looked = -inf
         self._stirred = trio.Event()
@@ -82,7 +82,7 @@ class Limiter(Actor[LimiterMessage], background=True):
         """Grant it when its turn has come, or raise the refusal."""
         if message in self._line:
             raise Reject("this Acquire stands in line already; each is one call")
-        if message in self._leases or self._take_at_once(message):
+        if message in self._grants or self._take_at_once(message):
             return _AT_ONCE
         return self.answer_later(self._decided, self._stand_in_line(message))
 
@@ -98,14 +98,14 @@ class Limiter(Actor[LimiterMessage], background=True):
     @on(Observe)
     def observe(self, message: Observe) -> None:
         """Fold in what the server says is left."""
-        lease = self._leases.find(message.acquire)
-        if lease is not None:
+        grant = self._grants.find(message.acquire)
+        if grant is not None:
             # A server writes down what is left when it takes a call, and some
             # send it much later, with the first word of the answer.
             self._buckets = self._buckets.observe(
                 _remaining(message.snapshot),
-                lease.at,
-                self._taken - lease.taken,
+                grant.at,
+                self._taken - grant.taken,
                 trio.current_time(),
             )
 
@@ -128,19 +128,19 @@ class Limiter(Actor[LimiterMessage], background=True):
     # Granting.
 
     def _take_at_once(self, acquire: Acquire) -> bool:
-        if self._leases.grown:
+        if self._grants.grown:
             self._reap()
         return not self._line and self._take(acquire) == 0
 
     def _take(self, acquire: Acquire) -> float:
         """Grant it if there is room now: 0, or the seconds until it may be tried again."""
-        if self._max_in_flight is not None and len(self._leases) >= self._max_in_flight:
+        if self._max_in_flight is not None and len(self._grants) >= self._max_in_flight:
             return inf
         now = trio.current_time()
         self._buckets, wait = self._buckets.acquire(acquire.cost, now)
         if not wait:
             self._taken += acquire.cost
-            self._leases.give(acquire, Lease(now, self._taken))
+            self._grants.give(acquire, HeldGrant(now, self._taken))
             self._granted += 1
         return wait
 
@@ -183,7 +183,7 @@ class Limiter(Actor[LimiterMessage], background=True):
         wait = self._buckets.wait_for(acquire.cost, trio.current_time(), ahead)
         return self._refusal("its turn did not come by the call's deadline", wait)
 
-    def _refuse_if_late(self, waiter: Waiter, ahead: Cost, now: float) -> bool:
+    def _refuse_if_late(self, waiter: Waiter, ahead: Demand, now: float) -> bool:
         """Refuse one who cannot go by its deadline, as things stand."""
         acquire = waiter.acquire
         wait = self._buckets.wait_for(acquire.cost, now, ahead)
@@ -242,8 +242,8 @@ class Limiter(Actor[LimiterMessage], background=True):
 
     # Grants that are out.
 
-    def _settle(self, acquire: Acquire, actual: Cost | None) -> None:
-        if not self._leases.end(acquire):
+    def _settle(self, acquire: Acquire, actual: Demand | None) -> None:
+        if not self._grants.end(acquire):
             return
         if actual is not None:
             now = trio.current_time()
@@ -257,7 +257,7 @@ class Limiter(Actor[LimiterMessage], background=True):
 
         Where an owner is dead nobody knows what was sent: the estimate is kept.
         """
-        ended = self._leases.ended()
+        ended = self._grants.ended()
         for acquire in ended:
             self._settle(acquire, acquire.holder.settled)
         return bool(ended)
@@ -265,7 +265,7 @@ class Limiter(Actor[LimiterMessage], background=True):
     def _level(self, now: float) -> LimiterLevel:
         requests, tokens, inputs, outputs = (_told(each, now) for each in self._buckets.each)
         head = self._line.head
-        full = self._max_in_flight is not None and len(self._leases) >= self._max_in_flight
+        full = self._max_in_flight is not None and len(self._grants) >= self._max_in_flight
         next_in = None
         if head is not None and not full:
             next_in = self._buckets.wait_for(head.acquire.cost, now)
@@ -275,7 +275,7 @@ class Limiter(Actor[LimiterMessage], background=True):
             input_tokens=inputs,
             output_tokens=outputs,
             paused_for=max(0.0, self._buckets.paused_until - now),
-            in_flight=len(self._leases),
+            in_flight=len(self._grants),
             max_in_flight=self._max_in_flight,
             waiting=len(self._line),
             next_in=next_in,

@@ -8,7 +8,7 @@ import trio
 from attrs.validators import ge
 
 from ...runtime import Request
-from ..policy.bucket import Cost
+from ..policy.bucket import Demand
 from ..wire.rate_limits import RateSnapshot
 
 __all__ = [
@@ -44,7 +44,7 @@ class Holder:
     """
 
     task: trio.lowlevel.Task | None = attrs.field(factory=trio.lowlevel.current_task, repr=False)
-    settled: Cost | None = None
+    settled: Demand | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -54,7 +54,7 @@ class Grant:
     waited: float
 
 
-def _no_debt(_acquire: object, _attribute: object, cost: Cost) -> None:
+def _no_debt(_acquire: object, _attribute: object, cost: Demand) -> None:
     if min(cost.amounts) < 0:
         raise ValueError(f"a call does not cost less than nothing: {cost}")
 
@@ -67,10 +67,10 @@ class Acquire(Request[Grant]):
     clock. Raises ProviderError of kind LIMITER_TIMEOUT as soon as it is clear
     that the deadline cannot be met; its `retry_after` says when the call would
     have been made. Each Acquire is one call, and belongs to the task that makes
-    it: tell `Settle` in its `finally`, or use Admission, which does.
+    it: tell `Settle` in its `finally`, or use LimiterUse, which does.
     """
 
-    cost: Cost = attrs.field(validator=_no_debt)
+    cost: Demand = attrs.field(validator=_no_debt)
     priority: Priority = Priority.NORMAL
     deadline: float = inf
     holder: Holder = attrs.field(factory=Holder)
@@ -86,7 +86,7 @@ class Settle:
     """
 
     acquire: Acquire
-    actual: Cost | None = None
+    actual: Demand | None = None
 
 
 @attrs.frozen

@@ -11,7 +11,7 @@ import attrs
 import trio
 
 from ..errors import ProviderError
-from ..policy.bucket import NOTHING, Cost
+from ..policy.bucket import NOTHING, Demand
 from .limiter_messages import Acquire, Priority
 
 __all__ = ["Line", "Waiter"]
@@ -51,7 +51,7 @@ class Line:
         """Who goes next. Nobody overtakes it: what is large would wait for ever."""
         return next(iter(self), None)
 
-    def ahead_of(self, priority: Priority) -> Cost:
+    def ahead_of(self, priority: Priority) -> Demand:
         """What those take who go before a newcomer of that priority."""
         ahead = NOTHING
         for other in Priority:

@@ -3,7 +3,7 @@
 What is decided stands in policy/routing.py, retry_budget.py and hedging.py; here
 is what they must know: the calls under way at each target, what is left of its
 retries, and how quickly it has begun of late. A call's place is taken and given
-back by place.py.
+back by router_place.py.
 
 Before you edit: a place is named by its asker, before it is asked for. So it is
 given back whatever happens to the ask: one that was cancelled while its answer

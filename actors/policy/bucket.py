@@ -22,7 +22,7 @@ from attrs.validators import gt, optional
 
 from ..chat import Usage
 
-__all__ = ["NOTHING", "RESOURCES", "Bucket", "Buckets", "Cost", "RateLimits", "Resource", "spent"]
+__all__ = ["NOTHING", "RESOURCES", "Bucket", "Buckets", "Demand", "RateLimits", "Resource", "spent"]
 
 Resource = Literal["requests", "tokens", "input_tokens", "output_tokens"]
 
@@ -47,7 +47,7 @@ _TRUST = 0.95
 
 
 @attrs.frozen
-class Cost:
+class Demand:
     """What calls take from the limits: how many they are, and their tokens."""
 
     input_tokens: int = 0
@@ -64,32 +64,32 @@ class Cost:
             self.output_tokens,
         )
 
-    def __add__(self, other: "Cost") -> "Cost":
-        return Cost(
+    def __add__(self, other: "Demand") -> "Demand":
+        return Demand(
             self.input_tokens + other.input_tokens,
             self.output_tokens + other.output_tokens,
             self.requests + other.requests,
         )
 
-    def __sub__(self, other: "Cost") -> "Cost":
-        return Cost(
+    def __sub__(self, other: "Demand") -> "Demand":
+        return Demand(
             self.input_tokens - other.input_tokens,
             self.output_tokens - other.output_tokens,
             self.requests - other.requests,
         )
 
 
-NOTHING = Cost(requests=0)
+NOTHING = Demand(requests=0)
 
 
-def spent(usage: Usage, *, cache_reads_count: bool = True) -> Cost:
+def spent(usage: Usage, *, cache_reads_count: bool = True) -> Demand:
     """What one call took, by what the provider says of it.
 
     Anthropic does not count input that it read from its cache against the
     limits of most models: say so by `cache_reads_count`.
     """
     cached = 0 if cache_reads_count else usage.cache_read
-    return Cost(max(0, usage.input - cached), usage.output)
+    return Demand(max(0, usage.input - cached), usage.output)
 
 
 @attrs.frozen(kw_only=True)
@@ -187,7 +187,7 @@ class Buckets:
         )
         return cls(tuple(_full(rate, limits.burst, now) for rate in rates))
 
-    def wait_for(self, cost: Cost, now: float, ahead: Cost = NOTHING) -> float:
+    def wait_for(self, cost: Demand, now: float, ahead: Demand = NOTHING) -> float:
         """Seconds until `cost` may be taken, after `ahead` has been: 0 is now.
 
         Never too long, but for what is given back meanwhile. It may be too
@@ -200,7 +200,7 @@ class Buckets:
                 wait = max(wait, bucket.wait_for(amount, now, first))
         return wait
 
-    def acquire(self, cost: Cost, now: float) -> "tuple[Buckets, float]":
+    def acquire(self, cost: Demand, now: float) -> "tuple[Buckets, float]":
         """Take `cost` from all buckets, or from none.
 
         Returns the buckets afterwards, and how many seconds to wait before
@@ -209,7 +209,7 @@ class Buckets:
         wait = self.wait_for(cost, now)
         return (self, wait) if wait else (self._less(cost, now), 0.0)
 
-    def true_up(self, estimate: Cost, actual: Cost, now: float) -> "Buckets":
+    def true_up(self, estimate: Demand, actual: Demand, now: float) -> "Buckets":
         """With the truth in place of the estimate that was taken.
 
         What it makes a debt is at most what fills up in a minute.
@@ -224,7 +224,7 @@ class Buckets:
         return Buckets(each, self.paused_until)
 
     def observe(
-        self, remaining: Sequence[float | None], since: float, taken: Cost, now: float
+        self, remaining: Sequence[float | None], since: float, taken: Demand, now: float
     ) -> "Buckets":
         """With what the server says is left, in the order of RESOURCES, where it is less.
 
@@ -250,7 +250,7 @@ class Buckets:
         each = tuple(bucket and bucket.stopped(until, now) for bucket in self.each)
         return Buckets(each, max(until, self.paused_until))
 
-    def _less(self, cost: Cost, now: float) -> "Buckets":
+    def _less(self, cost: Demand, now: float) -> "Buckets":
         each = tuple(
             bucket.less(amount, now) if bucket is not None and amount else bucket
             for bucket, amount in zip(self.each, cost.amounts, strict=True)

@@ -12,13 +12,13 @@ from ..errors import ProviderError
 from ..policy.keeping import who_answered
 from ..trail import AttemptRecord
 from ..wire.assembly import Assembly, chunks_of
-from .asked import Asked, first_batch
 from .call import Call
 from .course import Hop
+from .execution import Execution, first_batch
+from .hedge import Won, ask
 from .messages import Batch
 from .partial import partial_answer
 from .pause import MOST_LEGS, continued, going_on
-from .race import Won, ask
 from .route import Route
 
 __all__ = ["Answer"]
@@ -35,7 +35,7 @@ class Answer:
     def __init__(self, route: Route, request: ChatRequest, call: Call, pinned: str) -> None:
         self.target = ""
         self._route = route
-        self._asked = Asked(route, request, call, streamed=True, pinned=pinned)
+        self._asked = Execution(route, request, call, streamed=True, pinned=pinned)
         self._won: Won[Batch] | None = None
         self._over = False
         self._assembly = Assembly()

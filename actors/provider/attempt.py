@@ -38,8 +38,8 @@ from ..trail import AttemptRecord
 from ..wire.assembly import Assembly, chunks_of
 from .call import Call
 from .failures import from_runtime
+from .gate_chain import GateChain
 from .messages import Batch, Chat, Complete, is_silent
-from .passing import Passing
 from .tally import Tally
 from .target import Target
 
@@ -90,8 +90,8 @@ class Attempt:
         "_committed",
         "_deadline",
         "_ended",
+        "_gates",
         "_opened",
-        "_passing",
         "_patience",
         "_said",
         "_seen",
@@ -122,7 +122,7 @@ class Attempt:
         self.request = request
         self.number = number
         self._trail = trail if trail is not None else []
-        self._passing = Passing(target, self.request, call, number, _failed_keys(self._trail))
+        self._gates = GateChain(target, self.request, call, number, _failed_keys(self._trail))
         self._deadline = min(deadline, call.deadline)
         self._admit_by = min(admit_by, self._deadline)
         self._patience = min(patience, target.patience)
@@ -157,7 +157,7 @@ class Attempt:
 
     async def __aenter__(self) -> Self:
         try:
-            self.request = await self._passing.enter(self._admit_by)
+            self.request = await self._gates.enter(self._admit_by)
         except ActorError as error:
             self._fail(error, asked=False)
         except BaseException as error:
@@ -207,7 +207,7 @@ class Attempt:
         held: Batch = []
         try:
             self._opened = target.connection.stream(
-                Chat(self.request, deadline, self._passing.key_id, self, target.deadlines)
+                Chat(self.request, deadline, self._gates.key_id, self, target.deadlines)
             )
             self._stream = stream = await self._opened.__aenter__()
             # Until it is taken, it may wait for a provider that restarts; from its
@@ -229,7 +229,7 @@ class Attempt:
             self._end(None)
             raise StopAsyncIteration
         self._committed = True
-        self._passing.begun()
+        self._gates.begun()
         if self._seen is not None:
             self._seen.first_token()
         self._tally.add(held)
@@ -249,7 +249,7 @@ class Attempt:
             return ProviderError(
                 kind=ErrorKind.TIMEOUT,
                 message=f"no answer within {target.total:g} s (total)",
-                billed="maybe" if self._passing.is_sent else "no",
+                billed="maybe" if self._gates.is_sent else "no",
             )
         return ProviderError(
             kind=ErrorKind.UNAVAILABLE,
@@ -265,14 +265,14 @@ class Attempt:
         """The answer as a whole, with its trail."""
         left = max(0.0, self._deadline - trio.current_time())
         request = Complete(
-            self.request, self._deadline, self._passing.key_id, self, self.target.deadlines
+            self.request, self._deadline, self._gates.key_id, self, self.target.deadlines
         )
         try:
             with trio.move_on_after(self._patience) as self._untaken:
                 return self._whole(await self.target.connection.ask(request, timeout=left))
             raise self._too_late(taken=False)
         except AskTimeout as error:
-            self._fail(error if self._passing.is_sent else self._too_late(taken=True))
+            self._fail(error if self._gates.is_sent else self._too_late(taken=True))
         except ActorError as error:
             self._fail(error)
 
@@ -292,13 +292,13 @@ class Attempt:
 
     def sent(self) -> None:
         """The request is about to be sent."""
-        self._passing.sent()
+        self._gates.sent()
         if self._seen is not None:
-            self._seen.sent(self._passing.waited)
+            self._seen.sent(self._gates.waited)
 
     def answered(self, headers: httpx.Headers) -> None:
         """The provider has answered."""
-        self._passing.answered(headers)
+        self._gates.answered(headers)
 
     # The end.
 
@@ -307,7 +307,7 @@ class Attempt:
         failure = error if isinstance(error, ProviderError) else from_runtime(error, asked=asked)
         failure.provider = failure.provider or self.target.provider
         failure.model = failure.model or self.request.model
-        failure.key_id = failure.key_id or self._passing.key_id
+        failure.key_id = failure.key_id or self._gates.key_id
         failure.committed = self._committed
         self._cause = error
         self._end(failure)
@@ -328,7 +328,7 @@ class Attempt:
             result = "ok"
         kind = error.kind.value if isinstance(error, ProviderError) else result
         try:
-            self._passing.leave(self._cause or error, self._tally, kind)
+            self._gates.leave(self._cause or error, self._tally, kind)
         finally:
             self._cause = None  # whose traceback holds this very object
             self._trail.append(self._record(kind))
@@ -338,36 +338,36 @@ class Attempt:
             self._log()
 
     def _record(self, kind: str) -> AttemptRecord:
-        passing = self._passing
-        usage = passing.usage
+        gates = self._gates
+        usage = gates.usage
         return AttemptRecord(
             target=f"{self.target.provider}/{self.request.model}",
             kind=kind,
             ms=round((trio.current_time() - self._began) * 1000),
-            key_id=passing.key_id,
+            key_id=gates.key_id,
             input_tokens=None if usage is None else usage.input,
             output_tokens=None if usage is None else usage.output,
             estimated=usage is not None and usage.estimated,
-            cost=passing.cost,
-            waited=passing.waited,
+            cost=gates.cost,
+            waited=gates.waited,
         )
 
     def _told(self, error: BaseException | None, result: Result) -> AttemptEnded:
-        passing, tally = self._passing, self._tally
+        gates, tally = self._gates, self._tally
         return AttemptEnded(
             result=result,
             error=error,
-            usage=passing.usage,
-            cost=passing.cost,
+            usage=gates.usage,
+            cost=gates.cost,
             model=tally.model,
             response_id=tally.response_id,
             finish=tally.finish,
-            key_id=passing.key_id,
+            key_id=gates.key_id,
             answer=None if self._said is None else self._said.completion().message,
         )
 
     def _log(self) -> None:
-        usage = self._passing.usage or Usage()
+        usage = self._gates.usage or Usage()
         _log.info(
             "call answered",
             provider=self.target.provider,

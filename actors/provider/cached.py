@@ -25,9 +25,9 @@ from ..telemetry.observer import RequestBegan, RequestEnded
 from ..trail import AttemptRecord
 from ..wire.assembly import Assembly
 from .answer import Answer
-from .asked import Asked
 from .caching import Caching
 from .call import Call
+from .execution import Execution
 from .failures import from_runtime
 from .messages import Batch
 from .route import Route
@@ -157,7 +157,7 @@ class CachedAnswer:
         if self._streamed:
             self._asked = Answer(route, request, call, pinned)
         else:
-            asked = Asked(route, request, call, streamed=False, pinned=pinned)
+            asked = Execution(route, request, call, streamed=False, pinned=pinned)
             self._asked = InOnePiece(asked.whole)
         return self._asked
 

@@ -14,6 +14,7 @@ import structlog
 import trio
 
 from ...runtime import Actor, Sink, on
+from ..catalog.models import Models
 from ..chat import Completion, Heartbeat
 from ..config import ProviderConfig, is_loopback
 from ..errors import ErrorKind, ProviderError
@@ -55,9 +56,10 @@ class Connection(Actor[ConnectionMessage], background=True):
 
     `server`, a path and a class, is asked for the endpoint at each start where
     the provider is a process of our own; `transport` makes the pool, for tests
-    and for who wants another (`httpx.MockTransport`). At most `max_connections`
-    requests are with the provider; further ones wait in line, which counts for
-    their total and for no other deadline.
+    and for who wants another (`httpx.MockTransport`); `models` has what is known
+    of models, overrides included. At most `max_connections` requests are with the
+    provider; further ones wait in line, which counts for their total and for no
+    other deadline.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Connection(Actor[ConnectionMessage], background=True):
         pace: Pace,
         server: tuple[str, type[Actor[GetEndpoint]]] | None = None,
         transport: Callable[[], httpx.AsyncBaseTransport] | None = None,
+        models: Models | None = None,
     ) -> None:
         self._config = config
         self._pace = pace
@@ -73,7 +76,7 @@ class Connection(Actor[ConnectionMessage], background=True):
         self._make_transport = transport or self._own_transport
         self._transport: httpx.AsyncBaseTransport | None = None
         self._places = trio.Semaphore(config.max_connections)
-        self._codec = codec_for(config)
+        self._codec = codec_for(config, models)
         timeouts = config.timeouts
         self._watch = Watch(
             Deadlines(first_event=timeouts.first_event, idle=timeouts.idle, total=timeouts.total)

@@ -7,8 +7,8 @@
         course.failed(hop, error)           # or: hop.place.leave()
 
 This is all that is remembered and decided of retries. The loop itself is as
-short as above, and stands where an answer is had whole (asked.py) and where it
-is streamed (answer.py); race.py is one turn of it. A target that fails
+short as above, and stands where an answer is had whole (execution.py) and where it
+is streamed (answer.py); hedge.py is one turn of it. A target that fails
 is tried again as its policy says (policy/backoff.py), and when that is used up
 it is a failure of the chain (policy/routing.py). A gate that refuses is neither:
 the request notes when it may come back, and waits for it where nobody else can
@@ -24,8 +24,8 @@ import trio
 from ..catalog.fitting import fitted
 from ..chat import ChatRequest
 from ..errors import ErrorKind, ProviderError
-from ..gate.place import Place
 from ..gate.router_messages import Choose, Chosen
+from ..gate.router_place import RouterPlace
 from ..policy.backoff import KEY_IS_DEAD, retry_delay
 from ..policy.routing import Candidate, Chain, GiveUp, Link, Wait, has_other, slice_until
 from ..trail import AttemptRecord
@@ -63,7 +63,7 @@ class Hop:
 
     target: Target
     request: ChatRequest
-    place: Place
+    place: RouterPlace
     begin_by: float
     deadline: float
     hedge_after: float | None = None
@@ -132,7 +132,7 @@ class Course:
             if await self._fits(hop):
                 return hop
         while True:
-            place = Place(self.route.router, self._choose(again=self._again is not None))
+            place = RouterPlace(self.route.router, self._choose(again=self._again is not None))
             try:
                 choice = await place.take()
                 match choice:
@@ -158,7 +158,7 @@ class Course:
         choose = attrs.evolve(
             self._choose(again=_spare_keys(slow.target) > 0), failures=failures, second=True
         )
-        place = Place(self.route.router, choose)
+        place = RouterPlace(self.route.router, choose)
         choice = await place.take()
         if not isinstance(choice, Chosen):
             return None
@@ -223,7 +223,7 @@ class Course:
             return {}
         return {"provider": last.provider, "model": last.model, "kind": last.kind.value}
 
-    def _hop(self, choice: Chosen, place: Place) -> Hop:
+    def _hop(self, choice: Chosen, place: RouterPlace) -> Hop:
         target = self.route.targets[choice.target]
         met = self._met.setdefault(choice.target, _Met())
         begin_by = met.begin_by

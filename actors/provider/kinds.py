@@ -5,7 +5,7 @@ keys of the provider's table itself, which have their checks in
 config/provider.py; a plug-in's come from the table `options`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +18,14 @@ from ..config import ProviderConfig, Secret
 from ..policy.key_verdict import key_id
 from ..wire.anthropic import AnthropicCodec, Version
 from ..wire.codec import Codec
-from ..wire.kind import NoOptions, ProviderKind, ProviderSettings, bearer
+from ..wire.kind import (
+    MaxTokensField,
+    ModelTraits,
+    NoOptions,
+    ProviderKind,
+    ProviderSettings,
+    bearer,
+)
 from ..wire.ollama import OllamaCodec
 from ..wire.openai import OpenAICodec
 from ..wire.plugins import find_plugin
@@ -81,23 +88,27 @@ def _local(_settings: ProviderSettings[NoOptions]) -> Codec:
     return OpenAICodec(max_tokens_field="max_tokens")
 
 
+def _max_tokens_field(settings: ProviderSettings[Any]) -> Callable[[str], MaxTokensField | None]:
+    return lambda model: settings.traits(model).max_tokens_field
+
+
 def _openai(settings: ProviderSettings[_OpenAIOptions]) -> Codec:
-    # OpenAI's reasoning models refuse `max_tokens`; most servers know only that.
+    # OpenAI's reasoning models refuse `max_tokens`; most servers know only that. So where
+    # the server is decides for a model of which nobody has said it.
     host = urlsplit(settings.base_url).hostname or ""
     of_openai = host.endswith((".openai.com", ".openai.azure.com"))
     return OpenAICodec(
         max_tokens_field="max_completion_tokens" if of_openai else "max_tokens",
+        max_tokens_field_of=_max_tokens_field(settings),
         lenient_finish=settings.options.lenient_finish,
         skip_malformed=settings.options.skip_malformed,
     )
 
 
 def _responses(settings: ProviderSettings[_ResponsesOptions]) -> Codec:
-    models, family = Models(), family_of("openai-responses", settings.base_url)
-
     def reasons(model: str) -> bool:
         # Of a model that no table has: those that are new do.
-        return models.find(ModelRef(settings.name, model, family)).reasoning is not False
+        return settings.traits(model).reasoning is not False
 
     return ResponsesCodec(reasons=reasons, skip_malformed=settings.options.skip_malformed)
 
@@ -141,13 +152,14 @@ def find_kind(name: str) -> ProviderKind[Any]:
     return BUILT_IN.get(name) or find_plugin(name)
 
 
-def codec_for(config: ProviderConfig) -> Codec:
+def codec_for(config: ProviderConfig, models: Models | None = None) -> Codec:
     """The codec of a provider; one for all its requests, since it remembers what it encoded.
 
-    Raises ConfigError where there is no such kind, or it does not know its options.
+    `models` are those that the configuration has overridden facts of; without
+    it a model is what the table says. Raises ConfigError where there is no such kind, or it does not know its options.
     """
     kind = find_kind(config.kind)
-    return kind.codec(_settings(kind, config))
+    return kind.codec(_settings(kind, config, models))
 
 
 def authorization(config: ProviderConfig, key: Secret | None = None) -> Headers:
@@ -169,10 +181,27 @@ def authorizations(config: ProviderConfig) -> dict[str, Headers]:
     return {"": authorization(config), **shown}
 
 
-def _settings(kind: ProviderKind[Any], config: ProviderConfig) -> ProviderSettings[Any]:
+def _settings(
+    kind: ProviderKind[Any], config: ProviderConfig, models: Models | None = None
+) -> ProviderSettings[Any]:
     if kind.name in BUILT_IN:
         keys = [field.name for field in attrs.fields(kind.options)]
         options = kind.options(**{key: getattr(config, key) for key in keys})
     else:
         options = kind.read_options(config.options)
-    return ProviderSettings(name=config.name, base_url=config.base_url, options=options)
+    return ProviderSettings(
+        name=config.name,
+        base_url=config.base_url,
+        options=options,
+        traits=_traits(config, models or Models()),
+    )
+
+
+def _traits(config: ProviderConfig, models: Models) -> Callable[[str], ModelTraits]:
+    family = family_of(config.kind, config.base_url)
+
+    def traits(model: str) -> ModelTraits:
+        facts = models.find(ModelRef(config.name, model, family))
+        return ModelTraits(reasoning=facts.reasoning, max_tokens_field=facts.max_tokens_field)
+
+    return traits

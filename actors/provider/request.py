@@ -1,7 +1,7 @@
 """The way into a request: from its first try to its answer, over a chain of targets.
 
 What is tried again, when, and with whom is decided in one place, course.py. Two
-short loops ask it, one for each way to have an answer: `Asked.whole` (asked.py),
+short loops ask it, one for each way to have an answer: `Execution.whole` (execution.py),
 of which nothing is seen before its end, and `Answer._begin` (answer.py), whose
 words are seen as they come.
 
@@ -14,8 +14,8 @@ answer is whole, as a plain call does, and so has its commit point at the end:
 then even an answer that a content filter has ended can be had elsewhere.
 
     Course          whom to ask, and what came of it (course.py)
-    ask             one hop: an attempt, or two that race (race.py)
-    Asked, Answer   the loops, for an answer that is had whole, and for a streamed one
+    ask             one hop: an attempt, or two that race (hedge.py)
+    Execution, Answer   the loops, for an answer that is had whole, and for a streamed one
     CachedAnswer    before them, where the route keeps answers (cached.py)
 
 Before you edit: nothing but a course says that anything is tried again. Codecs,
@@ -24,9 +24,9 @@ connections and gates fail once, and say how.
 
 from ..chat import ChatRequest, Completion
 from . import answer
-from .asked import Asked
 from .cached import CachedAnswer, complete_cached
 from .call import Call
+from .execution import Execution
 from .route import Route
 
 __all__ = ["Answer", "complete", "stream"]
@@ -62,7 +62,7 @@ async def complete(
     """The answer as a whole, with the trail of its attempts. Raises ProviderError."""
     if route.caching is not None:
         return await complete_cached(route, route.caching, request, call, pinned)
-    asked = Asked(route, request, call, streamed=False, pinned=pinned)
+    asked = Execution(route, request, call, streamed=False, pinned=pinned)
     try:
         completion = await asked.whole()
     except BaseException as error:

@@ -19,11 +19,11 @@ import structlog
 
 from ...runtime import ActorError, Backoff, ChildSpec, Ref, child, supervisor
 from ..wire.stored import Unreadable, read_completion, write_completion
+from .backlog import Backlog
 from .cache import LARGEST, KeptAnswer, MemoryAnswers
 from .database import Database
 from .errors import StoreCorrupt, StoreTooNew, is_of_the_file
 from .operations import Operation
-from .outbox import Outbox
 from .writer import Look, Writer, WriterMessage
 
 __all__ = ["AnswerFile"]
@@ -175,8 +175,8 @@ def _bytes_used(connection: sqlite3.Connection) -> int:
 class _CacheWriter(Writer):
     """The writer of kept answers, which says when there is a new one."""
 
-    def __init__(self, database: _CacheDatabase, outbox: Outbox, answers: "AnswerFile") -> None:
-        super().__init__(database, outbox)
+    def __init__(self, database: _CacheDatabase, backlog: Backlog, answers: "AnswerFile") -> None:
+        super().__init__(database, backlog)
         self._answers = answers
 
     async def on_start(self) -> None:
@@ -194,7 +194,7 @@ class AnswerFile:
 
     def __init__(self, path: str | Path, most_bytes: int) -> None:
         self._database = _CacheDatabase(path)
-        self._outbox = Outbox(_MOST_WAITING)
+        self._backlog = Backlog(_MOST_WAITING)
         self._most_bytes = most_bytes
         self._front = MemoryAnswers(min(_IN_FRONT, most_bytes))
         self._writer: Ref[WriterMessage] | None = None
@@ -206,7 +206,7 @@ class AnswerFile:
         """The child that writes, to be started before those who ask."""
         writer = child(
             "writer",
-            partial(_CacheWriter, self._database, self._outbox, self),
+            partial(_CacheWriter, self._database, self._backlog, self),
             backoff=_BACKOFF,
             while_down="reject",
             poison=0,
@@ -272,7 +272,7 @@ class AnswerFile:
         return found
 
     def _write(self, operation: Operation[None]) -> None:
-        if self._outbox.put(operation) and self._writer is not None:
+        if self._backlog.put(operation) and self._writer is not None:
             # One that is down or busy looks when it is not.
             with suppress(ActorError):
                 self._writer.tell(Look())

@@ -57,7 +57,7 @@ class Entry:
                 self.promise.succeed(self.answer)
 
     def fail(self, error: StoreError) -> None:
-        """It was not written. What nobody waits for stays in the outbox."""
+        """It was not written. What nobody waits for stays in the backlog."""
         if self.promise is not None:
             # One each: raised in many tasks, it would gather all their tracebacks.
             own = copy(error)

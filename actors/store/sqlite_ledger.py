@@ -1,7 +1,7 @@
 """The ledger in SQLite, over the one writer of its file.
 
 A reservation is answered when its row and the sums are durable; many share a
-commit. What closes an attempt is put into the writer's outbox, which takes it
+commit. What closes an attempt is put into the writer's backlog, which takes it
 without a wait and keeps it while the writer is between two lives.
 """
 
@@ -13,11 +13,11 @@ from typing import Final
 import structlog
 
 from ...runtime import MailboxFull, Ref
+from .backlog import Backlog
 from .database import Database
 from .ledger import Closing, Denied, Limit, Opening, Row, Selection, Totals, bounds, check_scope
 from .ledger_operations import Expire, Page, Reserve, Settle, Spent, Trim, Withdraw
 from .operations import Operation
-from .outbox import Outbox
 from .reading import read_page
 from .threads import in_thread
 from .writer import GATHERED, Look, WriterMessage, write
@@ -35,7 +35,7 @@ _KEPT_IN_MEMORY = 100_000
 # So few are forgotten at a time that nobody notices.
 _TRIM_EVERY = 256
 
-# So many that lie in the outbox are told to the writer: the first, and when it
+# So many that lie in the backlog are told to the writer: the first, and when it
 # is time for it to hurry.
 _LOOK_AT = (1, GATHERED)
 
@@ -56,9 +56,9 @@ class SqliteLedger:
     open; the sums of limits count all, from their first call on.
     """
 
-    def __init__(self, writer: Ref[WriterMessage], outbox: Outbox, database: Database) -> None:
+    def __init__(self, writer: Ref[WriterMessage], backlog: Backlog, database: Database) -> None:
         self._writer = writer
-        self._outbox = outbox
+        self._backlog = backlog
         self._database = database
         self._sums: set[tuple[str, str]] = set()
         self._looked = -inf
@@ -118,9 +118,9 @@ class SqliteLedger:
             after = (last.opening.at, number)
 
     def _put(self, operation: Operation[object]) -> None:
-        if not self._outbox.put(operation):
+        if not self._backlog.put(operation):
             self._drop(operation)
-        elif self._outbox.fresh in _LOOK_AT:
+        elif self._backlog.fresh in _LOOK_AT:
             # One look takes all of them in; where the mailbox is full, the next
             # write does, and after a crash the next life.
             with suppress(MailboxFull):

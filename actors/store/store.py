@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 
 from ...runtime import Backoff, ChildSpec, Ref, System, child, supervisor
+from .backlog import Backlog
 from .database import Database, Durability
 from .journal_operations import recover_journal
 from .ledger_operations import recover
-from .outbox import Outbox
 from .sqlite_journal import SqliteJournal
 from .sqlite_ledger import SqliteLedger
 from .writer import Writer, WriterMessage
@@ -47,7 +47,7 @@ class Store:
 
     def __init__(self, path: str | Path, *, durability: Durability = "full") -> None:
         self.database = Database(path, durability=durability, recover=[recover, recover_journal])
-        self.outbox = Outbox()
+        self.backlog = Backlog()
 
     def spec(self, id: str = "store") -> ChildSpec:
         """The child that writes; a supervisor, so that others need not fall with it.
@@ -56,7 +56,7 @@ class Store:
         """
         writer = child(
             _WRITER,
-            partial(Writer, self.database, self.outbox),
+            partial(Writer, self.database, self.backlog),
             backoff=_BACKOFF,
             while_down="reject",
             shutdown=_SHUTDOWN,
@@ -72,7 +72,7 @@ class Store:
 
     def ledger(self, writer: Ref[WriterMessage]) -> SqliteLedger:
         """The ledger in it, over its running writer."""
-        return SqliteLedger(writer, self.outbox, self.database)
+        return SqliteLedger(writer, self.backlog, self.database)
 
     def journal(self, writer: Ref[WriterMessage]) -> SqliteJournal:
         """The journal in it, over its running writer."""

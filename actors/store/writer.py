@@ -2,7 +2,7 @@
 
 While one commit waits for the disk, the next one's operations gather; so many
 callers share a commit and a lone one waits for nobody. What nobody waits for
-(the outbox) goes with the next of these, or some milliseconds later.
+(the backlog) goes with the next of these, or some milliseconds later.
 
     receipt = await writer.ask(Write(operation), timeout=inf)   # or the short form:
     answer = await write(writer, operation)                     # answered when it is durable
@@ -11,7 +11,7 @@ Before you edit: the statements run on the event loop and only COMMIT, which
 waits for the disk, in a thread. A thread must take Python's lock anew after
 each statement, and a loop that is busy is slow to let go of it; threads.py says
 more. Where the disk is not waited for (`relaxed`), a COMMIT takes less than a
-thread does, and stays on the loop. Nothing is applied out of order: what is in the outbox goes before what is
+thread does, and stays on the loop. Nothing is applied out of order: what is in the backlog goes before what is
 asked later.
 """
 
@@ -26,11 +26,11 @@ import trio
 
 from ...runtime import Actor, Ref, Request, on
 from ...runtime.cell import Exit
+from .backlog import Backlog
 from .commit import Entry, Receipt, apply_all
 from .database import Database
 from .errors import StoreBusy, StoreError, WriteAbandoned, is_busy, said_of_file
 from .operations import Operation
-from .outbox import Outbox
 from .threads import EVERY, give_way, in_thread
 
 __all__ = ["GATHERED", "Look", "Write", "Writer", "WriterMessage", "write"]
@@ -42,13 +42,13 @@ _log = structlog.get_logger("trouper.store")
 # Operations that are applied before other tasks have their turn: half a millisecond.
 _AT_ONCE = 32
 
-# Seconds that what nobody waits for may lie in the outbox, and how much of it:
+# Seconds that what nobody waits for may lie in the backlog, and how much of it:
 # the end of one attempt shares the commit of the next one's beginning, where
 # otherwise the one would wait for the other. What a program that is killed
 # has left there counts as what was reserved for it.
 _GATHER = 0.01
 GATHERED: Final = 64
-"""How many operations in an outbox are to be written at once: say so by `Look`."""
+"""How many operations in a backlog are to be written at once: say so by `Look`."""
 
 # Rows changed after which a log that SQLite does not look after is taken over
 # into the file: some megabytes, as SQLite's own thousand pages. After a failure it
@@ -73,7 +73,7 @@ class Write(Request[Receipt[R]], Generic[R]):
 
 @attrs.frozen
 class Look:
-    """There is something new in the outbox."""
+    """There is something new in the backlog."""
 
 
 WriterMessage = Write[Any] | Look
@@ -90,20 +90,20 @@ class Writer(Actor[WriterMessage], background=True):
 
     At most `most_waiting` that are asked for wait at a time. Where the disk
     refuses a commit, all in it fail, as do those that wait, and the actor
-    crashes: its next life opens the file anew. What is in `outbox` is kept.
+    crashes: its next life opens the file anew. What is in `backlog` is kept.
     """
 
     def __init__(
         self,
         database: Database,
-        outbox: Outbox | None = None,
+        backlog: Backlog | None = None,
         *,
         # As many as a mailbox takes by default: some milliseconds of work.
         most_waiting: int = 1024,
         idle_after: float = _IDLE_AFTER,
     ) -> None:
         self._database = database
-        self._outbox = outbox if outbox is not None else Outbox()
+        self._backlog = backlog if backlog is not None else Backlog()
         self._most_waiting = most_waiting
         self._idle_after = idle_after
         self._waiting: list[Entry] = []
@@ -120,11 +120,11 @@ class Writer(Actor[WriterMessage], background=True):
         self._begun = trio.Event()
 
     async def init(self) -> None:
-        self._outbox.take_again()
+        self._backlog.take_again()
         await self._alone(self._database.open)
 
     async def on_start(self) -> None:
-        self._take_outbox()
+        self._take_backlog()
         self.start_soon(self._run)
         if self._database.is_file:
             self.start_soon(self._give_way)
@@ -137,7 +137,7 @@ class Writer(Actor[WriterMessage], background=True):
                 str(self._database),
                 f"{self._asked} writes wait already; its disk is too slow for so many",
             )
-        self._take_outbox()
+        self._take_backlog()
         receipt: Receipt[Any] = Receipt()
         self._waiting.append(Entry(message.operation, receipt.promise))
         self._asked += 1
@@ -146,8 +146,8 @@ class Writer(Actor[WriterMessage], background=True):
 
     @on(Look)
     def look(self, message: Look) -> None:
-        """See to what is in the outbox, soon or where it is much at once."""
-        if self._outbox.fresh >= GATHERED:
+        """See to what is in the backlog, soon or where it is much at once."""
+        if self._backlog.fresh >= GATHERED:
             self._hurry()
         else:
             self._stirred.set()
@@ -159,7 +159,7 @@ class Writer(Actor[WriterMessage], background=True):
     async def terminate(self, reason: Exit) -> None:
         """Write what is left, if it can be written, and close the file."""
         if not reason.crashed:
-            self._take_outbox()
+            self._take_backlog()
             if self._waiting:
                 await self._commit()
             await self._alone(self._database.close)
@@ -173,8 +173,8 @@ class Writer(Actor[WriterMessage], background=True):
 
     # The commits.
 
-    def _take_outbox(self) -> None:
-        fresh = self._outbox.take()
+    def _take_backlog(self) -> None:
+        fresh = self._backlog.take()
         if fresh:
             self._waiting.extend(Entry(operation, None) for operation in fresh)
             self._stirred.set()
@@ -194,7 +194,7 @@ class Writer(Actor[WriterMessage], background=True):
                     await self._take_over(self._database.checkpoint)
 
     async def _commit(self) -> None:
-        self._take_outbox()
+        self._take_backlog()
         self._writing, self._waiting = self._waiting, []
         self._asked = 0
         self._stirred = trio.Event()
@@ -218,7 +218,7 @@ class Writer(Actor[WriterMessage], background=True):
                 entry.fail(failure)
             raise failure from error
         self._writing = []
-        self._outbox.done(sum(entry.promise is None for entry in entries))
+        self._backlog.done(sum(entry.promise is None for entry in entries))
         for entry in entries:
             entry.end()
         # After all have been told: what is committed stays so, whatever becomes of the log.

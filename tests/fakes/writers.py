@@ -9,9 +9,9 @@ from typing import Any, Generic, TypeVar
 import attrs
 import trio
 
+from trouper.actors.store.backlog import Backlog
 from trouper.actors.store.database import Database, Durability
 from trouper.actors.store.errors import StoreError
-from trouper.actors.store.outbox import Outbox
 from trouper.actors.store.writer import Writer, WriterMessage, write
 from trouper.runtime import Backoff, Ref, System, child
 
@@ -54,10 +54,10 @@ READ = Call(notes)
 class House:
     """A writer in a system, and what a test has to see of it."""
 
-    def __init__(self, system: System, database: Database, outbox: Outbox) -> None:
+    def __init__(self, system: System, database: Database, backlog: Backlog) -> None:
         self.system = system
         self.database = database
-        self.outbox = outbox
+        self.backlog = backlog
         self.ref: Ref[WriterMessage] = system.ref("writer", Writer)
 
     async def try_write(self, operation: Note | Call[Any]) -> object:
@@ -91,12 +91,12 @@ async def house(
     most_waiting: int = 1024,
     idle_after: float = 10.0,
 ) -> AsyncGenerator[House]:
-    database, outbox = Database(path, migrations=SCHEMA, durability=durability), Outbox()
+    database, backlog = Database(path, migrations=SCHEMA, durability=durability), Backlog()
     spec = child(
         "writer",
-        lambda: Writer(database, outbox, most_waiting=most_waiting, idle_after=idle_after),
+        lambda: Writer(database, backlog, most_waiting=most_waiting, idle_after=idle_after),
         backoff=Backoff(initial=0, maximum=0, jitter=0),
         poison=0,
     )
     async with System(spec, signals=False, intensity=50) as system:
-        yield House(system, database, outbox)
+        yield House(system, database, backlog)

@@ -23,7 +23,7 @@ from trouper.actors.gate.limiter_messages import (
     Priority,
     Settle,
 )
-from trouper.actors.policy.bucket import NOTHING, Cost, RateLimits
+from trouper.actors.policy.bucket import NOTHING, Demand, RateLimits
 from trouper.actors.wire.rate_limits import Allowance, RateSnapshot
 from trouper.runtime import AskTimeout, Ref
 from trouper.runtime.testing import running
@@ -43,7 +43,7 @@ async def limiter(
 
 
 async def acquire(ref: Ref[LimiterMessage], tokens: int, **more: object) -> Acquire:
-    message = Acquire(Cost(tokens), **more)  # type: ignore[arg-type]
+    message = Acquire(Demand(tokens), **more)  # type: ignore[arg-type]
     await ref.ask(message, timeout=inf)
     return message
 
@@ -75,10 +75,10 @@ async def test_calls_within_the_burst_go_at_once_and_the_next_waits_for_its_toke
     async with limiter() as ref:
         began = trio.current_time()
         for _ in range(4):
-            assert (await ref.ask(Acquire(Cost(2_500)))).waited == 0
+            assert (await ref.ask(Acquire(Demand(2_500)))).waited == 0
         assert trio.current_time() == began
 
-        grant = await ref.ask(Acquire(Cost(2_000)), timeout=inf)
+        grant = await ref.ask(Acquire(Demand(2_000)), timeout=inf)
 
         assert grant.waited == pytest.approx(2)
         assert trio.current_time() - began == pytest.approx(2)
@@ -87,7 +87,7 @@ async def test_calls_within_the_burst_go_at_once_and_the_next_waits_for_its_toke
 async def test_a_settled_call_gives_back_what_it_did_not_take(autojump_clock: MockClock) -> None:
     async with limiter() as ref:
         first = await acquire(ref, 8_000)
-        ref.tell(Settle(first, Cost(1_000, 500)))
+        ref.tell(Settle(first, Demand(1_000, 500)))
         assert await tokens(ref) == 8_500
         ref.tell(Settle(first, NOTHING))
         assert await tokens(ref) == 8_500, "only the first word counts"
@@ -107,7 +107,7 @@ async def test_who_waits_goes_as_soon_as_others_give_back(autojump_clock: MockCl
             began = trio.current_time()
             nursery.start_soon(acquire, ref, 5_000)
             await trio.sleep(1)
-            ref.tell(Settle(first, Cost(6_000)))
+            ref.tell(Settle(first, Demand(6_000)))
         assert trio.current_time() - began == pytest.approx(1)
 
 
@@ -234,7 +234,7 @@ async def test_who_gave_up_is_skipped_and_takes_nothing(autojump_clock: MockCloc
     async with limiter() as ref:
         await acquire(ref, 10_000)
         with pytest.raises(AskTimeout):
-            await ref.ask(Acquire(Cost(10_000)), timeout=2)
+            await ref.ask(Acquire(Demand(10_000)), timeout=2)
         began = trio.current_time()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(acquire, ref, 9_000)
@@ -331,7 +331,7 @@ async def test_in_a_pause_nothing_goes_and_those_are_told_who_cannot_wait_as_lon
         assert hurried[0].retry_after == pytest.approx(32), "and its own tokens, behind another"
         assert (await level(ref)).paused_for == pytest.approx(30)
         assert (await level(ref)).next_in == pytest.approx(31)
-        grant = await ref.ask(Acquire(Cost(1_000)), timeout=inf)
+        grant = await ref.ask(Acquire(Demand(1_000)), timeout=inf)
         assert grant.waited == pytest.approx(32)
 
 
@@ -364,6 +364,6 @@ async def test_its_state_can_be_read(autojump_clock: MockClock) -> None:
 
 def test_a_call_that_costs_less_than_nothing_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="less than nothing"):
-        Acquire(Cost(-1), holder=Holder(task=None))
+        Acquire(Demand(-1), holder=Holder(task=None))
     with pytest.raises(ValueError, match="seconds"):
         Pause(-1)

@@ -17,7 +17,7 @@ from trouper.actors.gate.limiter_messages import (
     LimiterMessage,
     Settle,
 )
-from trouper.actors.policy.bucket import Cost, RateLimits
+from trouper.actors.policy.bucket import Demand, RateLimits
 from trouper.runtime import Ref, Reject
 from trouper.runtime.testing import running
 
@@ -34,7 +34,7 @@ async def limiter(
 
 
 async def acquire(ref: Ref[LimiterMessage], tokens: int, holder: Holder | None = None) -> Acquire:
-    message = Acquire(Cost(tokens), holder=holder or Holder())
+    message = Acquire(Demand(tokens), holder=holder or Holder())
     await ref.ask(message, timeout=inf)
     return message
 
@@ -56,7 +56,7 @@ async def test_an_acquire_is_one_call_however_often_it_is_asked_for(
         first = await acquire(ref, 8_000)
         assert (await ref.ask(first)).waited == 0
         assert await tokens(ref) == 2_000
-        second = Acquire(Cost(4_000))
+        second = Acquire(Demand(4_000))
         nursery.start_soon(lambda: ref.ask(second, timeout=inf))
         await wait_all_tasks_blocked()
         with pytest.raises(Reject, match="stands in line already"):
@@ -105,7 +105,7 @@ async def test_without_an_owner_a_grant_lasts_until_it_is_settled(
     async with limiter() as ref:
         free = await acquire(ref, 1, holder=Holder(task=None))
         assert (await level(ref)).in_flight == 1
-        free.holder.settled = Cost(2_000)
+        free.holder.settled = Demand(2_000)
         assert (await level(ref)).in_flight == 0
         assert await tokens(ref) == 8_000
 

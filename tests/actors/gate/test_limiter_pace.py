@@ -14,10 +14,10 @@ import trio
 from trio.testing import MockClock
 
 from trouper.actors.errors import ErrorKind, ProviderError
-from trouper.actors.gate.admission import Admission
 from trouper.actors.gate.limiter import Limiter
 from trouper.actors.gate.limiter_messages import GetLevel, LimiterMessage
-from trouper.actors.policy.bucket import Cost, RateLimits
+from trouper.actors.gate.limiter_use import LimiterUse
+from trouper.actors.policy.bucket import Demand, RateLimits
 from trouper.actors.wire.rate_limits import Allowance, RateSnapshot
 from trouper.runtime import Ref
 from trouper.runtime.testing import running
@@ -65,7 +65,7 @@ class Server:
         )
 
     async def call(
-        self, estimate: Cost, actual: Cost, answered: Callable[[RateSnapshot], None]
+        self, estimate: Demand, actual: Demand, answered: Callable[[RateSnapshot], None]
     ) -> None:
         await trio.sleep(self.rng.uniform(0.01, 0.5))  # on its way
         self._fill()
@@ -90,12 +90,12 @@ class Server:
         self.tokens += spent
 
 
-def call_of(rng: random.Random) -> tuple[Cost, Cost]:
+def call_of(rng: random.Random) -> tuple[Demand, Demand]:
     """A call's estimate and its truth: most are small, and three in a hundred are large."""
     if rng.random() < 0.03:
-        return Cost(12_000, 2_000), Cost(12_000, 2_000)
+        return Demand(12_000, 2_000), Demand(12_000, 2_000)
     input, output = rng.randint(100, 600), rng.randint(50, 300)
-    return Cost(input, 300), Cost(input, output)
+    return Demand(input, 300), Demand(input, output)
 
 
 def ignore(_snapshot: RateSnapshot) -> None:
@@ -112,10 +112,10 @@ async def offer(
 ) -> None:
     """Make REQUESTS calls through the limiter, as they come; again where one is refused."""
 
-    async def one(estimate: Cost, actual: Cost) -> None:
+    async def one(estimate: Demand, actual: Demand) -> None:
         while True:
             try:
-                async with Admission(ref, estimate) as admission:
+                async with LimiterUse(ref, estimate) as admission:
                     admission.sent()
                     heard = admission.answered if heeds else ignore
                     await server.call(estimate, actual, heard)

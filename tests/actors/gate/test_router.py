@@ -12,9 +12,9 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trouper.actors.errors import ErrorKind, ProviderError
-from trouper.actors.gate.place import Place
 from trouper.actors.gate.router import Router
 from trouper.actors.gate.router_messages import Choose, Chosen, GetRoutes, RouterMessage, Routes
+from trouper.actors.gate.router_place import RouterPlace
 from trouper.actors.policy.hedging import LEAST_SAMPLES
 from trouper.actors.policy.retry_budget import Allowance
 from trouper.actors.policy.routing import Candidate, GiveUp, Link, Wait
@@ -43,9 +43,9 @@ async def in_flight(ref: Ref[RouterMessage]) -> dict[str, int]:
     return {name: target.in_flight for name, target in routes.targets.items()}
 
 
-async def take(ref: Ref[RouterMessage] | None, **more: Any) -> tuple[Place, object]:
+async def take(ref: Ref[RouterMessage] | None, **more: Any) -> tuple[RouterPlace, object]:
     fields: dict[str, Any] = {"chain": ROW, **more}
-    place = Place(ref, Choose(**fields))
+    place = RouterPlace(ref, Choose(**fields))
     return place, await place.take()
 
 
@@ -102,7 +102,7 @@ async def test_a_storm_of_cancels_leaves_nothing_in_flight(autojump_clock: MockC
     chance = random.Random(7)
 
     async def call(ref: Ref[RouterMessage]) -> None:
-        place = Place(ref, Choose(chain=EQUALS))
+        place = RouterPlace(ref, Choose(chain=EQUALS))
         try:
             await place.take()
             await trio.sleep(chance.random() / 100)

@@ -3,20 +3,20 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from trouper.actors.policy.bucket import NOTHING, RESOURCES, Buckets, Cost, RateLimits
+from trouper.actors.policy.bucket import NOTHING, RESOURCES, Buckets, Demand, RateLimits
 
 LIMITS = RateLimits(
     requests_per_minute=600, tokens_per_minute=60_000, input_tokens_per_minute=30_000
 )
 
-costs = st.builds(Cost, st.integers(0, 9_000), st.integers(0, 9_000))
+costs = st.builds(Demand, st.integers(0, 9_000), st.integers(0, 9_000))
 steps = st.lists(st.tuples(st.floats(0, 20), st.booleans(), costs, costs), min_size=0, max_size=12)
 
 
 @given(before=steps, after=steps, more=st.floats(0, 100_000))
 def test_what_is_enough_lowers_no_bucket(
-    before: list[tuple[float, bool, Cost, Cost]],
-    after: list[tuple[float, bool, Cost, Cost]],
+    before: list[tuple[float, bool, Demand, Demand]],
+    after: list[tuple[float, bool, Demand, Demand]],
     more: float,
 ) -> None:
     buckets, now, _ = _run(Buckets.of(LIMITS, 0.0), 0.0, before)
@@ -33,8 +33,8 @@ def test_what_is_enough_lowers_no_bucket(
 
 
 def _run(
-    buckets: Buckets, now: float, steps: list[tuple[float, bool, Cost, Cost]]
-) -> tuple[Buckets, float, Cost]:
+    buckets: Buckets, now: float, steps: list[tuple[float, bool, Demand, Demand]]
+) -> tuple[Buckets, float, Demand]:
     """Calls that are let through, of which some end and took something else."""
     taken = NOTHING
     for seconds, ends, estimate, actual in steps:

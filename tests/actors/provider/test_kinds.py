@@ -1,5 +1,6 @@
 """Each kind of provider speaks its wire and shows its key as that wire wants it."""
 
+import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
@@ -10,6 +11,7 @@ import pytest
 
 from tests.fakes.packages import install
 from trouper.actors import ChatRequest, Message, ProviderConfig, TextPart, open_provider
+from trouper.actors.catalog.models import Models
 from trouper.actors.chat import Chunk, Finish, Finished, TextDelta
 from trouper.actors.config import Secret
 from trouper.actors.errors import ConfigError, ProviderError, StreamGarbled, StreamTruncated
@@ -141,6 +143,31 @@ def test_only_a_model_that_reasons_is_asked_for_its_reasoning(model: str, asked:
 
     assert request.path == "/responses"
     assert (b"reasoning.encrypted_content" in request.body) is asked
+
+
+@pytest.mark.parametrize("base_url", ["http://127.0.0.1:8000/v1", "https://api.openai.com/v1"])
+@pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
+def test_what_is_known_of_a_model_says_the_name_of_its_limit_wherever_the_server_is(
+    base_url: str, field: str
+) -> None:
+    models = Models({"p/odd": {"max_tokens_field": field}})
+    codec = codec_for(config("openai", base_url), models)
+    request = ChatRequest(model="odd", messages=HELLO.messages, max_output_tokens=7)
+
+    body = json.loads(codec.encode(request, stream=True).body)
+
+    assert {key: body[key] for key in body if key.startswith("max_")} == {field: 7}
+
+
+@pytest.mark.parametrize("reasons", [True, False])
+def test_an_override_decides_whether_a_model_is_asked_for_its_reasoning(reasons: bool) -> None:
+    models = Models({"p/gpt-4o": {"reasoning": reasons}})
+    codec = codec_for(config("openai-responses", "https://api.openai.com/v1"), models)
+    request = ChatRequest(model="gpt-4o", messages=HELLO.messages)
+
+    body = codec.encode(request, stream=True).body
+
+    assert (b"reasoning.encrypted_content" in body) is reasons
 
 
 def test_who_has_no_key_shows_none() -> None:

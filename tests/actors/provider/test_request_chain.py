@@ -29,7 +29,7 @@ from trouper.actors.gate.circuit_messages import Trip
 from trouper.actors.gate.limiter import Limiter
 from trouper.actors.gate.limiter_messages import Acquire
 from trouper.actors.policy.backoff import RetryPolicy
-from trouper.actors.policy.bucket import Cost, RateLimits
+from trouper.actors.policy.bucket import Demand, RateLimits
 from trouper.actors.provider.call import Call
 from trouper.actors.provider.knowledge import Knowledge
 from trouper.actors.provider.request import complete, stream
@@ -258,7 +258,7 @@ async def test_a_limiter_that_has_nothing_in_time_leaves_it_to_the_next_target(
     slow = child("limiter", lambda: Limiter("a", RateLimits(requests_per_minute=1)))
     async with System(slow, signals=False) as system:
         ref = system.ref("limiter", Limiter)
-        await ref.ask(Acquire(Cost()))
+        await ref.ask(Acquire(Demand()))
         gates = {"a": Gates(limiters={"": ref})}
         call = Call(deadline=trio.current_time() + 30)
         async with open_route(a=Answers(), b=Answers(sse("from b")), gates=gates) as stage:
@@ -277,7 +277,7 @@ async def test_a_limiter_that_would_use_up_a_targets_share_of_the_time_is_not_wa
     slow = child("limiter", lambda: Limiter("a", RateLimits(requests_per_minute=1)))
     async with System(slow, signals=False) as system:
         ref = system.ref("limiter", Limiter)
-        await ref.ask(Acquire(Cost()))
+        await ref.ask(Acquire(Demand()))
         gates = {"a": Gates(limiters={"": ref})}
         async with open_route(a=Answers(), b=Answers(sse("b")), gates=gates, total=100.0) as stage:
             began = trio.current_time()

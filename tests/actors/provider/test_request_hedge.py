@@ -25,10 +25,10 @@ from trouper.actors.gate.circuit import Circuit
 from trouper.actors.gate.circuit_messages import Trip
 from trouper.actors.gate.limiter import Limiter
 from trouper.actors.gate.limiter_messages import Acquire
-from trouper.actors.gate.place import Place
 from trouper.actors.gate.router import Router
 from trouper.actors.gate.router_messages import Choose
-from trouper.actors.policy.bucket import Cost, RateLimits
+from trouper.actors.gate.router_place import RouterPlace
+from trouper.actors.policy.bucket import Demand, RateLimits
 from trouper.actors.policy.hedging import LEAST_SAMPLES
 from trouper.actors.policy.retry_budget import Allowance
 from trouper.actors.policy.routing import Candidate, Link
@@ -48,7 +48,9 @@ def generous() -> Router:
 async def teach(stage: Stage, *, streamed: bool = True) -> None:
     """Let the router know that nearly all answers of "a" begin within two seconds."""
     for _ in range(LEAST_SAMPLES):
-        place = Place(stage.router, Choose(chain=[Link((Candidate("a/m"),))], streamed=streamed))
+        place = RouterPlace(
+            stage.router, Choose(chain=[Link((Candidate("a/m"),))], streamed=streamed)
+        )
         await place.take()
         place.began(SLOW_AFTER)
         place.leave()
@@ -236,7 +238,7 @@ async def test_a_second_that_its_limiter_does_not_let_through_at_once_is_not_mad
         child("limiter", lambda: Limiter("b", RateLimits(), max_in_flight=1)), signals=False
     ) as system:
         ref = system.ref("limiter", Limiter)
-        await ref.ask(Acquire(Cost()))
+        await ref.ask(Acquire(Demand()))
         async with open_route(
             a=Answers(first),
             b=Answers(),
@@ -255,7 +257,7 @@ async def test_a_second_whose_gates_are_slow_has_not_failed_and_may_be_asked_lat
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # So no gate at all is quick enough for a second one.
-    monkeypatch.setattr("trouper.actors.provider.race._AT_ONCE", 0.0)
+    monkeypatch.setattr("trouper.actors.provider.hedge._AT_ONCE", 0.0)
     limiter = child("limiter", lambda: Limiter("b", RateLimits()))
     async with System(limiter, signals=False) as system:
         gates = {"b": Gates(limiters={"": system.ref("limiter", Limiter)})}

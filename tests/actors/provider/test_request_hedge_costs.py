@@ -13,9 +13,9 @@ from tests.fakes.routes import Stage, link, open_route
 from trouper.actors.catalog.encodings import EncodingName, load_encoding
 from trouper.actors.catalog.prices import PriceBook
 from trouper.actors.gate.budget import Budgets
-from trouper.actors.gate.place import Place
 from trouper.actors.gate.router import Router
 from trouper.actors.gate.router_messages import Choose
+from trouper.actors.gate.router_place import RouterPlace
 from trouper.actors.policy.budget import Budget
 from trouper.actors.policy.hedging import LEAST_SAMPLES
 from trouper.actors.policy.retry_budget import Allowance
@@ -40,7 +40,7 @@ def generous() -> Router:
 async def teach(stage: Stage, seconds: float) -> None:
     """Let the router know that nearly all answers of "a" begin within so many seconds."""
     for _ in range(LEAST_SAMPLES):
-        place = Place(stage.router, Choose(chain=[link("a")]))
+        place = RouterPlace(stage.router, Choose(chain=[link("a")]))
         await place.take()
         place.began(seconds)
         place.leave()
@@ -89,7 +89,7 @@ async def test_the_one_that_lost_has_cost_the_most_that_it_could_in_ledger_and_b
 ) -> None:
     """In real time, over a file: that is where a day's sums are read from after a restart."""
     # The disk of a busy machine may be slower than "at once".
-    monkeypatch.setattr("trouper.actors.provider.race._AT_ONCE", 30.0)
+    monkeypatch.setattr("trouper.actors.provider.hedge._AT_ONCE", 30.0)
     load_encoding(EncodingName.O200K)
     file = tmp_path / "store.db"
     daily = Budget(name="daily", limit=1_000_000_000, per="total")

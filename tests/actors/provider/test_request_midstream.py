@@ -24,7 +24,7 @@ from tests.fakes.routes import Stage, link, open_route, whole
 from trouper.actors.chat import Finish, Finished, Reset, Started
 from trouper.actors.errors import ErrorKind, ProviderError
 from trouper.actors.policy.backoff import RetryPolicy
-from trouper.actors.provider import asked
+from trouper.actors.provider import execution
 from trouper.actors.provider.request import stream
 from trouper.actors.wire.assembly import Assembly
 
@@ -195,7 +195,7 @@ async def test_the_last_target_that_is_held_back_has_all_the_time_that_is_left(
 async def test_an_answer_that_is_too_long_to_be_held_back_is_an_error(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asked, "_MOST_HELD", 10)
+    monkeypatch.setattr(execution, "_MOST_HELD", 10)
     async with open_route(a=Answers(sse("12345", "67890", "!")), route=BUFFER) as stage:
         error = await stage.fails()
 

@@ -10,7 +10,7 @@ from tests.fakes.routes import link, open_route, refusal, whole
 from trouper.actors.errors import ErrorKind, ProviderError
 from trouper.actors.gate.circuit import Circuit
 from trouper.actors.gate.circuit_messages import Trip
-from trouper.actors.gate.passage import Passage
+from trouper.actors.gate.circuit_use import CircuitUse
 from trouper.actors.policy.backoff import RetryPolicy
 from trouper.actors.provider.call import Call
 from trouper.actors.provider.target import Gates
@@ -132,7 +132,7 @@ async def test_looking_again_and_again_at_a_circuit_leaves_no_longer_a_trail(
         await ref.ask(Trip("down", 1.0))
         await trio.sleep(2)
         async with (
-            Passage(ref) as probe,
+            CircuitUse(ref) as probe,
             open_route(a=Answers(), gates={"a": Gates(circuit=ref)}) as stage,
         ):
             assert probe.is_probe

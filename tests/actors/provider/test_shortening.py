@@ -16,9 +16,9 @@ from trouper.actors.errors import ErrorKind, ProviderError
 from trouper.actors.gate.circuit import Circuit
 from trouper.actors.gate.circuit_messages import Trip
 from trouper.actors.gate.limiter import Limiter
-from trouper.actors.gate.place import Place
 from trouper.actors.gate.router import Router
 from trouper.actors.gate.router_messages import Choose
+from trouper.actors.gate.router_place import RouterPlace
 from trouper.actors.policy.backoff import RetryPolicy
 from trouper.actors.policy.bucket import RateLimits
 from trouper.actors.policy.hedging import LEAST_SAMPLES
@@ -270,7 +270,7 @@ def hedging() -> Router:
 async def seconds(stage: Stage, *answers: float) -> None:
     """Let the router know how long answers of "a" take to begin."""
     for took in answers:
-        place = Place(stage.router, Choose(chain=[link("a")]))
+        place = RouterPlace(stage.router, Choose(chain=[link("a")]))
         await place.take()
         place.began(took)
         place.leave()

@@ -11,9 +11,9 @@ import trio
 from tests.fakes.attempts import DAY, MONTH, NOON, all_rows, attempt, cost, limit
 from trouper.actors.chat import Usage
 from trouper.actors.store import sqlite_ledger
+from trouper.actors.store.backlog import Backlog
 from trouper.actors.store.errors import StoreFull, StoreInUse, StoreUnusable
 from trouper.actors.store.ledger import LOST, Closing, Denied, Selection, Totals
-from trouper.actors.store.outbox import Outbox
 from trouper.actors.store.sqlite_ledger import LOST_AFTER, SqliteLedger
 from trouper.actors.store.store import Store, open_ledger
 from trouper.actors.store.writer import Writer
@@ -192,7 +192,7 @@ async def test_while_the_writer_is_between_two_lives_a_reservation_is_refused_at
 
 async def test_where_there_is_no_room_to_note_an_end_it_is_said_once(path: Path) -> None:
     store = Store(path)
-    store.outbox = Outbox(capacity=2)
+    store.backlog = Backlog(capacity=2)
     async with System(store.spec(), signals=False) as system:
         ledger = store.ledger(system.ref(Store.writer_path(), Writer))
         for op_id in "abcd":

@@ -162,11 +162,11 @@ async def test_an_operation_at_fault_fails_alone(writer: House) -> None:
 
 async def test_what_nobody_waits_for_is_dropped_where_it_is_at_fault(writer: House) -> None:
     for text in ("a", "a", "b"):
-        writer.outbox.put(Note(text))
+        writer.backlog.put(Note(text))
     writer.ref.tell(Look())
 
     assert await write(writer.ref, READ) == ["a", "b"]
-    assert len(writer.outbox) == 0
+    assert len(writer.backlog) == 0
 
 
 async def test_a_store_error_of_an_operation_is_its_answer(writer: House) -> None:
@@ -200,7 +200,7 @@ async def test_in_a_pause_the_log_is_taken_over_into_the_file(tmp_path: Path) ->
 
 async def test_what_was_put_in_before_the_end_is_written(tmp_path: Path) -> None:
     async with house(tmp_path / "a.db") as writer:
-        writer.outbox.put(Note("told"))
+        writer.backlog.put(Note("told"))
 
     async with house(tmp_path / "a.db") as writer:
         assert await write(writer.ref, READ) == ["told"]

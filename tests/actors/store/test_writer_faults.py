@@ -45,7 +45,7 @@ async def test_what_is_in_the_outbox_is_kept_while_the_disk_is_full(on_disk: Hou
     await write(on_disk.ref, Note("before"))
     (pages,) = on_disk.database.connection.execute("PRAGMA page_count").fetchone()
     on_disk.database.connection.execute(f"PRAGMA max_page_count = {pages}")
-    on_disk.outbox.put(Note("kept"))
+    on_disk.backlog.put(Note("kept"))
 
     answer = await on_disk.try_write(Note("x" * 20_000))
 
@@ -104,7 +104,7 @@ async def test_a_fault_of_the_disk_fails_nothing_that_was_durable(on_disk: House
 
 
 async def test_who_waits_while_the_writer_crashes_is_told_so(on_disk: House) -> None:
-    on_disk.outbox.put(Note("kept"))
+    on_disk.backlog.put(Note("kept"))
 
     def fault(_entries: object) -> None:
         raise SystemError("a bug of the writer")

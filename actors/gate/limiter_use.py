@@ -1,10 +1,10 @@
 """One call through a limiter, from its place in the line to what it took.
 
-async with Admission(limiter, Cost(input_tokens=900, output_tokens=400)) as admission:
-    admission.sent()                        # from here on it may have cost something
+async with LimiterUse(limiter, Demand(input_tokens=900, output_tokens=400)) as use:
+    use.sent()                        # from here on it may have cost something
     ...                                     # the call
-    admission.answered(limits(headers, time.time()))
-    admission.settle(spent(usage))
+    use.answered(limits(headers, time.time()))
+    use.settle(spent(usage))
 # Leaving the block settles what has not been, also when it is cancelled.
 """
 
@@ -15,21 +15,21 @@ from typing import Self
 
 from ...runtime import MailboxFull, Ref
 from ..errors import ErrorKind, ProviderError
-from ..policy.bucket import NOTHING, Cost
+from ..policy.bucket import NOTHING, Demand
 from ..wire.rate_limits import RateSnapshot
 from .limiter_messages import Acquire, Holder, Observe, Pause, Priority, Settle
 
-__all__ = ["Admission"]
+__all__ = ["LimiterUse"]
 
 # The call was refused by the server: it counts, and no token was read.
-_REFUSED = Cost()
+_REFUSED = Demand()
 
 # Seconds of pause where a server says that we are too fast, and not for how
 # long: others would only hear the same.
 _PAUSE_UNSAID = 1.0
 
 
-class Admission:
+class LimiterUse:
     """One call through a limiter, as a block. Good for one use.
 
     Entering waits for its turn and raises ProviderError of kind LIMITER_TIMEOUT
@@ -45,7 +45,7 @@ class Admission:
     def __init__(
         self,
         limiter: Ref[Acquire | Settle | Observe | Pause],
-        estimate: Cost,
+        estimate: Demand,
         *,
         priority: Priority = Priority.NORMAL,
         deadline: float = inf,
@@ -67,11 +67,11 @@ class Admission:
             with suppress(MailboxFull):
                 self._limiter.tell(Observe(self._acquire, snapshot))
 
-    def settle(self, actual: Cost) -> None:
+    def settle(self, actual: Demand) -> None:
         """Say what the call took; never blocks. Only the first word counts."""
         self._settle(actual)
 
-    def _settle(self, actual: Cost | None) -> None:
+    def _settle(self, actual: Demand | None) -> None:
         if self._settled:
             return
         self._settled = True

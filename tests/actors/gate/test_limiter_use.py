@@ -11,7 +11,6 @@ from hypothesis import given, settings, strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trouper.actors.errors import ErrorKind, ProviderError
-from trouper.actors.gate.admission import Admission
 from trouper.actors.gate.limiter import Limiter
 from trouper.actors.gate.limiter_messages import (
     Acquire,
@@ -20,14 +19,15 @@ from trouper.actors.gate.limiter_messages import (
     LimiterMessage,
     Priority,
 )
-from trouper.actors.policy.bucket import Cost, RateLimits
+from trouper.actors.gate.limiter_use import LimiterUse
+from trouper.actors.policy.bucket import Demand, RateLimits
 from trouper.actors.wire.rate_limits import Allowance, RateSnapshot
 from trouper.runtime import ActorDown, AskTimeout, Mailbox, Ref, System, child
 
 # Both fill so slowly that a test sees only what is taken and given back.
 LIMITS = RateLimits(requests_per_minute=1e-6, tokens_per_minute=1e-3, burst=6e8)
 REQUESTS, TOKENS = 10, 10_000
-ESTIMATE = Cost(600, 400)
+ESTIMATE = Demand(600, 400)
 
 
 @asynccontextmanager
@@ -54,7 +54,7 @@ async def taken(ref: Ref[LimiterMessage]) -> tuple[int, int, int]:
 
 async def failing(ref: Ref[LimiterMessage], error: BaseException, *, sent: bool = True) -> None:
     with pytest.raises(type(error)):
-        async with Admission(ref, ESTIMATE) as admission:
+        async with LimiterUse(ref, ESTIMATE) as admission:
             if sent:
                 admission.sent()
             raise error
@@ -64,18 +64,18 @@ async def test_a_call_takes_its_estimate_and_leaves_what_it_took(
     autojump_clock: MockClock,
 ) -> None:
     async with limiter() as ref:
-        async with Admission(ref, ESTIMATE) as admission:
+        async with LimiterUse(ref, ESTIMATE) as admission:
             admission.sent()
             assert await taken(ref) == (1, 1_000, 1)
-            admission.settle(Cost(500, 20))
-            admission.settle(Cost(1, 1))
+            admission.settle(Demand(500, 20))
+            admission.settle(Demand(1, 1))
         assert await taken(ref) == (1, 520, 0)
         assert admission.waited == 0
 
 
 async def test_a_call_that_was_never_sent_takes_nothing(autojump_clock: MockClock) -> None:
     async with limiter() as ref:
-        async with Admission(ref, ESTIMATE):
+        async with LimiterUse(ref, ESTIMATE):
             pass
         await failing(ref, RuntimeError("a fault before the send"), sent=False)
         for phase in ("pool", "connect"):
@@ -99,7 +99,7 @@ async def test_a_call_of_which_nobody_knows_what_it_took_keeps_its_estimate(
         await failing(ref, RuntimeError("a fault after the send"))
         await failing(ref, ProviderError(kind=ErrorKind.TIMEOUT, message="no", billed="maybe"))
         with trio.move_on_after(1):
-            async with Admission(ref, ESTIMATE) as admission:
+            async with LimiterUse(ref, ESTIMATE) as admission:
                 admission.sent()
                 await trio.sleep_forever()
         assert await taken(ref) == (3, 3_000, 0)
@@ -108,9 +108,9 @@ async def test_a_call_of_which_nobody_knows_what_it_took_keeps_its_estimate(
 async def test_a_cancelled_call_is_settled_by_what_it_had_said(autojump_clock: MockClock) -> None:
     async with limiter() as ref:
         with trio.move_on_after(1):
-            async with Admission(ref, ESTIMATE) as admission:
+            async with LimiterUse(ref, ESTIMATE) as admission:
                 admission.sent()
-                admission.settle(Cost(7, 8))
+                admission.settle(Demand(7, 8))
                 await trio.sleep_forever()
         assert await taken(ref) == (1, 15, 0)
 
@@ -118,7 +118,7 @@ async def test_a_cancelled_call_is_settled_by_what_it_had_said(autojump_clock: M
 async def test_who_is_cancelled_while_waiting_takes_nothing(autojump_clock: MockClock) -> None:
     async with limiter() as ref:
         with trio.move_on_after(1):
-            async with Admission(ref, Cost(9_000)), Admission(ref, Cost(9_000)):
+            async with LimiterUse(ref, Demand(9_000)), LimiterUse(ref, Demand(9_000)):
                 raise AssertionError("there is no room for two")
         assert await taken(ref) == (0, 0, 0)
         assert (await ref.ask(GetLevel())).waiting == 0
@@ -134,10 +134,10 @@ async def test_a_429_pauses_all_for_as_long_as_the_server_says_or_for_a_second(
 
     async with limiter() as ref:
         await failing(ref, slow_down(None))
-        async with Admission(ref, ESTIMATE) as second:
+        async with LimiterUse(ref, ESTIMATE) as second:
             pass
         await failing(ref, slow_down(20.0))
-        async with Admission(ref, ESTIMATE) as third:
+        async with LimiterUse(ref, ESTIMATE) as third:
             pass
         assert second.waited == pytest.approx(1)
         assert third.waited == pytest.approx(20)
@@ -146,7 +146,7 @@ async def test_a_429_pauses_all_for_as_long_as_the_server_says_or_for_a_second(
 
 async def test_the_headers_of_the_answer_are_folded_in(autojump_clock: MockClock) -> None:
     async with limiter() as ref:
-        async with Admission(ref, ESTIMATE) as admission:
+        async with LimiterUse(ref, ESTIMATE) as admission:
             admission.sent()
             admission.answered(RateSnapshot(tokens=Allowance(remaining=2_000)))
             assert await taken(ref) == (1, TOKENS - 1_900, 1)
@@ -157,26 +157,26 @@ async def test_the_headers_of_the_answer_are_folded_in(autojump_clock: MockClock
 
 async def test_a_refusal_holds_nothing(autojump_clock: MockClock) -> None:
     async with limiter() as ref:
-        async with Admission(ref, Cost(9_000)) as admission:
+        async with LimiterUse(ref, Demand(9_000)) as admission:
             with pytest.raises(ProviderError, match="limiter_timeout"):
-                async with Admission(
+                async with LimiterUse(
                     ref,
-                    Cost(9_000),
+                    Demand(9_000),
                     priority=Priority.INTERACTIVE,
                     deadline=trio.current_time() + 60,
                 ):
                     raise AssertionError("there is no room for two")
-            admission.settle(Cost(1))
+            admission.settle(Demand(1))
         assert await taken(ref) == (1, 1, 0)
 
 
 async def test_a_full_mailbox_loses_no_settling(autojump_clock: MockClock) -> None:
     async with limiter(max_in_flight=1, capacity=1) as ref:
-        async with Admission(ref, ESTIMATE) as admission:
+        async with LimiterUse(ref, ESTIMATE) as admission:
             admission.sent()
-            ref.tell(Acquire(Cost(1)))  # the mailbox is full now
+            ref.tell(Acquire(Demand(1)))  # the mailbox is full now
             admission.answered(RateSnapshot(tokens=Allowance(remaining=0)))
-            admission.settle(Cost(5, 5))
+            admission.settle(Demand(5, 5))
         await wait_all_tasks_blocked()
         await trio.sleep(1)
         state = await ref.ask(GetLevel())
@@ -189,7 +189,7 @@ async def test_a_limiter_that_is_down_says_so(autojump_clock: MockClock) -> None
     async with limiter() as ref:
         pass
     with pytest.raises(ActorDown):
-        async with Admission(ref, ESTIMATE):
+        async with LimiterUse(ref, ESTIMATE):
             raise AssertionError("nobody let it through")
 
 
@@ -200,13 +200,13 @@ async def storm(rng: random.Random, max_in_flight: int | None) -> tuple[LimiterL
 
     async def call(ref: Ref[LimiterMessage]) -> None:
         nonlocal most, calling
-        estimate = Cost(rng.randint(0, 3_000), rng.randint(0, 500))
+        estimate = Demand(rng.randint(0, 3_000), rng.randint(0, 500))
         begin = trio.current_time()
         deadline = begin + rng.choice([inf, rng.uniform(0, 20)])
         priority = rng.choice(list(Priority))
         with trio.move_on_after(rng.choice([inf, rng.uniform(0, 10), 0.0])):
             try:
-                async with Admission(ref, estimate, priority=priority, deadline=deadline) as mine:
+                async with LimiterUse(ref, estimate, priority=priority, deadline=deadline) as mine:
                     calling += 1
                     most = max(most, calling)
                     try:
@@ -216,7 +216,7 @@ async def storm(rng: random.Random, max_in_flight: int | None) -> tuple[LimiterL
             except (ProviderError, KeyError):
                 pass
 
-    async def through(admission: Admission) -> None:
+    async def through(admission: LimiterUse) -> None:
         await trio.sleep(rng.choice([0.0, rng.uniform(0, 2)]))
         admission.sent()
         await trio.sleep(rng.choice([0.0, rng.uniform(0, 5)]))
@@ -228,13 +228,13 @@ async def storm(rng: random.Random, max_in_flight: int | None) -> tuple[LimiterL
                 kind = rng.choice([ErrorKind.RATE_LIMITED, ErrorKind.SERVER_ERROR])
                 raise ProviderError(kind=kind, message="no", retry_after=rng.uniform(0, 3))
             case 2:
-                admission.settle(Cost(rng.randint(0, 4_000), 0))
+                admission.settle(Demand(rng.randint(0, 4_000), 0))
             case _:
                 pass
 
     async def dies(ref: Ref[LimiterMessage]) -> None:
         with suppress(AskTimeout), trio.move_on_after(rng.uniform(0, 10)):
-            await ref.ask(Acquire(Cost(rng.randint(0, 100))), timeout=rng.uniform(0, 20))
+            await ref.ask(Acquire(Demand(rng.randint(0, 100))), timeout=rng.uniform(0, 20))
 
     async with limiter(limits, max_in_flight=max_in_flight) as ref:
         with trio.fail_after(3_600):
@@ -244,7 +244,7 @@ async def storm(rng: random.Random, max_in_flight: int | None) -> tuple[LimiterL
                     await trio.sleep(rng.choice([0.0, rng.expovariate(10)]))
         state = await ref.ask(GetLevel())
         # Whatever debt is left is paid in time: a call goes through.
-        await ref.ask(Acquire(Cost(1)), timeout=600)
+        await ref.ask(Acquire(Demand(1)), timeout=600)
     return state, most
 
 

@@ -1,6 +1,6 @@
 """One call through a circuit, from its permit to its report.
 
-async with Passage(circuit) as passage:     # ProviderError while it is open
+async with CircuitUse(circuit) as use:     # ProviderError while it is open
     ...                                     # the call
 # Leaving the block reports how the call ended, also when it is cancelled.
 """
@@ -19,14 +19,14 @@ from ..policy.outcome import NEUTRAL, SUCCESS, Result, result_of
 from .circuit_messages import Permit, Report
 from .owner import is_dead
 
-__all__ = ["Passage"]
+__all__ = ["CircuitUse"]
 
 
 @attrs.define(eq=False)
 class _Call:
-    """The owner of a permit: what the circuit holds of a passage.
+    """The owner of a permit: what the circuit holds of a call.
 
-    Not the passage itself, which holds the permit: a cycle for each call would
+    Not the CircuitUse itself, which holds the permit: a cycle for each call would
     be work for the garbage collector.
     """
 
@@ -40,7 +40,7 @@ class _Call:
         return self.result
 
 
-class Passage:
+class CircuitUse:
     """One call through a circuit, as a block. Good for one use.
 
     Entering raises ProviderError of kind CIRCUIT_OPEN while calls are refused,

@@ -2,29 +2,29 @@
 
 import attrs
 
-from ..policy.bucket import Cost
+from ..policy.bucket import Demand
 from .limiter_messages import Acquire
 from .owner import is_dead
 
-__all__ = ["Lease", "Leases"]
+__all__ = ["HeldGrant", "HeldGrants"]
 
 # Grants that are out before dead owners are looked for where nobody waits.
 _FEW = 64
 
 
 @attrs.frozen
-class Lease:
+class HeldGrant:
     """When a grant was given, and what all calls had taken by then, with this one."""
 
     at: float
-    taken: Cost
+    taken: Demand
 
 
-class Leases:
+class HeldGrants:
     """Who may be calling now."""
 
     def __init__(self) -> None:
-        self._out: dict[Acquire, Lease] = {}
+        self._out: dict[Acquire, HeldGrant] = {}
         self._many = _FEW
 
     def __len__(self) -> int:
@@ -38,11 +38,11 @@ class Leases:
         """Whether there are so many more than at the last look that it is worth another."""
         return len(self._out) >= self._many
 
-    def give(self, acquire: Acquire, lease: Lease) -> None:
+    def give(self, acquire: Acquire, grant: HeldGrant) -> None:
         """Note a grant."""
-        self._out[acquire] = lease
+        self._out[acquire] = grant
 
-    def find(self, acquire: Acquire) -> Lease | None:
+    def find(self, acquire: Acquire) -> HeldGrant | None:
         """The grant of that Acquire, while it is out."""
         return self._out.get(acquire)
 

@@ -19,14 +19,14 @@ from ..catalog.rates import Rates, UnknownPrice, cost_of
 from ..catalog.validation import validate, without_refused_sampling
 from ..chat import ChatRequest, Usage
 from ..errors import ErrorKind, ProviderError
-from ..gate.admission import Admission
 from ..gate.budget import Budgets
 from ..gate.budget_lease import Lease
+from ..gate.circuit_use import CircuitUse
 from ..gate.key_use import KeyUse
 from ..gate.limiter_messages import LimiterMessage
-from ..gate.passage import Passage
+from ..gate.limiter_use import LimiterUse
 from ..ids import new_id
-from ..policy.bucket import Cost, spent
+from ..policy.bucket import Demand, spent
 from ..policy.budget import least_output
 from ..store.ledger import Opening
 from ..wire.extra import limits_in
@@ -36,24 +36,24 @@ from .knowledge import is_paid
 from .tally import Tally
 from .target import Target
 
-__all__ = ["Passing"]
+__all__ = ["GateChain"]
 
 
-class Passing:
+class GateChain:
     """One attempt at the gates. `waited` are the seconds that the limiter has made it wait.
 
     `tried` are ids of keys that this request has failed with already.
     """
 
     __slots__ = (
-        "_admission",
         "_answered",
         "_call",
+        "_circuit_use",
         "_counted",
         "_key_use",
         "_lease",
+        "_limiter_use",
         "_number",
-        "_passage",
         "_ref",
         "_request",
         "_target",
@@ -79,9 +79,9 @@ class Passing:
         self._number = number
         self._tried = tried
         self._ref = ModelRef(target.provider, request.model, target.family)
-        self._passage: Passage | None = None
+        self._circuit_use: CircuitUse | None = None
         self._key_use: KeyUse | None = None
-        self._admission: Admission | None = None
+        self._limiter_use: LimiterUse | None = None
         self._lease: Lease | None = None
         self._counted = 0
         self.is_sent = False
@@ -105,9 +105,9 @@ class Passing:
         if gates.counts_tokens or (gates.budgets is not None and is_paid(rates)):
             self._counted = await knowledge.count(self._ref, request)
         if gates.circuit is not None:
-            passage = Passage(gates.circuit)
-            await passage.__aenter__()
-            self._passage = passage
+            circuit_use = CircuitUse(gates.circuit)
+            await circuit_use.__aenter__()
+            self._circuit_use = circuit_use
         if gates.keys is not None:
             use = KeyUse(gates.keys, model=request.model, tried=self._tried)
             await use.__aenter__()
@@ -121,15 +121,15 @@ class Passing:
 
     async def _admit(self, limiter: Ref[LimiterMessage], deadline: float) -> None:
         knowledge = self._target.knowledge
-        estimate = Cost(
+        estimate = Demand(
             knowledge.likely_input(self._ref, self._counted),
             knowledge.likely_output(self._ref, self._request.max_output_tokens),
         )
         priority = self._call.priority
-        admission = Admission(limiter, estimate, priority=priority, deadline=deadline)
-        await admission.__aenter__()
-        self._admission = admission
-        self.waited = admission.waited
+        limiter_use = LimiterUse(limiter, estimate, priority=priority, deadline=deadline)
+        await limiter_use.__aenter__()
+        self._limiter_use = limiter_use
+        self.waited = limiter_use.waited
 
     async def _reserve(self, budgets: Budgets, rates: Rates | UnknownPrice) -> None:
         knowledge, call, request = self._target.knowledge, self._call, self._request
@@ -176,8 +176,8 @@ class Passing:
     def sent(self) -> None:
         """The request is about to be sent."""
         self.is_sent = True
-        if self._admission is not None:
-            self._admission.sent()
+        if self._limiter_use is not None:
+            self._limiter_use.sent()
         if self._lease is not None:
             self._lease.sent()
 
@@ -185,14 +185,14 @@ class Passing:
         """The provider has answered, well or badly."""
         self._answered = True
         gates = self._target.gates
-        if self._admission is not None and gates.limited:
+        if self._limiter_use is not None and gates.limited:
             # A look at what is left: mostly it is enough, and nobody has to hear of it.
             raw = headers.raw
             if all(gates.enough[each] <= there for each, there in left(raw).items()):
                 return
             told = _rate_limits(raw)
             if told:
-                self._admission.answered(limits(told, time.time(), resets="date" in told))
+                self._limiter_use.answered(limits(told, time.time(), resets="date" in told))
 
     def begun(self) -> None:
         """The first content has come."""
@@ -201,8 +201,8 @@ class Passing:
             self._lease.first_token()
         if self._key_use is not None:
             self._key_use.begun()
-        if self._passage is not None:
-            self._passage.begun()
+        if self._circuit_use is not None:
+            self._circuit_use.begun()
 
     def leave(self, error: BaseException | None, tally: Tally, outcome: str) -> None:
         """Give back everything. Never blocks.
@@ -224,15 +224,15 @@ class Passing:
 
     def _give_back(self, error: BaseException | None) -> None:
         try:
-            if self._admission is not None:
-                self._admission.close(error)
+            if self._limiter_use is not None:
+                self._limiter_use.close(error)
         finally:
             try:
                 if self._key_use is not None:
                     self._key_use.close(error)
             finally:
-                if self._passage is not None:
-                    self._passage.close(error)
+                if self._circuit_use is not None:
+                    self._circuit_use.close(error)
 
     def _settle(self, error: BaseException | None, tally: Tally, outcome: str) -> None:
         """Say what it has used and what that costs, as far as anybody knows."""
@@ -249,9 +249,9 @@ class Passing:
         elif self._lease is not None:
             self._lease.close(error, outcome)
         self.cost = self._cost(error, rates)
-        if self._admission is not None and usage is not None:
+        if self._limiter_use is not None and usage is not None:
             reads = self._target.kind != "anthropic"
-            self._admission.settle(spent(usage, cache_reads_count=reads))
+            self._limiter_use.settle(spent(usage, cache_reads_count=reads))
 
     def _cost(self, error: BaseException | None, rates: Rates | UnknownPrice) -> int | None:
         if self._lease is not None:

@@ -11,10 +11,10 @@ from typing import Any
 
 from .operations import Operation
 
-__all__ = ["Outbox"]
+__all__ = ["Backlog"]
 
 
-class Outbox:
+class Backlog:
     """A bounded queue in front of a writer, which outlives the writer's crashes.
 
     `capacity` of 10,000 operations is some MB. What is told of an attempt waits

@@ -1,6 +1,6 @@
 """One call's place at the target that the router has chosen for it.
 
-place = Place(router, Choose(chain=chain))
+place = RouterPlace(router, Choose(chain=chain))
 choice = await place.take()
 try:
     ...                         # the call, where the choice is Chosen
@@ -21,13 +21,13 @@ from ...runtime import ActorError, MailboxFull, Ref
 from ..policy.routing import Ask, GiveUp, Standing, decide
 from .router_messages import Choice, Choose, Chosen, Left
 
-__all__ = ["Place"]
+__all__ = ["RouterPlace"]
 
 _log = structlog.get_logger("trouper.router")
 
 
 @attrs.define(eq=False)
-class Place:
+class RouterPlace:
     """One choice of the router's. Good for one use; it belongs to the task that makes it.
 
     A router that does not answer (it restarts, or its mailbox is full) costs

@@ -14,7 +14,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from trouper.actors.errors import ErrorKind, ProviderError
 from trouper.actors.gate.circuit import Circuit
 from trouper.actors.gate.circuit_messages import CircuitMessage, GetState, Trip
-from trouper.actors.gate.passage import Passage
+from trouper.actors.gate.circuit_use import CircuitUse
 from trouper.actors.policy.outcome import NEUTRAL
 from trouper.runtime import ActorDown, Mailbox, Ref, System, child
 
@@ -35,7 +35,7 @@ def failure(kind: ErrorKind = ErrorKind.CONNECTION_FAILED) -> ProviderError:
 
 async def fail(ref: Ref[CircuitMessage], error: BaseException) -> None:
     with pytest.raises(type(error)):
-        async with Passage(ref):
+        async with CircuitUse(ref):
             raise error
 
 
@@ -47,7 +47,7 @@ async def half_open(ref: Ref[CircuitMessage]) -> None:
 
 async def test_a_block_that_ends_well_is_a_success(autojump_clock: MockClock) -> None:
     async with circuit() as ref:
-        async with Passage(ref) as passage:
+        async with CircuitUse(ref) as passage:
             assert not passage.is_probe
             assert (await ref.ask(GetState())).in_flight == 1
         state = await ref.ask(GetState())
@@ -62,7 +62,7 @@ async def test_provider_errors_that_leave_the_block_open_the_circuit(
         for _ in range(5):
             await fail(ref, failure())
         with pytest.raises(ProviderError) as caught:
-            async with Passage(ref):
+            async with CircuitUse(ref):
                 raise AssertionError("nothing gets through")
         state = await ref.ask(GetState())
 
@@ -86,7 +86,7 @@ async def test_a_call_that_is_cancelled_is_neutral(autojump_clock: MockClock) ->
     async with circuit() as ref:
         for _ in range(20):
             with trio.move_on_after(1):
-                async with Passage(ref):
+                async with CircuitUse(ref):
                     await trio.sleep_forever()
         state = await ref.ask(GetState())
 
@@ -99,10 +99,10 @@ async def test_a_probe_that_is_cancelled_gives_its_place_to_the_next(
     async with circuit() as ref:
         await half_open(ref)
         with trio.move_on_after(1):
-            async with Passage(ref) as first:
+            async with CircuitUse(ref) as first:
                 assert first.is_probe
                 await trio.sleep_forever()
-        async with Passage(ref) as second:
+        async with CircuitUse(ref) as second:
             assert second.is_probe
 
 
@@ -118,22 +118,22 @@ async def test_an_ask_that_is_cancelled_when_it_has_been_granted_holds_no_place(
                 for _ in range(random.randrange(4)):
                     await trio.lowlevel.checkpoint()
                 nursery.cancel_scope.cancel()
-            async with Passage(ref) as passage:
+            async with CircuitUse(ref) as passage:
                 assert passage.is_probe
                 passage.settle(NEUTRAL)
 
 
 async def _through(ref: Ref[CircuitMessage]) -> None:
-    async with Passage(ref):
+    async with CircuitUse(ref):
         await trio.sleep_forever()
 
 
 async def test_a_probe_whose_answer_has_begun_keeps_nobody_out(autojump_clock: MockClock) -> None:
     async with circuit() as ref:
         await half_open(ref)
-        async with Passage(ref) as long:
+        async with CircuitUse(ref) as long:
             long.begun()
-            async with Passage(ref) as next_one:
+            async with CircuitUse(ref) as next_one:
                 assert next_one.is_probe
             assert (await ref.ask(GetState())).state == "closed"
         state = await ref.ask(GetState())
@@ -146,7 +146,7 @@ async def test_where_calls_flow_the_begin_of_an_answer_is_not_yet_its_end(
 ) -> None:
     async with circuit() as ref:
         with pytest.raises(ProviderError):
-            async with Passage(ref) as passage:
+            async with CircuitUse(ref) as passage:
                 passage.begun()
                 raise failure(ErrorKind.STREAM_TRUNCATED)
         state = await ref.ask(GetState())
@@ -158,7 +158,7 @@ async def test_a_report_that_finds_the_mailbox_full_is_not_lost(autojump_clock: 
     async with circuit(capacity=1) as ref:
         for _ in range(5):
             with pytest.raises(ProviderError):
-                async with Passage(ref):
+                async with CircuitUse(ref):
                     ref.tell(GetState())
                     raise failure()
             await wait_all_tasks_blocked()
@@ -175,10 +175,10 @@ async def test_the_place_of_a_task_that_died_in_the_block_without_leaving_it_is_
 
     async with circuit() as ref:
         await half_open(ref)
-        kept = Passage(ref)
+        kept = CircuitUse(ref)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(enter)
-        async with Passage(ref) as passage:
+        async with CircuitUse(ref) as passage:
             assert passage.is_probe
         # What the dead one says is late.
         await kept.__aexit__(None, None, None)
@@ -191,7 +191,7 @@ async def test_without_a_circuit_no_call_is_made(autojump_clock: MockClock) -> N
     async with circuit() as ref:
         pass
     with pytest.raises(ActorDown):
-        async with Passage(ref):
+        async with CircuitUse(ref):
             raise AssertionError("nothing gets through")
 
 
@@ -199,7 +199,7 @@ async def test_a_call_leaves_nothing_for_the_garbage_collector(autojump_clock: M
     async with circuit() as ref:
         gc.disable()
         try:
-            async with Passage(ref) as passage:
+            async with CircuitUse(ref) as passage:
                 call = weak(passage._call)
             await wait_all_tasks_blocked()
             del passage
@@ -229,7 +229,7 @@ class Storm:
                     self.refused += error.kind is ErrorKind.CIRCUIT_OPEN
 
     async def call(self, ref: Ref[CircuitMessage]) -> None:
-        passage = Passage(ref)
+        passage = CircuitUse(ref)
         if self.random.random() < 0.1:
             # One that breaks off without a word, as a generator that is never closed.
             await passage.__aenter__()
@@ -255,7 +255,7 @@ class Storm:
             # An outage is over: however it was left, it closes again.
             await trio.sleep(100)
             for _ in range(2):
-                async with Passage(ref):
+                async with CircuitUse(ref):
                     pass
             assert (await ref.ask(GetState())).state == "closed"
 

@@ -11,12 +11,12 @@ from ..wire.assembly import Assembly
 from .attempt import Attempt
 from .call import Call
 from .course import Course, Hop
+from .hedge import Won, ask
 from .messages import Batch
 from .pause import MOST_LEGS, going_on, joined
-from .race import Won, ask
 from .route import Route
 
-__all__ = ["Asked", "first_batch"]
+__all__ = ["Execution", "first_batch"]
 
 # How a model, or its provider's filter, ends an answer that it does not want to give.
 _UNWILLING = frozenset({Finish.CONTENT_FILTER, Finish.REFUSAL})
@@ -26,7 +26,7 @@ _UNWILLING = frozenset({Finish.CONTENT_FILTER, Finish.REFUSAL})
 _MOST_HELD = 16 * 1024 * 1024
 
 
-class Asked:
+class Execution:
     """One request. `ended` is to be told of its end, however it comes."""
 
     def __init__(
