@@ -7,7 +7,14 @@ from types import FrameType, TracebackType
 from typing import Any, NoReturn, Protocol, Self
 
 from ..errors import SessionError
-from ..session.events import AnswerReset, StopReason, TextAdded, ThoughtAdded, UsageChanged
+from ..session.events import (
+    AnswerReset,
+    StopReason,
+    TextAdded,
+    ThoughtAdded,
+    ToolEvent,
+    UsageChanged,
+)
 from .screen import Screen
 
 __all__ = ["Session", "Talk", "Turn", "sigterm_leaves"]
@@ -15,11 +22,12 @@ __all__ = ["Session", "Talk", "Turn", "sigterm_leaves"]
 _NOTES = {
     StopReason.MAX_TOKENS: "cut off: the answer is as long as max_output_tokens allows",
     StopReason.REFUSAL: "the provider's content policy ended the answer",
+    StopReason.MAX_TURN_REQUESTS: "ended: the model called tools over and over",
     StopReason.CANCELLED: "cancelled",
 }
 
 
-Event = TextAdded | ThoughtAdded | AnswerReset | UsageChanged
+Event = TextAdded | ThoughtAdded | AnswerReset | UsageChanged | ToolEvent
 
 
 class Turn(Protocol):

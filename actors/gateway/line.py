@@ -15,10 +15,18 @@ from ..errors import (
 )
 from ..session.events import (
     AnswerReset,
+    AssistantChanged,
+    ModelChanged,
+    PermissionAsked,
+    PermissionSettled,
     SessionEvent,
     StopReason,
     TextAdded,
     ThoughtAdded,
+    TitleChanged,
+    ToolCalled,
+    ToolEnded,
+    ToolProgressed,
     TurnEnded,
     TurnStarted,
     UsageChanged,
@@ -108,6 +116,12 @@ class Line:
                 self._usage = None
             case TurnEnded():
                 self._ended(event)
+            case ToolCalled() | PermissionAsked() | PermissionSettled():
+                pass
+            case ToolProgressed() | ToolEnded():
+                pass
+            case ModelChanged() | AssistantChanged() | TitleChanged():
+                pass
             case _:
                 assert_never(event)
 

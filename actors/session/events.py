@@ -15,11 +15,20 @@ from ..chat import Usage
 
 __all__ = [
     "AnswerReset",
+    "AssistantChanged",
     "Attachment",
+    "ModelChanged",
+    "PermissionAsked",
+    "PermissionSettled",
     "SessionEvent",
     "StopReason",
     "TextAdded",
     "ThoughtAdded",
+    "TitleChanged",
+    "ToolCalled",
+    "ToolEnded",
+    "ToolEvent",
+    "ToolProgressed",
     "TurnEnded",
     "TurnStarted",
     "UsageChanged",
@@ -32,6 +41,7 @@ class StopReason(Enum):
 
     END_TURN = "end_turn"
     MAX_TOKENS = "max_tokens"
+    MAX_TURN_REQUESTS = "max_turn_requests"
     REFUSAL = "refusal"
     CANCELLED = "cancelled"
     ERROR = "error"
@@ -87,12 +97,109 @@ class AnswerReset:
 
 @attrs.frozen(kw_only=True)
 class UsageChanged:
-    """Tokens of this turn's answer so far."""
+    """What this turn has taken so far: the tokens of all its answers.
+
+    `cost` is in nano-dollars, None where nobody knows it. `context` is how many
+    tokens of the model's window the conversation has now, and `window` its size.
+    """
 
     first: int
     seq: int
     turn: int
     usage: Usage
+    cost: int | None = None
+    context: int | None = None
+    window: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ToolCalled:
+    """The model wants tool `name` to be run; `arguments` is JSON as the model wrote it."""
+
+    first: int
+    seq: int
+    turn: int
+    call_id: str
+    name: str
+    arguments: str
+
+
+@attrs.frozen(kw_only=True)
+class PermissionAsked:
+    """A call waits for somebody who says whether it may be run (`Permit`)."""
+
+    first: int
+    seq: int
+    turn: int
+    call_id: str
+    name: str
+    arguments: str
+
+
+@attrs.frozen(kw_only=True)
+class PermissionSettled:
+    """Nobody needs to answer any more: the call may be run, or may not."""
+
+    first: int
+    seq: int
+    turn: int
+    call_id: str
+    granted: bool
+
+
+@attrs.frozen(kw_only=True)
+class ToolProgressed:
+    """How far a call is, in words, and as a share from 0 to 1 where it is known."""
+
+    first: int
+    seq: int
+    turn: int
+    call_id: str
+    text: str
+    done: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ToolEnded:
+    """A call has its result, also where it was not run; `text` is what the model reads."""
+
+    first: int
+    seq: int
+    turn: int
+    call_id: str
+    name: str
+    text: str
+    is_error: bool
+
+
+@attrs.frozen(kw_only=True)
+class ModelChanged:
+    """From the next turn on that model is asked; "" is the assistant's own."""
+
+    first: int
+    seq: int
+    model: str
+    turn: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class AssistantChanged:
+    """From the next turn on that assistant answers."""
+
+    first: int
+    seq: int
+    assistant: str
+    turn: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class TitleChanged:
+    """The conversation is called that now."""
+
+    first: int
+    seq: int
+    title: str
+    turn: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -107,7 +214,20 @@ class TurnEnded:
     retryable: bool = False
 
 
-SessionEvent = TurnStarted | TextAdded | ThoughtAdded | AnswerReset | UsageChanged | TurnEnded
+ToolEvent = ToolCalled | PermissionAsked | PermissionSettled | ToolProgressed | ToolEnded
+
+SessionEvent = (
+    TurnStarted
+    | TextAdded
+    | ThoughtAdded
+    | AnswerReset
+    | UsageChanged
+    | ToolEvent
+    | TurnEnded
+    | ModelChanged
+    | AssistantChanged
+    | TitleChanged
+)
 
 
 def merged(earlier: SessionEvent, later: SessionEvent) -> SessionEvent | None:

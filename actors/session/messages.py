@@ -5,6 +5,7 @@ import attrs
 from ...runtime.messages import Request
 from ..chat import Message, Part
 from .events import Attachment
+from .state import State
 
 __all__ = [
     "Attach",
@@ -12,9 +13,15 @@ __all__ = [
     "CancelTurn",
     "Detach",
     "GetHistory",
+    "GetTranscript",
+    "Permit",
     "Prompt",
     "Retire",
+    "Retitle",
     "SessionMessage",
+    "SwitchAssistant",
+    "SwitchModel",
+    "Transcript",
 ]
 
 
@@ -76,6 +83,62 @@ class GetHistory(Request[tuple[Message, ...]]):
     """The conversation so far, oldest message first."""
 
 
+@attrs.frozen(kw_only=True)
+class Transcript:
+    """All of a conversation: `state` has its turns, titles and sums, as of event `seq`.
+
+    `running` is the turn under way, if one is; what is streamed of it is in no
+    state before it is whole.
+    """
+
+    seq: int
+    running: int | None
+    state: State
+
+
+@attrs.frozen
+class GetTranscript(Request[Transcript]):
+    """The conversation as its records have it, for who has seen none of it."""
+
+
+@attrs.frozen
+class Permit(Request[bool]):
+    """Say whether a call that waits for it may be run (events.PermissionAsked).
+
+    The answer is whether it was still open: the first to say so decides.
+    """
+
+    call_id: str
+    granted: bool
+
+
+@attrs.frozen
+class SwitchModel(Request[None]):
+    """Ask that model from the next turn on: the name of a configured one, "" for the assistant's.
+
+    Raises UnknownModel, and NotKept.
+    """
+
+    model: str
+
+
+@attrs.frozen
+class SwitchAssistant(Request[None]):
+    """Let that assistant answer from the next turn on, with the model that is its own.
+
+    Raises UnknownAssistant, and NotKept.
+    """
+
+    assistant: str
+
+
+@attrs.frozen
+class Retitle(Request[None]):
+    """Call the conversation that. Raises NotKept."""
+
+    title: str
+
+
 @attrs.frozen
 class Retire:
     """End the session, if nobody has been attached and no turn has run for `idle` seconds."""
@@ -83,4 +146,16 @@ class Retire:
     idle: float
 
 
-SessionMessage = Prompt | CancelTurn | Attach | Detach | GetHistory | Retire
+SessionMessage = (
+    Prompt
+    | CancelTurn
+    | Attach
+    | Detach
+    | GetHistory
+    | GetTranscript
+    | Permit
+    | SwitchModel
+    | SwitchAssistant
+    | Retitle
+    | Retire
+)

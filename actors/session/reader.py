@@ -12,10 +12,14 @@ from ..chat import Part, TextPart
 from ..errors import SessionError, TurnFailed
 from .events import (
     AnswerReset,
+    AssistantChanged,
+    ModelChanged,
     SessionEvent,
     StopReason,
     TextAdded,
     ThoughtAdded,
+    TitleChanged,
+    ToolEvent,
     TurnEnded,
     TurnStarted,
     UsageChanged,
@@ -31,7 +35,7 @@ _MOST_EVENTS = 1000
 # Pieces of a text that wait before they are joined: a model may send letters.
 _MOST_PIECES = 1024
 
-Event = TextAdded | ThoughtAdded | AnswerReset | UsageChanged
+Event = TextAdded | ThoughtAdded | AnswerReset | UsageChanged | ToolEvent
 
 
 class SessionHandle:
@@ -59,7 +63,7 @@ class SessionHandle:
                         texts.append(event.text)
                     case AnswerReset():
                         texts.clear()
-                    case ThoughtAdded() | UsageChanged():
+                    case _:
                         pass
         return "".join(texts)
 
@@ -103,7 +107,7 @@ class Turn:
         self._ref = ref
         self._parts = parts
         self._number = 0
-        self._waiting: deque[_Run | AnswerReset | UsageChanged | TurnEnded] = deque()
+        self._waiting: deque[_Run | AnswerReset | UsageChanged | ToolEvent | TurnEnded] = deque()
         self._characters = 0
         self._overrun = False
         self._over = False
@@ -115,7 +119,7 @@ class Turn:
     def deliver(self, event: SessionEvent) -> None:
         if self._over or self._overrun:
             return
-        if isinstance(event, TurnStarted):
+        if isinstance(event, TurnStarted | ModelChanged | AssistantChanged | TitleChanged):
             return
         if isinstance(event, TextAdded | ThoughtAdded):
             self._take(event)

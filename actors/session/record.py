@@ -17,6 +17,7 @@ from ..chat import Finish, Message, Part, ToolCallPart, ToolResultPart, Usage
 __all__ = [
     "MOST_IN_A_TURN",
     "Answered",
+    "AssistantSwitched",
     "Forgotten",
     "Interrupted",
     "ModelSwitched",
@@ -121,6 +122,13 @@ class ModelSwitched:
 
 
 @attrs.frozen(kw_only=True)
+class AssistantSwitched:
+    """From now on that assistant answers, with the model that is its own."""
+
+    assistant: str
+
+
+@attrs.frozen(kw_only=True)
 class Summarised:
     """What the first `until` messages of the conversation come to, for models whose window is full.
 
@@ -154,6 +162,7 @@ Record = (
     | TurnOver
     | Interrupted
     | ModelSwitched
+    | AssistantSwitched
     | Summarised
     | Forgotten
     | Titled

@@ -20,6 +20,7 @@ from ..wire.converter import make_converter
 from ..wire.encoded import dump_json
 from .record import (
     Answered,
+    AssistantSwitched,
     Forgotten,
     Interrupted,
     ModelSwitched,
@@ -67,6 +68,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "end": Kind(TurnOver),
     "interrupted": Kind(Interrupted),
     "model": Kind(ModelSwitched),
+    "assistant": Kind(AssistantSwitched),
     "summary": Kind(Summarised),
     "forgotten": Kind(Forgotten),
     "title": Kind(Titled),

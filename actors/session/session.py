@@ -24,13 +24,11 @@ from ..chat import (
     Finish,
     Message,
     OpaquePart,
-    Part,
     Sampling,
     TextPart,
     ToolCallPart,
-    Usage,
 )
-from ..errors import ErrorKind, HistoryFull, NotKept, ProviderError, TurnInProgress
+from ..errors import HistoryFull, NotKept, ProviderError, SessionError, TurnInProgress
 from ..gate.limiter_messages import Priority
 from ..policy.context import TooLong, drop_oldest
 from ..policy.summary import Summary
@@ -47,14 +45,20 @@ from .messages import (
     CancelTurn,
     Detach,
     GetHistory,
+    GetTranscript,
+    Permit,
     Prompt,
     Retire,
+    Retitle,
     SessionMessage,
+    SwitchAssistant,
+    SwitchModel,
+    Transcript,
 )
 from .narration import Narrator
 from .record import Forgotten, Record, Summarised, TurnAccepted, TurnOver
-from .state import conversation
-from .written import answer_record, title_of
+from .state import State, conversation
+from .written import answer_record, in_words, log_answer, size_of, title_of
 
 __all__ = ["MAX_HISTORY", "Assistant", "Session"]
 
@@ -163,7 +167,7 @@ class Session(Actor[SessionMessage], background=True):
             await self._reopen(self._keeper)
         user = Message("user", message.parts)
         forgotten = 0
-        if self._size + _size(user) > MAX_HISTORY:
+        if self._size + size_of(user) > MAX_HISTORY:
             forgotten = self._forget(user)
         if self._keeper is not None:
             await self._accept(self._keeper, user, forgotten)
@@ -199,6 +203,33 @@ class Session(Actor[SessionMessage], background=True):
         """The conversation so far."""
         return tuple(self._history)
 
+    @on(GetTranscript)
+    async def transcript(self, message: GetTranscript) -> Transcript:
+        """The conversation as its records have it."""
+        state = State() if self._keeper is None else self._keeper.state
+        running = self._turns if self._turn is not None else None
+        return Transcript(seq=self._audience.seq, running=running, state=state)
+
+    @on(Permit)
+    async def permit(self, message: Permit) -> bool:
+        """Nothing waits for it."""
+        return False
+
+    @on(SwitchModel)
+    async def switch_model(self, message: SwitchModel) -> None:
+        """It has one."""
+        raise SessionError("this session keeps its model")
+
+    @on(SwitchAssistant)
+    async def switch_assistant(self, message: SwitchAssistant) -> None:
+        """It has one."""
+        raise SessionError("this session keeps its assistant")
+
+    @on(Retitle)
+    async def retitle(self, message: Retitle) -> None:
+        """It has one."""
+        raise SessionError("this session keeps its title")
+
     @on(Retire)
     async def retire(self, message: Retire) -> None:
         """End, if nobody needs it."""
@@ -220,7 +251,7 @@ class Session(Actor[SessionMessage], background=True):
             with scope:
                 ending = _Ending(await self._read(turn, answer))
         except ProviderError as failure:
-            ending = _Ending(StopReason.ERROR, _in_words(failure), failure.retryable)
+            ending = _Ending(StopReason.ERROR, in_words(failure), failure.retryable)
             _log.warning("turn failed", session=self._id, turn=turn, error=str(failure))
         except Exception:
             ending = _Ending(StopReason.ERROR, "a fault in the session; the server's log has it")
@@ -250,7 +281,7 @@ class Session(Actor[SessionMessage], background=True):
         self._fitter.answered(answer.target, completion.usage)
         if completion.usage is not None:
             self._narrator.tell_usage(turn, completion.usage)
-        _log_answer(self._id, turn, completion)
+        log_answer(self._id, turn, completion)
         return _STOP_REASONS.get(completion.finish, StopReason.END_TURN)
 
     def _request(self, user: Message) -> ChatRequest:
@@ -266,7 +297,7 @@ class Session(Actor[SessionMessage], background=True):
 
     def _forget(self, user: Message) -> int:
         """Forget the oldest turns, so that there is room for one more; how many messages."""
-        sizes = [_size(message) for message in (*self._history, user)]
+        sizes = [size_of(message) for message in (*self._history, user)]
         cut = drop_oldest((*self._history, user), sizes, MAX_HISTORY)
         if isinstance(cut, TooLong) or not self._fitter.shortens:
             raise HistoryFull(self._id, MAX_HISTORY)
@@ -293,7 +324,7 @@ class Session(Actor[SessionMessage], background=True):
             return Message("assistant", ())
         answer = Message("assistant", parts)
         self._history += [user, answer]
-        self._size += _size(user) + _size(answer)
+        self._size += size_of(user) + size_of(answer)
         return answer
 
     # The journal.
@@ -307,7 +338,7 @@ class Session(Actor[SessionMessage], background=True):
         state = keeper.state
         self._turns = state.number
         self._history = conversation(state)
-        self._size = sum(map(_size, self._history))
+        self._size = sum(map(size_of, self._history))
         summary = state.summary
         if summary is not None:
             summary = Summary(summary.text, summary.until + len(self._system))
@@ -354,34 +385,3 @@ class Session(Actor[SessionMessage], background=True):
         except NotKept as error:
             return _Ending(StopReason.ERROR, f"the answer is not kept: {error}", retryable=True)
         return ending
-
-
-def _size(message: Message) -> int:
-    return sum(_part_size(part) for part in message.parts)
-
-
-def _part_size(part: Part) -> int:
-    return sum(len(value) for value in attrs.astuple(part, recurse=False) if isinstance(value, str))
-
-
-def _in_words(failure: ProviderError) -> str:
-    """For a person who chats: what happened and what to do, without the provider's details."""
-    if failure.kind is ErrorKind.CONTEXT_WINDOW_EXCEEDED and failure.status is None:
-        # Our own figures.
-        return f"{failure.message}; say less at once, or start a new conversation"
-    lost = "; what you have seen of the answer is kept" if failure.committed else ""
-    return f"{failure.hint}{lost} ({failure.provider}: {failure.kind.value})"
-
-
-def _log_answer(id: str, turn: int, completion: Completion) -> None:
-    usage = completion.usage or Usage()
-    _log.info(
-        "turn answered",
-        session=id,
-        turn=turn,
-        model=completion.model,
-        prompt_tokens=usage.input,
-        completion_tokens=usage.output,
-        tokens=usage.input + usage.output,
-        finish=completion.finish.value,
-    )

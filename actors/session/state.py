@@ -14,6 +14,7 @@ from ..chat import Message, ToolCallPart, ToolResultPart, Usage
 from ..policy.summary import Summary
 from .record import (
     Answered,
+    AssistantSwitched,
     Forgotten,
     Interrupted,
     ModelSwitched,
@@ -112,6 +113,8 @@ def applied(state: State, record: Record, at: float) -> State:
             return attrs.evolve(state, owner=record.owner, assistant=record.assistant)
         case ModelSwitched():
             return attrs.evolve(state, model=record.model)
+        case AssistantSwitched():
+            return attrs.evolve(state, assistant=record.assistant, model="")
         case Titled():
             return attrs.evolve(state, title=record.title)
         case Summarised():
