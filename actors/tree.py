@@ -27,6 +27,7 @@ from functools import partial
 import attrs
 
 from ..runtime import Backoff, ChildSpec, Mailbox, System, child, dynamic, supervisor
+from .catalog.models import Models
 from .config import AppConfig, ProviderConfig
 from .gate.budget import Budgets
 from .gate.circuit import Circuit
@@ -106,8 +107,14 @@ def _named(what: str, name: str) -> str:
     return f"{what}-{name.replace('/', '|')}" if name else what
 
 
-def provider_spec(config: ProviderConfig, pace: Pace, models: Iterable[str] = ("",)) -> ChildSpec:
-    """One provider, with a circuit for each of `models`."""
+def provider_spec(
+    config: ProviderConfig,
+    pace: Pace,
+    models: Iterable[str] = ("",),
+    *,
+    known: Models | None = None,
+) -> ChildSpec:
+    """One provider, with a circuit for each of `models`; `known` is what is known of models."""
     gates = supervisor(
         "gates",
         *_gates(config, models),
@@ -118,7 +125,7 @@ def provider_spec(config: ProviderConfig, pace: Pace, models: Iterable[str] = ("
     if config.kind != "local":
         connection = child(
             "connection",
-            partial(Connection, config, pace),
+            partial(Connection, config, pace, models=known),
             backoff=_BACKOFF,
             poison=_NO_POISON,
         )
@@ -173,6 +180,8 @@ def providers_spec(
     configs: Iterable[ProviderConfig],
     pace: Pace,
     models: Mapping[str, Iterable[str]] | None = None,
+    *,
+    known: Models | None = None,
 ) -> ChildSpec:
     """The supervisor of all providers; `models` has those of each one, by its name.
 
@@ -181,7 +190,12 @@ def providers_spec(
     return supervisor(
         "providers",
         *(
-            provider_spec(config, pace, ("",) if models is None else models.get(config.name, ()))
+            provider_spec(
+                config,
+                pace,
+                ("",) if models is None else models.get(config.name, ()),
+                known=known,
+            )
             for config in configs
         ),
         intensity=_CRASHES,
@@ -246,7 +260,9 @@ def tree(config: AppConfig, pace: Pace, store: Store) -> tuple[ChildSpec, ...]:
         store.spec(),
         child("pace", pace.run),
         router_spec(),
-        providers_spec(config.providers.values(), pace, _models(config)),
+        providers_spec(
+            config.providers.values(), pace, _models(config), known=Models(config.facts)
+        ),
         sessions_spec(config.server.max_sessions, journalled=store.database.is_file),
     )
 

@@ -142,7 +142,9 @@ class Driver:
         async with AsyncExitStack() as stack:
             yield {
                 name: await stack.enter_async_context(
-                    Endpoint.opened(self._house.config.providers[name])
+                    Endpoint.opened(
+                        self._house.config.providers[name], self._house.knowledge.models
+                    )
                 )
                 for name in sorted(names)
             }

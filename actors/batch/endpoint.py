@@ -11,6 +11,7 @@ from typing import TypeVar, cast
 import httpx
 import trio
 
+from ..catalog.models import Models
 from ..config import ProviderConfig
 from ..errors import ErrorKind, ProviderError
 from ..provider.failures import from_httpx
@@ -59,9 +60,14 @@ def batch_wire(config: ProviderConfig, codec: Codec) -> BatchWire | None:
 class Endpoint:
     """The batch endpoint of a provider, whose kind has one. Made closed; see `opened`."""
 
-    def __init__(self, config: ProviderConfig, transport: httpx.AsyncBaseTransport) -> None:
+    def __init__(
+        self,
+        config: ProviderConfig,
+        transport: httpx.AsyncBaseTransport,
+        models: Models | None = None,
+    ) -> None:
         self.config = config
-        self.codec = codec_for(config)
+        self.codec = codec_for(config, models)
         wire = batch_wire(config, self.codec)
         assert wire is not None, f"{config.kind} has no batch endpoint"
         self.wire = wire
@@ -74,8 +80,10 @@ class Endpoint:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, config: ProviderConfig) -> "AsyncGenerator[Endpoint]":
-        """The endpoint, for the length of a block."""
+    async def opened(
+        cls, config: ProviderConfig, models: Models | None = None
+    ) -> "AsyncGenerator[Endpoint]":
+        """The endpoint, for the length of a block; `models` has what is known of models."""
         transport = TrioTransport(
             max_connections=_MOST_CONNECTIONS,
             # None is used again: on a connection that turns out to be dead, a
@@ -84,7 +92,7 @@ class Endpoint:
             connect_timeout=config.timeouts.connect,
         )
         async with transport:
-            yield cls(config, transport)
+            yield cls(config, transport, models)
 
     async def exists(self) -> bool:
         """Whether there is one: a server that speaks a wire need not have all of it.

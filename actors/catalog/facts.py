@@ -7,7 +7,7 @@ the fields are also the keys of an override.
 import datetime
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, get_args
 
 import attrs
 from cattrs import Converter
@@ -15,6 +15,7 @@ from cattrs.errors import BaseValidationError
 
 from ..errors import ConfigError
 from ..wire.converter import ALLOWED, CHECK, HIDDEN, explain, key_path, make_converter, shown
+from ..wire.kind import MaxTokensField
 
 __all__ = ["ModelFacts", "ModelRef", "SamplingRule", "facts_from"]
 
@@ -59,6 +60,17 @@ def _tokens() -> dict[str, Any]:
     return {CHECK: check, ALLOWED: wanted}
 
 
+def _max_tokens_field() -> dict[str, Any]:
+    words = get_args(MaxTokensField)
+
+    def check(value: object) -> str | None:
+        if value is None or value in words:
+            return None
+        return f"must be one of {', '.join(words)}, not {shown(value)}"
+
+    return {CHECK: check, ALLOWED: f"one of {', '.join(words)}"}
+
+
 @attrs.frozen(kw_only=True)
 class ModelFacts:
     """What is known of one model; of what nobody has said, nothing is refused."""
@@ -73,6 +85,12 @@ class ModelFacts:
     """The longest answer, in tokens, its reasoning included."""
     apis: tuple[str, ...] = ()
     """The wires that it answers on: chat, responses, messages, batch."""
+    # OpenAI's and Azure's own models want the later name, most other servers know only the first.
+    max_tokens_field: MaxTokensField | None = attrs.field(
+        default=None, metadata=_max_tokens_field()
+    )
+    """What the limit of an answer is called on the chat wire; without it, where the server is
+    decides."""
     tools: bool | None = None
     """Whether it uses tools."""
     parallel_tools: bool | None = None

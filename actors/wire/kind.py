@@ -9,7 +9,7 @@ docs/how-to/add-a-provider.md.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import attrs
 from cattrs.errors import BaseValidationError
@@ -18,10 +18,20 @@ from ..errors import ConfigError
 from .codec import Codec
 from .converter import explain, make_converter
 
-__all__ = ["NoOptions", "ProviderKind", "ProviderSettings", "bearer"]
+__all__ = [
+    "MaxTokensField",
+    "ModelTraits",
+    "NoOptions",
+    "ProviderKind",
+    "ProviderSettings",
+    "bearer",
+]
 
 Options = TypeVar("Options")
 Options_co = TypeVar("Options_co", covariant=True)
+
+MaxTokensField = Literal["max_tokens", "max_completion_tokens"]
+"""What the limit of an answer is called on the wire of chat completions."""
 
 # As the names of providers in a configuration: they stand beside each other in errors and labels.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -33,16 +43,36 @@ class NoOptions:
 
 
 @attrs.frozen(kw_only=True)
+class ModelTraits:
+    """What a wire must know of a model to write a request for it; None where nobody has said.
+
+    They are facts of the catalog, which a configuration overrides.
+    """
+
+    reasoning: bool | None = None
+    max_tokens_field: MaxTokensField | None = None
+
+
+_UNKNOWN = ModelTraits()
+
+
+def _unknown(_model: str) -> ModelTraits:
+    return _UNKNOWN
+
+
+@attrs.frozen(kw_only=True)
 class ProviderSettings(Generic[Options_co]):
     """What a kind is told of one provider of it: never a key, and nothing that is not its own.
 
     `name` is the provider's in the configuration; `base_url` is what the paths
-    of requests are appended to, "" where none is configured.
+    of requests are appended to, "" where none is configured. `traits` says what
+    is known of a model by its name; a codec asks it for each request.
     """
 
     name: str
     base_url: str
     options: Options_co
+    traits: Callable[[str], ModelTraits] = _unknown
 
 
 def bearer(settings: ProviderSettings[Any], key: str) -> list[tuple[str, str]]:

@@ -6,13 +6,13 @@ openai_values.py (JSON as our values), extra.py (what callers add),
 openai_errors.py (refusals).
 """
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Callable, Mapping
 
 import attrs
 
 from ..chat import ChatRequest, Completion
 from .http import HttpRequest
+from .kind import MaxTokensField
 from .openai_answer import read_answer
 from .openai_decode import OpenAIDecoder
 from .openai_encode import EncodedMessages, encode_body
@@ -21,12 +21,17 @@ from .sse import MAX_EVENT
 __all__ = ["OpenAICodec"]
 
 
+def _no_other(_model: str) -> MaxTokensField | None:
+    return None
+
+
 @attrs.frozen(kw_only=True)
 class OpenAICodec:
     """A `Codec`; see codec.py for how it is used.
 
     `max_tokens_field` names the limit of the answer: OpenAI's reasoning models
     refuse `max_tokens`, and most compatible servers know nothing else.
+    `max_tokens_field_of` says it of a model by its name, where that is known.
     `lenient_finish` lets a bare [DONE] end an answer, for servers that never
     send a finish_reason; without it such an answer is StreamTruncated.
     `max_event` bounds one event of a stream, in bytes. `skip_malformed` is how
@@ -41,7 +46,8 @@ class OpenAICodec:
     or stream.
     """
 
-    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    max_tokens_field: MaxTokensField = "max_tokens"
+    max_tokens_field_of: Callable[[str], MaxTokensField | None] = _no_other
     lenient_finish: bool = False
     max_event: int = MAX_EVENT
     skip_malformed: int = 0
@@ -65,7 +71,7 @@ class OpenAICodec:
             body=encode_body(
                 request,
                 stream=stream,
-                max_tokens_field=self.max_tokens_field,
+                max_tokens_field=self.max_tokens_field_of(request.model) or self.max_tokens_field,
                 messages=self._encoded,
             ),
         )

@@ -116,3 +116,18 @@ async def test_at_its_start_it_says_how_budgets_stand_and_what_may_do_harm(
     assert any("price" in event and "sim/sim-small" in event for event in said)
     (standing,) = [line for line in logs if line["event"] == "budget stands"]
     assert (standing["budget"], standing["spent_usd"]) == ("daily", "0.00")
+
+
+async def test_a_fact_of_the_configuration_names_the_limit_on_the_wire(
+    simulator: SimulatorProcess,
+) -> None:
+    facts = '[facts."sim/sim-small"]\nmax_tokens_field = "max_completion_tokens"\n'
+    told = parse_config(CONFIG.format(url=simulator.base_url) + facts)
+
+    async with open_app(told, signals=False) as app:
+        await app.complete(request("one"))
+
+    body = simulator.requests()[-1]["body"]
+    assert {key: body[key] for key in body if key.startswith("max_")} == {
+        "max_completion_tokens": 77
+    }

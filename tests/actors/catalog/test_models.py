@@ -117,8 +117,7 @@ def test_wrong_overrides_are_refused_all_at_once_with_their_keys() -> None:
         "apis": "chat",
         "shutdown": "soon",
         "max_output_tokens": 0,
-        # What decides that is where the server is, not which model it has.
-        "max_tokens_field": "max_tokens",
+        "max_tokens_field": "num_predict",
     }
 
     with pytest.raises(ConfigError) as caught:
