@@ -25,6 +25,7 @@ from .mailbox import DeadReason, Envelope, Starting
 from .messages import Streams
 from .ref import FORWARDED, Down, Ref
 from .spec import ChildSpec
+from .tapping import put_tap
 
 __all__ = ["ActorLife"]
 
@@ -39,13 +40,12 @@ _TERMINATE_AT_LEAST = 1.0
 class ActorLife(ActorTasks):
     """A life with a mailbox."""
 
-    __slots__ = ("actor", "fault", "handling")
+    __slots__ = ("fault", "handling")
 
     def __init__(
         self, cell: Cell, spec: ChildSpec, start: Callable[..., Any], host: Host, delay: float
     ) -> None:
         super().__init__(cell, spec, start, host, delay)
-        self.actor: Actor[Any] | None = None
         self.handling: Coroutine[Any, Any, Any] | None = None
         # What a handler raised that ran in its asker's turn.
         self.fault: Exception | None = None
@@ -79,13 +79,16 @@ class ActorLife(ActorTasks):
     def leave(self) -> None:
         if not self.leaving:
             self.leaving = Leave.AFTER_THIS
-            self.by_itself = True
+            self.halted = self.by_itself = True
             # Not `wake`: what is in hand, be it `init`, comes to its end.
             self.cell.wake()
 
     # What the supervisor asks of it.
 
     def wake(self) -> None:
+        # Who is suspended and asked to end is to look up.
+        self.suspended = False
+        self.halted = self.leaving is Leave.AFTER_THIS
         if self.began == inf:
             # Nothing is in hand yet: not to become ready is the orderly end.
             self.scope.cancel(reason=f"{self.cell.path} is stopped before it was ready")
@@ -95,6 +98,7 @@ class ActorLife(ActorTasks):
     def kill(self) -> None:
         # Also for a handler that swallows the cancellation: it is the last one.
         self.leaving = Leave.AFTER_THIS
+        self.halted = True
         super().kill()
 
     def stack(self) -> tuple[str, ...]:
@@ -114,13 +118,14 @@ class ActorLife(ActorTasks):
         actor: Actor[Any] = made
         actor._context = self
         self.actor = actor
+        put_tap(actor, self.cell)
         kind = type(actor)
         self.cell.actor_type = kind
         if kind.init is not Actor.init:
             with self._starting():
                 await actor.init()
         if not kind._has_nursery:
-            self.become_ready()
+            await self._ready()
             if kind.on_start is not Actor.on_start:
                 with self._starting():
                     await actor.on_start()
@@ -128,15 +133,21 @@ class ActorLife(ActorTasks):
             return
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            self.become_ready()
+            await self._ready()
             if kind.on_start is not Actor.on_start:
                 with self._starting():
                     await actor.on_start()
             for message in list(self.cell.lines or ()):
-                self._advance(actor, kind._handlers[message])
+                self._advance(actor, actor._handlers[message])
             await self._read(actor)
             await self._tasks_done()
             self._end_background()
+
+    async def _ready(self) -> None:
+        self.become_ready()
+        if self.began == inf:
+            # It is cancelled: no message is for it any more.
+            await trio.lowlevel.checkpoint()
 
     @contextmanager
     def _starting(self) -> Generator[None]:
@@ -149,17 +160,25 @@ class ActorLife(ActorTasks):
         cell.since = inf
 
     async def _read(self, actor: Actor[Any]) -> None:
+        while self.leaving is not Leave.AFTER_THIS:
+            if self.suspended:
+                await self._park()
+            elif await self._read_on(actor):
+                return
+
+    async def _read_on(self, actor: Actor[Any]) -> bool:
+        """Read until told otherwise; whether all is read, for a life that drains."""
         cell = self.cell
         receive_nowait = cell.receiving.receive_nowait
         # Looked at beforehand, as Cell.waiting does: a WouldBlock costs 0.3 us.
         queue = cell.receiving._state.data
         handlers = actor._handlers
         budget = _BATCH
-        while self.leaving is not Leave.AFTER_THIS:
+        while not self.halted:
             if not queue:
                 # While it drains, its task handlers may still tell and ask it.
                 if self.leaving and not cell.in_flight:
-                    return
+                    return True
                 # An idle actor does not hold on to its last message.
                 envelope = reply = body = trap = None
                 budget = _BATCH
@@ -169,6 +188,7 @@ class ActorLife(ActorTasks):
                 cell.idle = None
                 if self.fault is not None:
                     raise self.fault
+                handlers = actor._handlers  # others since, where somebody looks on
                 continue
             envelope = receive_nowait()
             reply = envelope.reply
@@ -194,6 +214,8 @@ class ActorLife(ActorTasks):
             if not budget:
                 budget = _BATCH
                 await trio.lowlevel.checkpoint()
+                handlers = actor._handlers
+        return False
 
     def _plainly(self, actor: Actor[Any], handler: Handler, envelope: Envelope) -> None:
         """Run a handler that is no coroutine."""
@@ -294,6 +316,7 @@ class ActorLife(ActorTasks):
         else:
             self._answer(envelope, result)
         self.handling = None
+        self.cell.busy += self.cell.env.now() - self.cell.since
         self.cell.since = inf
 
     def _unknown(self, envelope: Envelope) -> None:

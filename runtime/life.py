@@ -189,7 +189,14 @@ class Life:
         """End all that this life held."""
 
     def become_ready(self) -> None:
-        """The start has succeeded."""
+        """The start has succeeded; unless it is too late, or it is to end before it was ready.
+
+        A start that cannot be cancelled, as one in a thread, outlasts its deadline.
+        The life that it comes back to is cancelled already, and ends at its next
+        checkpoint as one that was never ready.
+        """
+        if self.scope.cancel_called:
+            return
         cell = self.cell
         self.scope.deadline = inf
         self.began = cell.env.now()
@@ -209,9 +216,7 @@ class Life:
             kind = ExitKind.CRASHED if self.began != inf else ExitKind.START_FAILED
         elif self.asked:
             kind = ExitKind.KILLED if self.killed else ExitKind.SHUTDOWN
-        elif whole or self.by_itself:
-            kind = ExitKind.NORMAL
-        elif self.scope.cancelled_caught and self.began == inf:
+        elif self.began == inf and self.scope.cancel_called:
             # Nobody asked, so it was the deadline of the start.
             kind = ExitKind.START_FAILED
             error = StartTimeout(
@@ -219,6 +224,8 @@ class Life:
                 f"not ready within {self.spec.start_timeout:g} s; "
                 f"move slow work from init to on_start, or raise start_timeout",
             )
+        elif whole or self.by_itself:
+            kind = ExitKind.NORMAL
         else:
             kind = ExitKind.KILLED
         return Exit(kind, cell.env.now(), self.number, error, message)
