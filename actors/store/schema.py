@@ -142,7 +142,23 @@ CREATE TABLE session_snapshot (
 ) STRICT;
 """
 
-MIGRATIONS: Final = (_LEDGER, _BATCHES, _JOURNAL)
+_RESPONSES = """
+CREATE TABLE response (
+    n                INTEGER PRIMARY KEY,
+    id               TEXT NOT NULL UNIQUE,
+    owner            TEXT NOT NULL,
+    previous         TEXT NOT NULL,
+    at               REAL NOT NULL,
+    number           INTEGER NOT NULL,
+    upto             INTEGER NOT NULL,
+    input            BLOB NOT NULL,
+    body             BLOB NOT NULL
+) STRICT;
+CREATE INDEX response_owner ON response (owner, n);
+CREATE INDEX response_at ON response (at);
+"""
+
+MIGRATIONS: Final = (_LEDGER, _BATCHES, _JOURNAL, _RESPONSES)
 """The scripts that bring a file from each version to the next, without any transaction."""
 
 VERSION: Final = len(MIGRATIONS)

@@ -2,7 +2,7 @@
 
 In a tree: `store.spec()` is the child to start before all who write, and
 `store.ledger(system.ref(...))` the ledger over it, `store.journal(...)` the
-journal. Alone:
+journal, `store.responses(...)` what was answered to clients. Alone:
 
     async with open_ledger("usage.db") as ledger: ...
     async with open_journal("talks.db") as journal: ...
@@ -20,6 +20,7 @@ from .journal_operations import recover_journal
 from .ledger_operations import recover
 from .sqlite_journal import SqliteJournal
 from .sqlite_ledger import SqliteLedger
+from .sqlite_responses import SqliteResponses
 from .writer import Writer, WriterMessage
 
 __all__ = ["Store", "open_journal", "open_ledger"]
@@ -77,6 +78,10 @@ class Store:
     def journal(self, writer: Ref[WriterMessage]) -> SqliteJournal:
         """The journal in it, over its running writer."""
         return SqliteJournal(writer, self.database)
+
+    def responses(self, writer: Ref[WriterMessage]) -> SqliteResponses:
+        """The answered responses in it, over its running writer."""
+        return SqliteResponses(writer, self.database)
 
 
 @asynccontextmanager

@@ -93,7 +93,7 @@ def test_all_tables_are_strict(path: Path) -> None:
 
     tables = database.connection.execute("SELECT name, strict FROM pragma_table_list").fetchall()
     journal = {"session", "session_event", "session_snapshot"}
-    ours = {"usage_ledger", "budget", "batch", "batch_part", "batch_request"}
+    ours = {"usage_ledger", "budget", "batch", "batch_part", "batch_request", "response"}
     assert {name for name, strict in tables if strict} == ours | journal
     assert {n for n, strict in tables if not strict} == {"sqlite_schema", "sqlite_temp_schema"}
     database.close()
