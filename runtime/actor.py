@@ -10,7 +10,7 @@ import inspect
 import types
 import typing
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, ClassVar, Generic, Protocol, TypeVar, overload
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, overload
 
 import attrs
 
@@ -21,13 +21,17 @@ from .messages import Asked, Streamed, Streams
 from .ref import Down, Ref
 from .replies import Sink
 
-__all__ = ["Actor", "Context", "Handler", "on"]
+__all__ = ["Actor", "Context", "Handler", "Inspected", "on"]
 
 S = TypeVar("S")
 M = TypeVar("M")
 R = TypeVar("R")
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+Inspected = Literal["value", "len", "secret"]
+"""How an attribute is shown: by what it is, by how long it is, or as a mask."""
 
 
 @attrs.frozen
@@ -130,6 +134,9 @@ class Actor(Generic[M]):
 
     `background=True` in the class line allows `start_soon`.
     """
+
+    inspected: ClassVar[Mapping[str, Inspected]] = {}
+    """Which attributes an operator may see, and how; of others only name and type are shown."""
 
     _handlers: ClassVar[Mapping[type, Handler]] = {}
     _has_nursery: ClassVar[bool] = False

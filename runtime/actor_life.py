@@ -341,7 +341,9 @@ class ActorLife(ActorTasks):
                 await actor.terminate(exit)
         except Exception as exc:  # noqa: BLE001 - a fault in cleaning up is a crash, too
             if exit.error is None:
-                return Exit(ExitKind.CRASHED, exit.at, exit.life, lone(exc))
+                error = lone(exc)
+                words = self.cell.env.wording.of(error)
+                return Exit(ExitKind.CRASHED, exit.at, exit.life, error, words=words)
             exit.error.add_note(f"and terminate raised {type(exc).__name__}: {exc}")
         return exit
 

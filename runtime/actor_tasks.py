@@ -8,16 +8,17 @@ line, which belongs to the cell and survives a crash.
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from contextvars import Context
+from math import inf
 from typing import Any
 
 import trio
 from trio.lowlevel import Abort, RaiseCancelT, wait_task_rescheduled
 
 from .actor import Actor, Handler
-from .cell import Cell
+from .cell import Cell, State
 from .cycles import waits_for_itself
 from .errors import AskCycle, MailboxFull, Reject, SpecError
-from .life import Host, Leave, Life, refusal_in
+from .life import Host, Life, refusal_in
 from .mailbox import Aside, DeadReason, Envelope, Line
 from .ref import FORWARDED
 from .replies import Stream
@@ -31,15 +32,43 @@ NO_CONTEXT = Context()
 class ActorTasks(Life):
     """What of an actor runs beside its turns."""
 
-    __slots__ = ("_background", "_has_read", "_nursery")
+    __slots__ = ("_background", "_has_read", "_nursery", "actor", "halted", "suspended")
 
     def __init__(
         self, cell: Cell, spec: ChildSpec, start: Callable[..., Any], host: Host, delay: float
     ) -> None:
         super().__init__(cell, spec, start, host, delay)
+        self.actor: Actor[Any] | None = None
         self._nursery: trio.Nursery | None = None
         self._background: set[trio.CancelScope] | None = None
         self._has_read = False
+        # Whether the next message is left where it is: one look a message for both
+        # reasons, the end of this life and being suspended.
+        self.halted = False
+        self.suspended = False
+
+    # Asked by a person.
+
+    def suspend(self) -> bool:
+        """Read no further message until `resume`; whether it does so. What is in hand goes on."""
+        cell = self.cell
+        if self.began == inf or self.leaving or self.exit is not None:
+            return False
+        self.suspended = self.halted = True
+        cell.idle = None  # or askers would be answered in their own turns
+        cell.state = State.SUSPENDED
+        return True
+
+    def resume(self) -> None:
+        """Undo `suspend`."""
+        if not self.suspended:
+            return
+        self.suspended = self.halted = False
+        self.cell.state = State.RUNNING
+        self.cell.wake()
+        for message in list(self.cell.lines or ()):
+            assert self.actor is not None
+            self._advance(self.actor, self.actor._handlers[message])
 
     # Background tasks.
 
@@ -155,7 +184,7 @@ class ActorTasks(Life):
         """A place is free: start who is next in line."""
         line = self._line(handler)
         free = (handler.limit or 1) - len(line.running)
-        while line.queue and free > 0 and self.leaving is not Leave.AFTER_THIS:
+        while line.queue and free > 0 and not self.halted:
             envelope = line.queue.popleft()
             if envelope.reply is None or not envelope.reply.abandoned:
                 self._start(actor, handler, envelope)
@@ -180,7 +209,7 @@ class ActorTasks(Life):
         # Not in a finally: what a crash interrupts stays in flight, for settle.
         cell.handled += 1
         assert cell.in_flight is not None
-        del cell.in_flight[envelope]
+        cell.busy += cell.env.now() - cell.in_flight.pop(envelope)
         if handler.limit is not None:
             assert actor is not None
             self._line(handler).running.discard(envelope)
@@ -214,6 +243,7 @@ class ActorTasks(Life):
         """Whether what a handler raised fails its request only; else it is a crash."""
         refusal = refusal_in(error)
         if refusal is not None:
+            self.cell.failed += 1
             self.cell.lose(envelope, refusal, DeadReason.REFUSED)
             return True
         faults = error.split(Exception)[0] if isinstance(error, BaseExceptionGroup) else error

@@ -30,7 +30,6 @@ __all__ = [
     "Occupant",
     "State",
     "Waiting",
-    "said",
 ]
 
 # Asks that are answered in their askers' turns before others have theirs: at 3 us
@@ -46,6 +45,7 @@ class State(Enum):
 
     STARTING = "starting"
     RUNNING = "running"
+    SUSPENDED = "suspended"
     DRAINING = "draining"
     DOWN = "down"
     BACKOFF = "backoff"
@@ -75,13 +75,15 @@ class ExitKind(Enum):
 
 @attrs.frozen
 class Exit:
-    """The end of one life. `message` is the type of the message in hand at a crash."""
+    """The end of one life. `message` is the type of the message in hand at a crash, and `words`
+    what may be told of the error."""
 
     kind: ExitKind
     at: float
     life: int
-    error: BaseException | None = None
+    error: BaseException | None = attrs.field(default=None, repr=False)
     message: str | None = None
+    words: str = ""
 
     @property
     def crashed(self) -> bool:
@@ -89,15 +91,7 @@ class Exit:
         return self.kind in (ExitKind.CRASHED, ExitKind.START_FAILED)
 
     def __str__(self) -> str:
-        return self.kind.value if self.error is None else f"{self.kind.value}: {said(self.error)}"
-
-
-def said(error: BaseException) -> str:
-    """An error's type and words; users' errors may fail to say theirs."""
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:  # noqa: BLE001 - a fault in the words must not hide the fault itself
-        return type(error).__name__
+        return f"{self.kind.value}: {self.words}" if self.words else self.kind.value
 
 
 @attrs.frozen
@@ -127,7 +121,10 @@ class Environment:
     reports: Reports
     cells: "dict[str, Cell]"
     chance: Callable[[], float]
+    wording: Wording = attrs.field(factory=Wording)
     hands: "dict[Task, Cell | Envelope]" = attrs.field(factory=dict)
+    taps: "dict[Cell, Any]" = attrs.field(factory=dict)
+    """Who looks on at an actor (tapping.py)."""
     at_once: int = 0
 
     def is_enough_at_once(self) -> bool:
@@ -186,6 +183,8 @@ class Cell:
     lives: int = 0
     restarts: int = 0
     handled: int = 0
+    failed: int = 0
+    busy: float = 0.0
     current: Envelope | None = None
     parked: Task | None = None
     idle: Idle | None = None
@@ -213,7 +212,7 @@ class Cell:
         self.door = Door.CLOSED
         self.state = State.STOPPED
         self.down_reason = reason
-        for queue in self._queues():
+        for queue in self.queues():
             for envelope in queue:
                 self.lose(envelope, ActorDown(self.path, reason), DeadReason.DOWN)
             queue.clear()
@@ -233,7 +232,7 @@ class Cell:
             if envelope is not None and envelope.reply is not None:
                 envelope.reply.fail(ActorDown(self.path, reason))
 
-    def _queues(self) -> list[deque[Envelope]]:
+    def queues(self) -> list[deque[Envelope]]:
         """The lines of limited handlers, and the mailbox.
 
         The mailbox is looked into where trio keeps it (a test tells if trio
@@ -249,7 +248,7 @@ class Cell:
         queue: deque[Envelope] = self.receiving._state.data
         if self.lines is None:
             return Waiting(len(queue), queue[0].enqueued if queue else inf)
-        queues = self._queues()
+        queues = self.queues()
         return Waiting(
             sum(map(len, queues)), min((q[0].enqueued for q in queues if q), default=inf)
         )
@@ -334,7 +333,7 @@ class Cell:
         if not self.while_down_rejects or self.door is not Door.OPEN:
             return
         self.door = Door.UNAVAILABLE
-        for queue in self._queues():
+        for queue in self.queues():
             waiting = list(queue)
             queue.clear()
             for envelope in waiting:

@@ -149,6 +149,20 @@ class SupervisingLife(Life):
     def child_of(self, life: Life) -> Child | None:
         raise AssertionError
 
+    # Asked by a person (operator.py).
+
+    def along(self, id: str) -> tuple[str, ...]:
+        """The siblings that a restart of child `id` takes along, by path."""
+        return ()
+
+    async def restart_child(self, id: str) -> None:
+        """Give child `id` a new life. Raises SpecError and ActorDown."""
+        raise AssertionError
+
+    async def end_child(self, id: str, leave: Leave) -> None:
+        """End child `id` for good. Raises SpecError and ActorDown."""
+        raise AssertionError
+
     def child_ready(self, life: Life) -> None:
         self._bell.set()
 

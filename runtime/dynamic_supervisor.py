@@ -27,7 +27,7 @@ __all__ = ["DynamicLife"]
 class DynamicLife(SupervisingLife):
     """One run of a dynamic supervisor. Its children end with it."""
 
-    __slots__ = ("_children", "_limit", "_template")
+    __slots__ = ("_again", "_children", "_limit", "_template")
 
     def __init__(
         self, cell: Cell, spec: ChildSpec, start: Callable[..., Any], host: Host, delay: float
@@ -39,6 +39,8 @@ class DynamicLife(SupervisingLife):
         self._template: ChildSpec = spec.subtree.template
         self._limit: int = spec.subtree.max_children
         self._children: dict[str, Child] = {}
+        # Those that are being ended to begin anew.
+        self._again: set[Child] = set()
 
     @property
     def children(self) -> dict[str, Child]:
@@ -51,7 +53,9 @@ class DynamicLife(SupervisingLife):
     def child_exited(self, life: Life, exit: Exit) -> None:
         # What needs no judgement is done at once, so that whoever hears of the
         # end finds the id free.
-        if life.asked:
+        if self._children.get(life.cell.path.rpartition("/")[2]) in self._again:
+            pass
+        elif life.asked:
             self._forget(life.cell, "it was stopped")
         elif life.number == 1 and life.began == inf:
             # Who could not start at all has a starter, who is told.
@@ -97,13 +101,47 @@ class DynamicLife(SupervisingLife):
             raise
         return cell
 
-    async def stop_child(self, id: str) -> None:
+    # Asked by a person.
+
+    async def restart_child(self, id: str) -> None:
+        child = self._child(id)
+        if child in self._again:
+            return  # somebody else has asked for it just now
+        self._again.add(child)
+        try:
+            await child.stop(Leave.AFTER_THIS)
+        finally:
+            self._again.discard(child)
+            if child.alive or self.leaving or self._nursery is None:
+                self._give_up_on(child)
+            else:
+                child.cell.restarts += 1
+                child.launch(self._nursery, self, leaf_life)
+
+    def _give_up_on(self, child: Child) -> None:
+        """It did not end, or its supervisor does: as with a child that is stopped."""
+        if child.alive:
+            child.close("it was stopped")
+        else:
+            self._forget(child.cell, "its supervisor was stopped")
+
+    async def end_child(self, id: str, leave: Leave) -> None:
+        self._child(id)
+        await self.stop_child(id, leave)
+
+    def _child(self, id: str) -> Child:
+        child = self._children.get(id)
+        if child is None:
+            raise SpecError(f"{self.cell.path} has no child {id!r}")
+        return child
+
+    async def stop_child(self, id: str, leave: Leave = Leave.WHEN_DRAINED) -> None:
         """Stop a child in order; nothing where there is none."""
         child = self._children.get(id)
         if child is None:
             return
         try:
-            await child.stop(Leave.WHEN_DRAINED)
+            await child.stop(leave)
         finally:
             if not child.alive:
                 self._forget(child.cell, "it was stopped")

@@ -17,7 +17,9 @@ import trio
 from .cell import Cell, Door, Exit
 from .children import Child, SupervisingLife, leaf_life, open_cell
 from .dynamic_supervisor import DynamicLife
+from .errors import ActorDown, SpecError
 from .life import Host, Leave, Life, start_failure
+from .replies import Promise
 from .restarts import Restart
 from .spec import AutoShutdown, ChildSpec, Strategy, SubtreeSpec
 
@@ -34,10 +36,21 @@ def new_life(
     return kind(cell, spec, start, host, delay)
 
 
+class _Order:
+    """Asked by a person: to end a child in that way, or with None to restart it."""
+
+    __slots__ = ("child", "done", "leave")
+
+    def __init__(self, child: Child, leave: Leave | None) -> None:
+        self.child = child
+        self.leave = leave
+        self.done = Promise()
+
+
 class SupervisorLife(SupervisingLife):
     """One run of a supervisor, from the start of its first child to the stop of its last."""
 
-    __slots__ = ("_by_cell", "_children", "_finished", "_late", "_launching", "_subtree")
+    __slots__ = ("_by_cell", "_children", "_finished", "_late", "_launching", "_orders", "_subtree")
 
     def __init__(
         self, cell: Cell, spec: ChildSpec, start: Callable[..., Any], host: Host, delay: float
@@ -51,6 +64,7 @@ class SupervisorLife(SupervisingLife):
         # Those that are to be launched, once the life they have lets go.
         self._late: set[Child] = set()
         self._finished = False
+        self._orders: deque[_Order] = deque()
 
     def child_of(self, life: Life) -> Child | None:
         return self._by_cell.get(life.cell)
@@ -85,6 +99,8 @@ class SupervisorLife(SupervisingLife):
                 self.become_ready()
             while self._exits and not self.leaving:
                 await self._judge(*self._exits.popleft())
+            while self._orders and not self.leaving:
+                await self._obey(self._orders.popleft())
             if self._finished and not self.leaving:
                 self.leaving = Leave.WHEN_DRAINED
             if self.leaving:
@@ -118,11 +134,15 @@ class SupervisorLife(SupervisingLife):
         else:
             await self._restart_group(child)
 
-    async def _restart_group(self, crashed: Child) -> None:
+    def _group(self, crashed: Child) -> list[Child]:
+        """Who restarts together with a child, and the child itself."""
         first = 0
         if self._subtree.strategy is Strategy.REST_FOR_ONE:
             first = self._children.index(crashed)
-        group = [child for child in self._children[first:] if child not in self._late]
+        return [child for child in self._children[first:] if child not in self._late]
+
+    async def _restart_group(self, crashed: Child) -> None:
+        group = self._group(crashed)
         for child in reversed(group):
             if child.alive:
                 await child.stop(Leave.AFTER_THIS)
@@ -140,6 +160,61 @@ class SupervisorLife(SupervisingLife):
             for child in self._children
             if child in again and child.cell.door is not Door.CLOSED
         )
+
+    # Asked by a person.
+
+    def along(self, id: str) -> tuple[str, ...]:
+        child = self._child(id)
+        if self._subtree.strategy is Strategy.ONE_FOR_ONE:
+            return ()
+        return tuple(one.cell.path for one in self._group(child) if one is not child and one.alive)
+
+    async def restart_child(self, id: str) -> None:
+        await self._ask(_Order(self._child(id), None))
+
+    async def end_child(self, id: str, leave: Leave) -> None:
+        await self._ask(_Order(self._child(id), leave))
+
+    def _child(self, id: str) -> Child:
+        found = next((child for child in self._children if child.spec.id == id), None)
+        if found is None:
+            raise SpecError(f"{self.cell.path or self.spec.id} has no child {id!r}")
+        return found
+
+    async def _ask(self, order: "_Order") -> None:
+        if self.leaving or self.exit is not None:
+            raise ActorDown(self.cell.path, "it is stopping")
+        self._orders.append(order)
+        self._bell.set()
+        await order.done.settled()
+
+    async def _obey(self, order: "_Order") -> None:
+        child = order.child
+        try:
+            if order.leave is not None:
+                await child.stop(order.leave)
+                if child in self._launching:
+                    self._launching.remove(child)
+                child.close("it was stopped by hand")
+            elif self._subtree.strategy is Strategy.ONE_FOR_ONE:
+                await self._restart_alone(child)
+            else:
+                if child.cell.door is Door.CLOSED:
+                    child.cell.open()
+                await self._restart_group(child)
+        finally:
+            # Also where the supervisor is cancelled meanwhile.
+            order.done.succeed(None)
+
+    async def _restart_alone(self, child: Child) -> None:
+        await child.stop(Leave.AFTER_THIS)
+        if child.cell.door is Door.CLOSED:
+            child.cell.open()
+        child.cell.restarts += 1
+        if child.alive:  # it does not end, and comes back when it has
+            self._late.add(child)
+        elif child not in self._launching:
+            child.launch(self._nursery_of_children(), self, new_life)
 
     def _retired(self, child: Child) -> None:
         if child in self._launching:
@@ -160,6 +235,8 @@ class SupervisorLife(SupervisingLife):
                 child.close(reason)
 
     def settle(self, exit: Exit) -> None:
+        for order in self._orders:
+            order.done.fail(ActorDown(self.cell.path, "it has stopped"))
         if self.leaving is Leave.AFTER_THIS:
             return  # what waits, waits for the next life
         for child in reversed(self._children):

@@ -2,7 +2,7 @@
 
 import random
 import signal
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from math import inf
 from types import TracebackType
@@ -17,13 +17,16 @@ from .dynamic_children import Children
 from .errors import ActorError, SpecError, StartFailed
 from .events import DeadLetter, Observer, Reports
 from .inspection import ActorSnapshot, kind_of, snapshot
+from .inspector import Inspector
 from .life import Leave, Life
-from .mailbox import Mailbox
+from .mailbox import DeadReason, Mailbox
+from .operator import Operator
 from .ref import Ref
 from .registry import Registry
 from .signals import heard
 from .spec import ChildSpec, StrategyName, supervisor
 from .static_supervisor import SupervisorLife
+from .wording import Redact, Wording
 
 __all__ = ["System"]
 
@@ -44,6 +47,8 @@ class System:
     `strategy`, `intensity` and `period` are the root's, as for `supervisor`.
     `observer` is called with every runtime event (events.py). `chance` draws the
     jitter, from 0 to 1; a test gives a fixed one. `name` is the root's in errors.
+    `redact` takes out of a text what nobody may read: it is asked of every text
+    that the runtime makes of a fault, in snapshots, events, errors and log lines.
     """
 
     def __init__(
@@ -56,11 +61,13 @@ class System:
         signals: bool = True,
         chance: Callable[[], float] = random.random,
         name: str = "system",
+        redact: Redact | None = None,
     ) -> None:
         self._spec = supervisor(
             name, *children, strategy=strategy, intensity=intensity, period=period
         )
-        self._reports = Reports(observer)
+        self._wording = Wording() if redact is None else Wording(redact)
+        self._reports = Reports(observer, wording=self._wording)
         self._signals = signals
         self._chance = chance
         self._running: AbstractAsyncContextManager[None] | None = None
@@ -98,6 +105,23 @@ class System:
         """The kind of the child at `path`, as its snapshot says it; "" if nobody is there."""
         cell = self._environment.cells.get(path)
         return "" if cell is None else kind_of(cell)
+
+    @property
+    def inspector(self) -> Inspector:
+        """Looks at single actors, and at all of them in slices."""
+        return Inspector(self._environment)
+
+    @property
+    def operator(self) -> Operator:
+        """Restarts, stops, drains, suspends and resumes actors by hand."""
+        root, env = self._root, self._environment
+        assert root is not None
+        return Operator(env, root)
+
+    @property
+    def dead_letter_counts(self) -> Mapping[DeadReason, int]:
+        """How many messages were not handled to their end since the start, by reason."""
+        return self._reports.dead_letter_counts
 
     @property
     def dead_letters(self) -> tuple[DeadLetter, ...]:
@@ -152,6 +176,7 @@ class System:
             reports=self._reports,
             cells={},
             chance=self._chance,
+            wording=self._wording,
         )
         root_cell = Cell("", self._spec.kind, Mailbox(1), False, env)
         self._root = root = SupervisorLife(root_cell, self._spec, self._spec.start, self, 0.0)

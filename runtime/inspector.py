@@ -1,0 +1,186 @@
+"""Looking at actors that run: cheap rows of all of them, and everything of a single one.
+
+Every function here is synchronous, so what it says is consistent; who looks at
+10,000 actors does so in slices. It reads counters that the lives keep anyway.
+Times are on the system's clock, in seconds.
+"""
+
+from collections.abc import Iterable, Iterator
+from math import inf
+from typing import NamedTuple
+
+import attrs
+
+from .actor import Actor
+from .actor_tasks import ActorTasks
+from .cell import Cell, Environment
+from .inspection import ActorSnapshot, kind_of, snapshot
+from .life import Life
+from .mailbox import Envelope
+from .tapping import Tap, put_tap
+
+__all__ = ["Inspector", "Row", "Shape", "Waits"]
+
+# Messages of a mailbox that are told by their type.
+_SHOWN = 20
+
+
+class Row(NamedTuple):
+    """What changes of an actor.
+
+    `busy` is what handlers have taken that have waited for something, those in
+    hand included. `oldest` is since when the first message waits, `current`
+    since when the longest one is in hand: infinity where there is none.
+    `retry_at` is when a child that backs off begins its next life.
+    """
+
+    path: str
+    state: str
+    life: int
+    depth: int
+    handled: int
+    failed: int
+    restarts: int
+    busy: float
+    oldest: float
+    current: float
+    in_hand: int
+    retry_at: float
+
+
+@attrs.frozen
+class Shape:
+    """What stays of an actor: its kind, its mailbox, and its strategy where it is a supervisor."""
+
+    path: str
+    kind: str
+    capacity: int
+    overflow: str
+    strategy: str | None
+
+
+@attrs.frozen
+class Waits:
+    """A message in a mailbox: its type, and how many seconds it has waited."""
+
+    message: str
+    seconds: float
+
+
+class Inspector:
+    """Looks at the actors of one system. Made by `System.inspector`."""
+
+    def __init__(self, env: Environment) -> None:
+        self._env = env
+
+    @property
+    def now(self) -> float:
+        """The system's clock."""
+        return self._env.now()
+
+    @property
+    def paths(self) -> list[str]:
+        """Where there is an actor, parents before children."""
+        return list(self._env.cells)
+
+    def rows(self, paths: Iterable[str]) -> Iterator[Row]:
+        """The rows of those that are there."""
+        cells, now = self._env.cells, self._env.now()
+        for path in paths:
+            cell = cells.get(path)
+            if cell is not None:
+                yield _row(cell, now)
+
+    def shape(self, path: str) -> Shape | None:
+        """What stays of the actor at `path`; None where nobody is."""
+        cell = self._env.cells.get(path)
+        if cell is None:
+            return None
+        life = cell.life
+        subtree = life.spec.subtree if isinstance(life, Life) else None
+        return Shape(
+            path=path,
+            kind=kind_of(cell),
+            capacity=cell.mailbox.capacity,
+            overflow=cell.mailbox.overflow,
+            strategy=subtree.strategy.value if subtree is not None else None,
+        )
+
+    def snapshot(self, path: str) -> ActorSnapshot | None:
+        """All counters of one actor, with its last crash."""
+        return next((one for one in snapshot(self._env, path) if one.path == path), None)
+
+    def stack(self, path: str) -> tuple[str, ...]:
+        """Where the code of an actor waits, outermost first, as `file:line function`."""
+        cell = self._env.cells.get(path)
+        return cell.life.stack() if cell is not None and cell.life is not None else ()
+
+    def waiting(self, path: str) -> tuple[Waits, ...]:
+        """The first messages that wait for an actor, the oldest first."""
+        cell = self._env.cells.get(path)
+        if cell is None:
+            return ()
+        now = self._env.now()
+        first: list[Envelope] = []
+        for queue in cell.queues():
+            first += list(queue)[:_SHOWN]
+        first.sort(key=lambda envelope: envelope.enqueued)
+        return tuple(Waits(type(e.message).__name__, now - e.enqueued) for e in first[:_SHOWN])
+
+    def actor(self, path: str) -> Actor[object] | None:
+        """The object itself, of the life that runs; for who shows what its class declares."""
+        cell = self._env.cells.get(path)
+        life = cell.life if cell is not None else None
+        return life.actor if isinstance(life, ActorTasks) else None
+
+    def tap(self, path: str) -> Tap | None:
+        """Look on at the actor at `path`; one tap for all who do, until `untap`."""
+        cell = self._env.cells.get(path)
+        if cell is None:
+            return None
+        tap = self._env.taps.get(cell)
+        if tap is None:
+            tap = self._env.taps[cell] = Tap()
+            self._put(cell)
+        return tap
+
+    def untap(self, path: str) -> None:
+        """Look away. What is in hand is still heard of."""
+        cell = self._env.cells.get(path)
+        if cell is not None and self._env.taps.pop(cell, None) is not None:
+            self._put(cell)
+
+    def _put(self, cell: Cell) -> None:
+        life = cell.life
+        if isinstance(life, ActorTasks) and life.actor is not None:
+            put_tap(life.actor, cell)
+
+
+def _row(cell: Cell, now: float) -> Row:
+    waiting = cell.waiting()
+    busy, current = cell.busy, inf
+    hands = 0
+    if cell.current is not None:
+        hands = 1
+        if cell.since != inf:  # before a handler first waits, it has had no time
+            current = cell.since
+            busy += now - current
+    if cell.in_flight:
+        began = cell.in_flight.values()
+        hands += len(began)
+        current = min(current, *began) if current != inf else min(began)
+        busy += len(began) * now - sum(began)
+    return Row(
+        cell.path,
+        cell.state.value,
+        cell.lives,
+        waiting.depth,
+        cell.handled,
+        cell.failed,
+        cell.restarts,
+        busy,
+        waiting.since,
+        current,
+        hands,
+        cell.retry_at,
+    )

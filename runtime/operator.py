@@ -1,0 +1,99 @@
+"""What a person may do to actors that run: restart, stop, drain, suspend and resume them.
+
+A supervisor does it between two judgements, as it does what follows a crash;
+it counts as no crash. What an actor has in hand comes to its end, within the
+child's shutdown seconds.
+"""
+
+import attrs
+
+from .actor_tasks import ActorTasks
+from .cell import Cell, Environment
+from .children import SupervisingLife
+from .errors import ActorDown, SpecError
+from .life import Leave
+
+__all__ = ["Effect", "Operator"]
+
+
+@attrs.frozen
+class Effect:
+    """What an order does besides: which siblings go along, how many messages are in hand and how
+    many wait, those of the actors below included."""
+
+    also: tuple[str, ...]
+    in_hand: int
+    waiting: int
+
+
+class Operator:
+    """Gives orders to the supervisors of one system. Made by `System.operator`.
+
+    All raise SpecError where nobody is at the path, or where what is there
+    cannot do that, and ActorDown where its supervisor is stopping.
+    """
+
+    def __init__(self, env: Environment, root: SupervisingLife) -> None:
+        self._env = env
+        self._root = root
+
+    def life(self, path: str) -> int:
+        """Which of its lives runs, from 1: who looks before acting says what was seen."""
+        return self._env.cell(path).lives
+
+    def effect(self, path: str, *, restart: bool) -> Effect:
+        """What a restart of the actor at `path`, or its stop, would do besides."""
+        supervisor, id = self._of(path)
+        also = supervisor.along(id) if restart else ()
+        below = tuple(f"{each}/" for each in (path, *also))
+        in_hand = waiting = 0
+        for cell in self._env.cells.values():
+            if cell.path == path or cell.path in also or cell.path.startswith(below):
+                in_hand += (cell.current is not None) + len(cell.in_flight or ())
+                waiting += cell.waiting().depth
+        return Effect(also, in_hand, waiting)
+
+    async def restart(self, path: str) -> None:
+        """End its life and begin another one, with what waits in the mailbox.
+
+        By the strategy of its supervisor siblings go along. One that backs off
+        begins at once; one that has stopped comes back. Returns when the old
+        life has ended.
+        """
+        supervisor, id = self._of(path)
+        await supervisor.restart_child(id)
+
+    async def stop(self, path: str) -> None:
+        """End it after the message in hand, for good: what waits is refused."""
+        supervisor, id = self._of(path)
+        await supervisor.end_child(id, Leave.AFTER_THIS)
+
+    async def drain(self, path: str) -> None:
+        """End it for good once all that waits is handled; nothing new is let in meanwhile."""
+        supervisor, id = self._of(path)
+        await supervisor.end_child(id, Leave.WHEN_DRAINED)
+
+    def suspend(self, path: str) -> None:
+        """Let it read no further message until `resume`, or its next life. What waits, waits."""
+        cell = self._env.cell(path)
+        if not self._reader(cell).suspend():
+            raise ActorDown(path, "it is not running, so there is nothing to suspend")
+
+    def resume(self, path: str) -> None:
+        """Undo `suspend`; nothing where it is not suspended."""
+        self._reader(self._env.cell(path)).resume()
+
+    def _reader(self, cell: Cell) -> ActorTasks:
+        if not isinstance(cell.life, ActorTasks):
+            raise SpecError(
+                f"{cell.path} is a {cell.kind}, which reads no messages: it cannot be suspended"
+            )
+        return cell.life
+
+    def _of(self, path: str) -> tuple[SupervisingLife, str]:
+        self._env.cell(path)
+        parent, _, id = path.rpartition("/")
+        life = self._env.cell(parent).life if parent else self._root
+        if not isinstance(life, SupervisingLife) or life.exit is not None:
+            raise ActorDown(parent, "the supervisor is not running")
+        return life, id
