@@ -43,6 +43,7 @@ from .provider.pace import Pace
 from .provider.route import Route, make_route
 from .provider.target import Target
 from .readiness import readiness_of
+from .redaction import redact_text
 from .served_models import ServedModels
 from .session.directory import Directory
 from .session.messages import SessionMessage
@@ -102,7 +103,11 @@ class App:
         if serve:
             children.append(child("gateway", self._gateway, shutdown=_GOODBYE))
         self.system = System(
-            *children, observer=self._watching.observer, signals=signals, name="trouper"
+            *children,
+            observer=self._watching.observer,
+            signals=signals,
+            name="trouper",
+            redact=redact_text,
         )
         self._watching.begin(self.system, lambda: self.budgets)
         self.sessions = Directory(

@@ -14,6 +14,7 @@ from .provider import request as provider_request
 from .provider.knowledge import Knowledge
 from .provider.pace import Pace
 from .provider.route import Route, make_route
+from .redaction import redact_text
 from .tree import ROUTER, find_target, providers_spec, router_spec
 
 __all__ = ["Provider", "open_provider"]
@@ -58,6 +59,7 @@ async def open_provider(
         observer=observer,
         signals=False,
         name=config.name,
+        redact=redact_text,
     )
     async with system:
         target = find_target(system, config, "", Knowledge(prices=prices), alone=True)

@@ -20,6 +20,7 @@ from .errors import ActorDown, ActorError, ActorUnavailable, MailboxFull, SpecEr
 from .events import ActorStopped, DeadLetter, Reports
 from .mailbox import DeadReason, Envelope, Idle, Line, Mailbox, Place
 from .replies import Reply
+from .wording import Wording
 
 __all__ = [
     "Cell",

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import attrs
 
 from .mailbox import DeadReason
+from .wording import Wording
 
 __all__ = [
     "ActorStarted",
@@ -48,12 +49,17 @@ class ActorStopped:
 
 @attrs.frozen
 class ChildCrashed:
-    """A life ended with `error`; `message` is the type of the message in hand."""
+    """A life ended with `error`; `message` is the type of the message in hand.
+
+    `words` are what may be told of the error to anybody; the error itself is as
+    it was raised.
+    """
 
     path: str
     life: int
-    error: BaseException
+    error: BaseException = attrs.field(repr=False)
     message: str | None
+    words: str = ""
 
 
 @attrs.frozen
@@ -118,10 +124,13 @@ Observer = Callable[[RuntimeEvent], object]
 class Reports:
     """The observer, the last dead letters, and how many there were by reason."""
 
-    __slots__ = ("_observer", "dead_letter_counts", "dead_letters")
+    __slots__ = ("_observer", "_wording", "dead_letter_counts", "dead_letters")
 
-    def __init__(self, observer: Observer | None, keep: int = 256) -> None:
+    def __init__(
+        self, observer: Observer | None, keep: int = 256, wording: Wording | None = None
+    ) -> None:
         self._observer = observer
+        self._wording = wording or Wording()
         self.dead_letters: deque[DeadLetter] = deque(maxlen=keep)
         self.dead_letter_counts: Counter[DeadReason] = Counter()
 
@@ -135,8 +144,9 @@ class Reports:
             return
         try:
             self._observer(event)
-        except Exception:  # noqa: BLE001 - an observer must not change what it observes
-            _log.exception("the observer failed on %r", event)
+        except Exception as error:  # noqa: BLE001 - an observer must not change what it observes
+            about, told = self._wording.text(repr(event)), self._wording.traceback(error)
+            _log.error("the observer failed on %s\n%s", about, told)
 
     def dead_letter(self, letter: DeadLetter) -> None:
         """Keep, count and tell a dead letter."""

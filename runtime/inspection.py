@@ -4,18 +4,17 @@
 moves while it looks. It reads counters that the lives keep anyway.
 """
 
-import traceback
 from collections.abc import Iterable
 from math import inf
 
 import attrs
 
-from .cell import Cell, Environment, Exit, State, said
+from .cell import Cell, Environment, Exit, State
+from .wording import Wording
 
 __all__ = ["ActorSnapshot", "Crash", "InHand", "kind_of", "snapshot"]
 
-# Characters: some forty frames of a traceback, and what fits a line of a log.
-_TRACEBACK_LIMIT = 16_384
+# Characters: what fits a line of a log.
 _ERROR_LIMIT = 1_000
 
 
@@ -29,12 +28,17 @@ class InHand:
 
 @attrs.frozen
 class Crash:
-    """The last crash: how many seconds ago, what, with which message in hand."""
+    """The last crash: how many seconds ago, what, with which message in hand.
+
+    Its texts are without secrets, as far as the system was told how to find
+    them; the exception is as it was raised.
+    """
 
     ago: float
     error: str
     message: str | None
     exception: BaseException = attrs.field(repr=False)
+    _wording: Wording = attrs.field(factory=Wording, repr=False, eq=False)
 
     @property
     def traceback(self) -> str:
@@ -42,7 +46,7 @@ class Crash:
 
         Made when it is read: it costs ten times what all else here does.
         """
-        return "".join(traceback.format_exception(self.exception))[-_TRACEBACK_LIMIT:]
+        return self._wording.traceback(self.exception)
 
 
 @attrs.frozen
@@ -93,7 +97,7 @@ def _one(cell: Cell, now: float) -> ActorSnapshot:
         in_hand=tuple(_in_hand(cell, now)) if cell.current or cell.in_flight else (),
         retry_in=max(0.0, cell.retry_at - now) if cell.state is State.BACKOFF else None,
         stopped_because=cell.down_reason if cell.state is State.STOPPED else None,
-        last_crash=_crash(cell.exits[-1], now) if cell.exits else None,
+        last_crash=_crash(cell, cell.exits[-1], now) if cell.exits else None,
     )
 
 
@@ -111,6 +115,7 @@ def _in_hand(cell: Cell, now: float) -> Iterable[InHand]:
         yield InHand(type(envelope.message).__name__, now - since)
 
 
-def _crash(exit: Exit, now: float) -> Crash:
+def _crash(cell: Cell, exit: Exit, now: float) -> Crash:
     assert exit.error is not None  # a cell keeps crashes only
-    return Crash(now - exit.at, said(exit.error)[:_ERROR_LIMIT], exit.message, exit.error)
+    words = exit.words[:_ERROR_LIMIT]
+    return Crash(now - exit.at, words, exit.message, exit.error, cell.env.wording)

@@ -228,14 +228,17 @@ class Life:
             kind = ExitKind.NORMAL
         else:
             kind = ExitKind.KILLED
-        return Exit(kind, cell.env.now(), self.number, error, message)
+        words = cell.env.wording.of(error) if error is not None else ""
+        return Exit(kind, cell.env.now(), self.number, error, message, words)
 
     def _report(self, exit: Exit) -> None:
         cell = self.cell
         self.exit = exit
         cell.record(exit)
         if exit.error is not None and cell.env.reports.observed:
-            cell.env.reports.emit(ChildCrashed(cell.path, self.number, exit.error, exit.message))
+            cell.env.reports.emit(
+                ChildCrashed(cell.path, self.number, exit.error, exit.message, exit.words)
+            )
         cell.current = None
         cell.since = inf
         if cell.door is not Door.CLOSED:  # or it has stopped, before it let go

@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from .actor import Actor, Handler
-from .cell import Cell, Environment, said
+from .cell import Cell, Environment
 
 __all__ = ["Heard", "Tap", "put_tap"]
 
@@ -80,7 +80,7 @@ def _tapped(handler: Handler, tap: Tap, env: Environment) -> Handler:
 
     def end(message: object, began: tuple[float, float], error: BaseException | None) -> None:
         now, (at, waited) = env.now(), began
-        words = said(error)[:_ERROR_LIMIT] if error is not None else None
+        words = env.wording.of(error)[:_ERROR_LIMIT] if error is not None else None
         tap.hear(Heard(now, type(message).__name__, waited, now - at, words), message)
 
     def plainly(actor: Any, message: object) -> Any:
