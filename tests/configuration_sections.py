@@ -15,6 +15,7 @@ from trouper.actors.config import (
     BreakerConfig,
     BudgetConfig,
     LocalConfig,
+    McpConfig,
     ModelConfig,
     ProviderConfig,
     RetryConfig,
@@ -23,6 +24,7 @@ from trouper.actors.config import (
     TargetConfig,
     TelemetryConfig,
     TimeoutConfig,
+    ToolConfig,
 )
 
 
@@ -213,11 +215,55 @@ cache = 3600
     Section(
         title="`[assistants.NAME]`",
         cls=AssistantConfig,
-        text="Whom users talk with. Who names none gets the one called `default`, or the first one.",
+        text="""
+Whom users talk with. Who names none gets the one called `default`, or the first one. The variables that every prompt has are
+`{assistant}`, `{date}`, `{model}`, `{session}`, `{tools}`, `{user}` and `{weekday}`.
+""",
         example="""
 [assistants.default]
 model = "default"
-prompt = "You are a helpful assistant."
+description = "Answers questions of guests"
+prompt = "You answer guests of {place}, in few words. Today is {weekday}, {date}."
+variables = {place = "the town library"}
+tools = ["clock", "summarize", "github/search_*"]
+temperature = 0.2
+""",
+    ),
+    Section(
+        title="`[tools.NAME]`",
+        cls=ToolConfig,
+        text="""
+A program as a tool, for the assistants whose `tools` name it: its arguments come as JSON on stdin, its result is what it prints. It
+runs without a shell and in a process group of its own. Name, `description` and `parameters` are those of the JSON
+`{"name", "description", "parameters"}` that OpenAI's API takes.
+""",
+        example="""
+[tools.summarize]
+command = ["python3", "summarize.py"]
+description = "Shorten a text to its main points. Use it for what is longer than a page."
+timeout = 20.0
+env = {API_TOKEN = "env:SUMMARY_TOKEN", LEVEL = "text:brief"}
+[tools.summarize.parameters]
+type = "object"
+required = ["text"]
+properties.text = {type = "string", description = "What is to be shortened"}
+""",
+    ),
+    Section(
+        title="`[mcp.NAME]`",
+        cls=McpConfig,
+        text="""
+An MCP server, as a supervised part of the program: a program that speaks on stdin and stdout (`command`), or a `url`. Its tools are
+called `NAME__TOOL` by models, and `"NAME/TOOL"` in an assistant's `tools`. It needs the extra: `pip install 'trouper[mcp]'`.
+""",
+        example="""
+[mcp.time]
+command = ["uvx", "mcp-server-time", "--local-timezone", "Europe/Paris"]
+
+[mcp.github]
+url = "https://api.githubcopilot.com/mcp/"
+token = "env:GITHUB_TOKEN"
+approval = "always"
 """,
     ),
     Section(

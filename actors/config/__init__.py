@@ -1,14 +1,15 @@
 """The configuration: frozen classes that check themselves, and a TOML file that makes them.
 
 Reading order: `app` is the whole; `server`, `store`, `provider` with `attempts`,
-`models` with `chain`, `budgets` and `telemetry` are its tables; `names` is what
-they call each other, `checks` and `addresses` what single values must be like,
-`secret` what must not be shown, `load` the file. `advice` says what is right
-and will do harm all the same.
+`models` with `chain`, `assistants`, `tools`, `budgets` and `telemetry` are its
+tables; `names` is what they call each other, `checks` and `addresses` what
+single values must be like, `secret` what must not be shown, `load` the file.
+`advice` says what is right and will do harm all the same.
 """
 
 from .addresses import is_loopback, split_listen
-from .app import AppConfig, AssistantConfig
+from .app import AppConfig
+from .assistants import AssistantConfig
 from .attempts import BreakerConfig, RetryConfig, TimeoutConfig
 from .budgets import BudgetConfig
 from .chain import LinkConfig, Target, TargetConfig
@@ -20,6 +21,7 @@ from .secret import Secret
 from .server import ServerConfig
 from .store import StoreConfig
 from .telemetry import TelemetryConfig
+from .tools import McpConfig, ToolConfig
 
 __all__ = [
     "AppConfig",
@@ -28,6 +30,7 @@ __all__ = [
     "BudgetConfig",
     "LinkConfig",
     "LocalConfig",
+    "McpConfig",
     "ModelConfig",
     "ProviderConfig",
     "RetryConfig",
@@ -38,6 +41,7 @@ __all__ = [
     "TargetConfig",
     "TelemetryConfig",
     "TimeoutConfig",
+    "ToolConfig",
     "demo_config",
     "is_loopback",
     "load_config",

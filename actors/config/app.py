@@ -5,66 +5,54 @@ with the same checks.
 """
 
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
 
 from ..policy.budget import Budget
 from ..wire.converter import key_path
 from . import checks
+from .assistants import AssistantConfig
 from .budgets import BudgetConfig
 from .models import ModelConfig
-from .names import Names
+from .names import Names, NamesOfAssistant
 from .provider import ProviderConfig
 from .server import ServerConfig
 from .store import StoreConfig
 from .telemetry import TelemetryConfig
+from .tools import McpConfig, ToolConfig
 
-__all__ = ["AppConfig", "AssistantConfig"]
-
-T = TypeVar("T")
-
-
-def _frozen(values: Mapping[str, T]) -> Mapping[str, T]:
-    # What is no table is left as it is, for the check to say.
-    return MappingProxyType(dict(values)) if isinstance(values, Mapping) else values  # pyright: ignore[reportUnnecessaryIsInstance]
-
+__all__ = ["AppConfig"]
 
 # One of these for each table: mypy does not see through a converter that is generic.
 
 
 def _providers(values: Mapping[str, ProviderConfig]) -> Mapping[str, ProviderConfig]:
-    return _frozen(values)
+    return checks.frozen(values)
 
 
 def _models(values: Mapping[str, ModelConfig]) -> Mapping[str, ModelConfig]:
-    return _frozen(values)
+    return checks.frozen(values)
 
 
-def _assistants(values: "Mapping[str, AssistantConfig]") -> "Mapping[str, AssistantConfig]":
-    return _frozen(values)
+def _assistants(values: Mapping[str, AssistantConfig]) -> Mapping[str, AssistantConfig]:
+    return checks.frozen(values)
+
+
+def _tools(values: Mapping[str, ToolConfig]) -> Mapping[str, ToolConfig]:
+    return checks.frozen(values)
+
+
+def _mcp(values: Mapping[str, McpConfig]) -> Mapping[str, McpConfig]:
+    return checks.frozen(values)
 
 
 def _budgets(values: Mapping[str, BudgetConfig]) -> Mapping[str, BudgetConfig]:
-    return _frozen(values)
+    return checks.frozen(values)
 
 
 def _overrides(values: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
-    return _frozen(values)
-
-
-@attrs.frozen(kw_only=True)
-class AssistantConfig:
-    """Whom users talk with: a model with a system prompt."""
-
-    model: str = attrs.field(metadata=checks.name())
-    """Which of the models it is."""
-    prompt: str = attrs.field(default="", metadata=checks.text(1_000_000))
-    """What the model is told before each conversation; nothing if empty."""
-
-    def __attrs_post_init__(self) -> None:
-        checks.refuse_faults(self)
+    return checks.frozen(values)
 
 
 @attrs.frozen(kw_only=True)
@@ -87,6 +75,14 @@ class AppConfig:
         factory=dict[str, AssistantConfig], converter=_assistants, hash=False
     )
     """Whom users talk with. Needs one at least."""
+    tools: Mapping[str, ToolConfig] = attrs.field(
+        factory=dict[str, ToolConfig], converter=_tools, hash=False
+    )
+    """Programs that assistants may run."""
+    mcp: Mapping[str, McpConfig] = attrs.field(
+        factory=dict[str, McpConfig], converter=_mcp, hash=False
+    )
+    """MCP servers, whose tools assistants may use."""
     facts: Mapping[str, Mapping[str, Any]] = attrs.field(
         factory=dict[str, Mapping[str, Any]],
         converter=_overrides,
@@ -128,7 +124,12 @@ class AppConfig:
         yield from Names(
             providers=tuple(self.providers),
             targets={name: tuple(model.places()) for name, model in self.models.items()},
-            models={name: assistant.model for name, assistant in self.assistants.items()},
+            assistants={
+                name: NamesOfAssistant(one.model, one.small_model, one.tools)
+                for name, one in self.assistants.items()
+            },
+            tools=self.tools,
+            servers=self.mcp,
             budgets=self.budgets,
             only={
                 name: (budget.scope, budget.only)

@@ -9,6 +9,7 @@ whose first half is the path of the key.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeVar, get_args, get_origin
 
 import attrs
@@ -20,6 +21,7 @@ __all__ = [
     "Metadata",
     "duration",
     "fault_of_path",
+    "frozen",
     "is_name",
     "items",
     "judged",
@@ -183,6 +185,12 @@ def items(owner: str, key: str, values: Iterable[T]) -> tuple[T, ...]:
     if iterator is None:
         raise ConfigError(owner, [f"{key}: must be a list, not {shown(values)}"])
     return tuple(iterator)
+
+
+def frozen(values: Mapping[str, T]) -> Mapping[str, T]:
+    """`values` as a table that nobody changes. What is no table is left as it is, for the check
+    to say. mypy sees through no converter that is generic: a field needs one of its own type."""
+    return MappingProxyType(dict(values)) if isinstance(values, Mapping) else values  # pyright: ignore[reportUnnecessaryIsInstance]
 
 
 def _fault_of_class(wanted: Any, value: object) -> str | None:

@@ -1,6 +1,7 @@
 """The configuration of `trouper demo`: a small model on this machine, for nobody else."""
 
-from .app import AppConfig, AssistantConfig
+from .app import AppConfig
+from .assistants import AssistantConfig
 from .chain import Target
 from .models import ModelConfig
 from .provider import LocalConfig, ProviderConfig

@@ -13,8 +13,8 @@ from ..errors import ConfigError
 from ..wire.converter import explain, key_path, make_converter, shown
 from .app import AppConfig
 from .chain import LinkConfig, Target
-from .names import Names
-from .secret import Secret, resolve_secret
+from .names import Names, NamesOfAssistant
+from .secret import Secret, SecretOrText, resolve_secret, resolve_text
 from .store import MEMORY, StorePath
 
 __all__ = ["load_config", "parse_config", "structure_config"]
@@ -129,6 +129,9 @@ def _converter(folder: Path, environ: Mapping[str, str]) -> Converter:
     def secret(value: object, _: object) -> Secret:
         return resolve_secret(value, environ=environ, folder=folder)
 
+    def secret_or_text(value: object, _: object) -> Secret | str:
+        return resolve_text(value, environ=environ, folder=folder)
+
     def path(value: object, _: object) -> Path:
         if not isinstance(value, str) or not value:
             raise ValueError(f"must be the path of a file, not {shown(value)}")
@@ -142,6 +145,7 @@ def _converter(folder: Path, environ: Mapping[str, str]) -> Converter:
 
     converter = make_converter()
     converter.register_structure_hook(Secret, secret)
+    converter.register_structure_hook(SecretOrText, secret_or_text)
     converter.register_structure_hook(Path, path)
     converter.register_structure_hook(StorePath, store_path)
     converter.register_structure_hook(LinkConfig, link)
@@ -163,11 +167,21 @@ def _names_in(raw: dict[str, Any]) -> Names:
             name: tuple(_places(_get(table, "targets")))
             for name, table in _all(raw, "models").items()
         },
-        models={name: _word(_get(table, "model")) for name, table in assistants.items()},
+        assistants={name: _names_of(table) for name, table in assistants.items()},
+        tools=_all(raw, "tools"),
+        servers=_all(raw, "mcp"),
         budgets=budgets,
         only=only,
         facts=_all(raw, "facts"),
         prices=_all(raw, "prices"),
+    )
+
+
+def _names_of(assistant: object) -> NamesOfAssistant:
+    return NamesOfAssistant(
+        _word(_get(assistant, "model")),
+        _word(_get(assistant, "small_model")),
+        tuple(str(tool) for tool in _items(_get(assistant, "tools"))),
     )
 
 

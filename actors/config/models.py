@@ -9,13 +9,13 @@ from ..policy.routing import Candidate, Link
 from . import checks
 from .chain import LinkConfig, Target, links_of
 
-__all__ = ["ContextPolicy", "Midstream", "ModelConfig"]
+__all__ = ["EFFORTS", "ContextPolicy", "Midstream", "ModelConfig"]
 
 Midstream = Literal["raise", "restart", "buffer"]
 ContextPolicy = Literal["refuse", "drop_oldest", "summarise"]
 
 # What any provider's reference has. Which of them a model takes, the catalog knows.
-_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 # A month: an answer that is older was given in another world.
 _LONGEST_KEPT = 31 * 86_400.0
@@ -47,7 +47,7 @@ class ModelConfig:
     )
     """The longest answer, its reasoning included; without it the provider's default."""
     reasoning_effort: str | None = attrs.field(
-        default=None, metadata=checks.optional(checks.one_of("reasoning effort", _EFFORTS))
+        default=None, metadata=checks.optional(checks.one_of("reasoning effort", EFFORTS))
     )
     """How long the model thinks before it answers; without it the model's default."""
     # Nothing that was shown is taken back, and nothing is paid twice, unless somebody wants it.

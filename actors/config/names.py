@@ -4,7 +4,8 @@ The same faults are found in a file of which some tables cannot be read as in a
 configuration that was made in Python: `Names` holds what is left of either.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import attrs
 
@@ -15,7 +16,25 @@ from ..wire.converter import key_path, shown, suggestion
 from . import checks
 from .chain import Target
 
-__all__ = ["Names"]
+__all__ = ["BUILT_IN_TOOLS", "Names", "NamesOfAssistant"]
+
+BUILT_IN_TOOLS = ("calculator", "clock")
+"""The tools that come with us; an assistant has them where its `tools` say so."""
+
+# What every provider takes in the name of a function.
+_TOOL = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# Two underscores are between a server's name and its tool's: with more of them one server's
+# pattern would have the tools of another.
+_SERVER = re.compile(r"(?!.*__)(?!.*_\Z)[A-Za-z0-9_-]{1,32}")
+
+
+@attrs.frozen
+class NamesOfAssistant:
+    """What an assistant names: its models, None where one cannot be read or is left out."""
+
+    model: str | None
+    small_model: str | None = None
+    tools: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -24,14 +43,15 @@ class Names:
     its own, and naming it is not another.
 
     `targets` are those of each model, each with its place in the chain ("[1]",
-    "[1][0]"); `models` the one of each assistant, None where it cannot be
-    read; `only` what each budget is for, with its scope. `facts` and `prices`
-    are raw tables.
+    "[1][0]"); `only` is what each budget is for, with its scope. `tools` are
+    programs, `servers` those of MCP. `facts` and `prices` are raw tables.
     """
 
     providers: tuple[str, ...] = ()
     targets: Mapping[str, tuple[tuple[str, Target], ...]]
-    models: Mapping[str, str | None]
+    assistants: Mapping[str, NamesOfAssistant]
+    tools: Collection[str] = ()
+    servers: Collection[str] = ()
     budgets: Iterable[str] = ()
     only: Mapping[str, tuple[str, str]]
     facts: Mapping[str, object]
@@ -45,10 +65,8 @@ class Names:
                 yield from self._provider(
                     f"{key_path('models', name)}.targets{place}", target.provider
                 )
-        for name, model in self.models.items():
-            if model is not None and self.targets and model not in self.targets:
-                key = key_path(key_path("assistants", name), "model")
-                yield f'{key}: no model "{model}" is configured; {suggestion(model, self.targets)}'
+        for name, assistant in self.assistants.items():
+            yield from self._assistant(key_path("assistants", name), assistant)
         for name, (scope, only) in self.only.items():
             key = key_path(key_path("budgets", name), "only")
             if scope == "provider":
@@ -61,14 +79,14 @@ class Names:
         for table, names, example in (
             ("providers", self.providers, "[providers.openai]"),
             ("models", self.targets, "[models.default]"),
-            ("assistants", self.models, "[assistants.default]"),
+            ("assistants", self.assistants, "[assistants.default]"),
         ):
             if not names:
                 yield f"{table}: none is configured, and at least one is needed; add {example}"
         # A provider's name is checked where the provider is made.
         for table, named in (
             ("models", self.targets),
-            ("assistants", self.models),
+            ("assistants", self.assistants),
             ("budgets", self.budgets),
         ):
             for name in named:
@@ -77,6 +95,36 @@ class Names:
                         f"{key_path(table, name)}: a name has up to 64 letters, digits, dots, "
                         "hyphens and underscores"
                     )
+
+        for table, named, pattern, wanted in (
+            ("tools", self.tools, _TOOL, "64 letters, digits, hyphens and underscores"),
+            (
+                "mcp",
+                self.servers,
+                _SERVER,
+                ("32 letters, digits, hyphens and single underscores, and does not end with one"),
+            ),
+        ):
+            for name in named:
+                if not pattern.fullmatch(name):
+                    yield f"{key_path(table, name)}: a name here has up to {wanted}"
+                elif table == "tools" and name in BUILT_IN_TOOLS:
+                    yield f"{key_path(table, name)}: this tool is built in; call yours otherwise"
+
+    def _assistant(self, key: str, names: NamesOfAssistant) -> Iterator[str]:
+        for part, model in (("model", names.model), ("small_model", names.small_model)):
+            if model is not None and self.targets and model not in self.targets:
+                yield (
+                    f'{key}.{part}: no model "{model}" is configured; '
+                    f"{suggestion(model, self.targets)}"
+                )
+        for index, tool in enumerate(names.tools):
+            server, slash, _ = tool.partition("/")
+            if slash and server not in self.servers:
+                yield (
+                    f'{key}.tools[{index}]: no MCP server "{server}" is configured under mcp; '
+                    f"{suggestion(server, self.servers)}"
+                )
 
     def _provider(self, key: str, provider: str) -> Iterator[str]:
         if self.providers and provider not in self.providers:

@@ -14,7 +14,7 @@ from ..errors import ConfigError
 from ..redaction import MASK, live_secrets
 from .checks import items
 
-__all__ = ["Secret", "resolve_secret", "secrets_of"]
+__all__ = ["Secret", "SecretOrText", "resolve_secret", "resolve_text", "secrets_of"]
 
 # Servers take 8 to 16 KiB of headers all together, and a secret goes into one of them.
 _LONGEST = 4_096
@@ -116,6 +116,27 @@ def resolve_secret(reference: object, *, environ: Mapping[str, str], folder: Pat
     if fault is not None:
         raise ValueError(f"{what} {fault}")
     return Secret(value.strip(), source=f"{kind}:{name}")
+
+
+SecretOrText = Secret | str
+"""What a program or a server is told: a secret, or text that anybody may see."""
+
+
+def resolve_text(reference: object, *, environ: Mapping[str, str], folder: Path) -> Secret | str:
+    """As `resolve_secret`; and `text:VALUE` is the value itself, for what is no secret.
+
+    Raises ValueError.
+    """
+    kind, _, value = reference.partition(":") if isinstance(reference, str) else ("", "", "")
+    if kind == "text":
+        return value
+    if kind not in ("env", "file"):
+        # What stands here may be a secret itself, so it is not quoted.
+        raise ValueError(
+            'must be "env:NAME" or "file:PATH" for a secret, which is not written into this file, '
+            'or "text:VALUE" for what is none'
+        )
+    return resolve_secret(reference, environ=environ, folder=folder)
 
 
 def _read(path: Path) -> str:

@@ -33,6 +33,8 @@ kind = "local"
 targets = ["openai/some-model"]
 [assistants.default]
 model = "default"
+[mcp.github]
+url = "https://mcp.example.org/mcp"
 """
 
 # Tables of pyproject.toml, which a page on packages may show; and of a script for the simulator.

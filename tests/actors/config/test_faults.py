@@ -28,7 +28,7 @@ ONE_FAULT = {
         SERVER + PROVIDER + MODEL + ASSISTANT + "[console]\n",
         (
             "console: this version of trouper does not know this key; known: assistants, budgets, "
-            "facts, models, prices, providers, server, store, telemetry"
+            "facts, mcp, models, prices, providers, server, store, telemetry, tools"
         ),
     ),
     "a misspelled key": (
@@ -39,11 +39,8 @@ ONE_FAULT = {
         ),
     ),
     "a key of a later version": (
-        PROVIDER + MODEL + ASSISTANT + 'tools = ["clock"]\n',
-        (
-            "assistants.default.tools: this version of trouper does not know this key; "
-            "known: model, prompt"
-        ),
+        PROVIDER + MODEL + ASSISTANT + "[telemetry]\nlogs = true\n",
+        ("telemetry.logs: this version of trouper does not know this key; known: content, traces"),
     ),
     "a kind of a later version": (
         '[providers.here]\nkind = "gemini"\n' + MODEL + ASSISTANT,
@@ -233,7 +230,7 @@ def test_all_faults_are_said_at_once_even_where_tables_cannot_be_made() -> None:
         "assistants.default: must be a table, not 3",
         (
             "listen: this version of trouper does not know this key; known: assistants, budgets, "
-            "facts, models, prices, providers, server, store, telemetry"
+            "facts, mcp, models, prices, providers, server, store, telemetry, tools"
         ),
         'models.default.targets[0]: no provider "there" is configured; did you mean "here"?',
     ]
