@@ -59,7 +59,7 @@ class ChildCrashed:
     life: int
     error: BaseException = attrs.field(repr=False)
     message: str | None
-    words: str = ""
+    words: str = attrs.field(default="", eq=False)
 
 
 @attrs.frozen
