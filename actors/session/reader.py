@@ -35,6 +35,10 @@ _MOST_EVENTS = 1000
 # Pieces of a text that wait before they are joined: a model may send letters.
 _MOST_PIECES = 1024
 
+# Seconds that leaving a block waits for the end of its turn. That takes some milliseconds; a
+# disk that takes longer to write the turn down is not waited for.
+_ENDS_WITHIN = 2.0
+
 Event = TextAdded | ThoughtAdded | AnswerReset | UsageChanged | ToolEvent
 
 
@@ -48,6 +52,8 @@ class SessionHandle:
     def prompt(self, prompt: str | tuple[Part, ...]) -> "Turn":
         """A turn, to be read in an `async with` block; leaving the block cancels it.
 
+        It has ended when the block is left, also by a cancellation, so the next prompt
+        may follow at once; at most two seconds are waited for that.
         Entering raises TurnInProgress where one is running, and HistoryFull.
         """
         parts = (TextPart(prompt),) if isinstance(prompt, str) else prompt
@@ -111,12 +117,16 @@ class Turn:
         self._characters = 0
         self._overrun = False
         self._over = False
+        self._ended = 0
         self._wake = trio.Event()
         self.stop: StopReason | None = None
 
     # The session's side (events.Attachment).
 
     def deliver(self, event: SessionEvent) -> None:
+        if isinstance(event, TurnEnded):
+            self._ended = event.turn
+            self._wake.set()
         if self._over or self._overrun:
             return
         if isinstance(event, TurnStarted | ModelChanged | AssistantChanged | TitleChanged):
@@ -162,8 +172,15 @@ class Turn:
         try:
             if self.stop is None:
                 self._ref.tell(CancelTurn(self._number))
+                with trio.move_on_after(_ENDS_WITHIN, shield=True):
+                    await self._until_ended()
         finally:
             self._leave()
+
+    async def _until_ended(self) -> None:
+        while self._ended < self._number:
+            self._wake = trio.Event()
+            await self._wake.wait()
 
     def _leave(self) -> None:
         self._over = True

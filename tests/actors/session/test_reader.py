@@ -20,7 +20,8 @@ from trouper.actors.session.events import (
 )
 from trouper.actors.session.messages import Attach, CancelTurn, Prompt
 from trouper.actors.session.reader import SessionHandle, Turn
-from trouper.runtime import ActorDown, Reject
+from trouper.runtime import ActorDown, Reject, System
+from trouper.runtime.testing import Probe
 
 LONG = (ROLE, delta("once "), delta("upon "), 60.0, delta("a time"), FINISH, DONE)
 USAGE = b'data: {"id":"r1","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":2}}\n\n'
@@ -86,11 +87,50 @@ async def test_leaving_the_block_cancels_the_turn(autojump_clock: MockClock) -> 
         session = await house.handle()
         async with session.prompt("tell") as turn:
             await anext(turn)
-        await wait_all_tasks_blocked()
 
+        assert await session.ask("and now?") == "next"
         assert body.closed
         assert trio.current_time() < 1
+
+
+async def test_the_next_prompt_may_follow_a_block_that_was_cancelled(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_house(Body(*LONG), sse("next")) as house:
+        session = await house.handle()
+        with trio.move_on_after(30):
+            async with session.prompt("tell") as turn:
+                async for _ in turn:
+                    pass
+
+        assert trio.current_time() == 30
         assert await session.ask("and now?") == "next"
+
+
+async def test_the_next_prompt_may_follow_a_reader_that_was_too_slow(
+    autojump_clock: MockClock,
+) -> None:
+    flood = [step for _ in range(300) for step in (delta("x" * 1024), 0.001)]
+    async with open_house(Body(ROLE, *flood, 1e6), sse("next")) as house:
+        session = await house.handle()
+        with pytest.raises(SessionError, match="too far behind"):
+            async with session.prompt("hi") as turn:
+                await trio.sleep(10)
+                await anext(turn)
+
+        assert await session.ask("and now?") == "next"
+
+
+async def test_a_turn_that_does_not_end_is_left_after_two_seconds(
+    autojump_clock: MockClock,
+) -> None:
+    # A session whose disk is stuck: it begins a turn and never says that it has ended.
+    stuck = Probe(answer=lambda message: 1 if isinstance(message, Prompt) else None)
+    async with System(stuck.spec(), signals=False):
+        async with SessionHandle("s", stuck.ref).prompt("tell"):
+            pass
+
+        assert trio.current_time() == 2
 
 
 async def test_leaving_a_turn_that_has_ended_does_not_cancel_anothers(
@@ -268,7 +308,7 @@ def test_whenever_it_reads_a_reader_loses_no_text_and_no_order(
     trio.run(main)
 
 
-async def test_a_flood_of_letters_waits_in_few_pieces() -> None:
+async def test_a_flood_of_letters_waits_in_few_pieces(autojump_clock: MockClock) -> None:
     async with Turn(Nobody(), ()) as turn:  # type: ignore[arg-type]
         for seq in range(1, 200_001):
             turn.deliver(delta_event(seq, "x"))
@@ -279,7 +319,9 @@ async def test_a_flood_of_letters_waits_in_few_pieces() -> None:
     assert event.text == "x" * 200_000
 
 
-async def test_a_reader_has_a_bound_in_events_and_keeps_nothing_beyond() -> None:
+async def test_a_reader_has_a_bound_in_events_and_keeps_nothing_beyond(
+    autojump_clock: MockClock,
+) -> None:
     async with Turn(Nobody(), ()) as turn:  # type: ignore[arg-type]
         for seq in range(1, 5_000):
             turn.deliver(UsageChanged(first=seq, seq=seq, turn=1, usage=Usage()))
@@ -288,14 +330,14 @@ async def test_a_reader_has_a_bound_in_events_and_keeps_nothing_beyond() -> None
             await anext(turn)
 
 
-async def test_a_reader_that_keeps_up_may_read_any_length() -> None:
+async def test_a_reader_that_keeps_up_may_read_any_length(autojump_clock: MockClock) -> None:
     async with Turn(Nobody(), ()) as turn:  # type: ignore[arg-type]
         for seq in range(1, 1_000):
             turn.deliver(delta_event(seq, "x" * 1024))
             await anext(turn)
 
 
-async def test_a_reader_that_has_left_keeps_nothing() -> None:
+async def test_a_reader_that_has_left_keeps_nothing(autojump_clock: MockClock) -> None:
     nobody = Nobody()
     async with Turn(nobody, ()) as turn:  # type: ignore[arg-type]
         pass
