@@ -15,10 +15,12 @@ from pathlib import Path
 from types import ModuleType
 
 from trouper.actors import errors as actors_errors
+from trouper.actors.batch import errors as batch_errors
 from trouper.actors.client import errors as client_errors
 from trouper.actors.errors import ErrorKind, ProviderError
 from trouper.actors.local import errors as local_errors
 from trouper.actors.store import errors as store_errors
+from trouper.actors.tools import errors as tools_errors
 from trouper.actors.wire import openai_errors
 from trouper.runtime import errors as runtime_errors
 
@@ -87,6 +89,8 @@ TREES: Mapping[str, ModuleType] = {
     "`trouper.runtime.errors`": runtime_errors,
     "`trouper.actors.errors`": actors_errors,
     "`trouper.actors.store.errors`": store_errors,
+    "`trouper.actors.tools.errors`": tools_errors,
+    "`trouper.actors.batch.errors`": batch_errors,
     "`trouper.actors.local.errors`": local_errors,
     "`trouper.actors.client.errors`": client_errors,
 }

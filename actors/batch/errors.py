@@ -1,4 +1,11 @@
-"""What the surface of batches raises."""
+"""What the surface of batches raises.
+
+TrouperError
+├── BadBatch               a file is no batch, and nothing of it was submitted
+└── ActorError
+    ├── UnknownBatch       no batch of that id is in the store
+    └── NoBatchStore       the store is in memory, and a batch must outlive its program
+"""
 
 from collections.abc import Iterable
 

@@ -15,7 +15,7 @@ import structlog
 import trio
 
 from ...runtime import ActorError
-from ..chat import ChatRequest, Completion
+from ..chat import ChatRequest, Completion, Usage
 from ..errors import ProviderError
 from ..gate.response_cache_messages import Share, Source, Upstream
 from ..gate.shared_answer import InOnePiece, SharedAnswer, whole
@@ -178,16 +178,27 @@ class CachedAnswer:
             self._tell(RequestEnded(result="ok"))
             return
         self._tell(RequestEnded(result="cached"))
+        self._log()
+        if self._caching.ledger is not None:
+            await self._enter(self._caching.ledger)
+
+    def _log(self) -> None:
+        """What every call says (attempt.py); the tokens are those that it did not cost again."""
         assert self._shared is not None
+        usage = self._assembly.completion().usage or Usage()
+        provider, _, model = self.target.partition("/")
         _log.info(
             "call answered",
-            target=self.target,
+            provider=provider,
+            model=model,
+            prompt_tokens=usage.input,
+            completion_tokens=usage.output,
+            tokens=usage.input + usage.output,
+            cached=True,
             source=self.source,
             age_s=round(self._shared.found.age, 3),
             request_id=self._call.request_id,
         )
-        if self._caching.ledger is not None:
-            await self._enter(self._caching.ledger)
 
     def _tell(self, ended: RequestEnded) -> None:
         seen, self._seen = self._seen, None

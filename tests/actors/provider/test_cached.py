@@ -7,10 +7,21 @@ from typing import Any
 import attrs
 import pytest
 import trio
+from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from tests.fakes.ledger import FakeLedger
-from tests.fakes.provider import ROLE, Answers, Body, delta, make_request, sse, text_of
+from tests.fakes.provider import (
+    DONE,
+    FINISH,
+    ROLE,
+    Answers,
+    Body,
+    delta,
+    make_request,
+    sse,
+    text_of,
+)
 from tests.fakes.routes import Stage, link, open_route, refusal, whole
 from trouper.actors.chat import ChatRequest, Completion
 from trouper.actors.errors import ErrorKind, ProviderError
@@ -98,6 +109,33 @@ async def test_an_equal_request_is_answered_without_a_provider(autojump_clock: M
     assert home.stage.counts == {"a": 1}
     assert home.seen.ends == ["ok", "cached"]
     assert home.seen.attempts == 1
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_a_hit_has_the_log_line_of_every_call_and_says_that_it_was_kept(
+    autojump_clock: MockClock, *, streamed: bool
+) -> None:
+    usage = b'data: {"id":"r1","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":2}}\n\n'
+    async with house(a=Answers(Body(ROLE, delta("one"), FINISH, usage, DONE))) as home:
+        await home.stream()
+        await trio.sleep(5)
+        with capture_logs() as lines:
+            await (home.stream() if streamed else home.complete())
+
+    [line] = [line for line in lines if line["event"] == "call answered"]
+    assert line == {
+        "event": "call answered",
+        "log_level": "info",
+        "provider": "a",
+        "model": "m",
+        "prompt_tokens": 7,
+        "completion_tokens": 2,
+        "tokens": 9,
+        "cached": True,
+        "source": "kept",
+        "age_s": 5.0,
+        "request_id": "req_1",
+    }
 
 
 async def test_a_hit_is_in_the_ledger_and_the_trail_and_costs_nothing(
