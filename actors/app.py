@@ -31,7 +31,7 @@ from .errors import ErrorKind, ProviderError, UnknownAssistant, UnknownSession
 from .gate.budget import Budgets, log_standing
 from .gate.limiter_messages import Priority
 from .gate.router import Router
-from .gateway.auth import Access
+from .gateway.auth import Access, Credential
 from .gateway.front import Gateway, Listening
 from .gateway.limits import Limits
 from .gateway.readiness import Readiness
@@ -216,7 +216,7 @@ class App:
             self.sessions,
             version=version("trouper"),
             models=ServedModels(tuple(self.config.models), self._resolve),
-            access=Access([token.reveal() for token in server.tokens], server.allowed_origins),
+            access=_access(server),
             limits=_limits(server),
             ready=self.readiness,
             metrics=self._watching.scrape,
@@ -317,8 +317,21 @@ class App:
         )
 
 
+def _access(server: ServerConfig) -> Access:
+    tokens = (
+        Credential(token.secret.reveal(), token.name, token.scopes) for token in server.tokens
+    )
+    return Access(tokens, server.allowed_origins)
+
+
 def _limits(server: ServerConfig) -> Limits:
-    return Limits(connections=server.max_connections, frame_chars=server.max_message_bytes)
+    return Limits(
+        connections=server.max_connections,
+        connections_per_client=server.max_connections_per_client,
+        requests_per_client=server.max_requests_per_client,
+        connection_seconds=server.max_connection_seconds,
+        frame_chars=server.max_message_bytes,
+    )
 
 
 def _facts(config: AppConfig) -> dict[str, Mapping[str, Any]]:

@@ -24,6 +24,7 @@ from trouper.actors.config import (
     TargetConfig,
     TelemetryConfig,
     TimeoutConfig,
+    TokenConfig,
     ToolConfig,
 )
 
@@ -87,6 +88,37 @@ SECTIONS = (
 listen = "0.0.0.0:8700"
 tokens = ["env:TROUPER_TOKEN"]
 allowed_origins = ["https://chat.example.org"]
+""",
+    ),
+    Section(
+        level=3,
+        title="`[[server.tokens]]`",
+        cls=TokenConfig,
+        text="""
+A token is a reference to a secret, or such a table. Who shows a token that is unknown is answered 401; after ten in a row from one
+machine new ones are not looked at there (429), but for one in six seconds. The scopes:
+
+| scope | what may be done |
+|---|---|
+| `session` | conversations over `/acp`: to open one, and to go on with one's own |
+| `models` | requests to models: everything below `/v1` |
+| `metrics` | to read `/metrics` |
+| `console:read` | to see in the console what the program does; not what is said in conversations |
+| `console:operate` | the same, and to restart, drain, open and close circuits |
+| `console:admin` | the same, and to read conversations of others and change limits |
+
+Where there are no tokens, everybody on this machine is called `local`, and has all of them but `console:admin`.
+""",
+        example="""
+[[server.tokens]]
+secret = "env:BOT_TOKEN"
+name = "bot"
+scopes = ["session", "models"]
+
+[[server.tokens]]
+secret = "env:OPERATOR_TOKEN"
+name = "operator"
+scopes = ["metrics", "console:operate"]
 """,
     ),
     Section(

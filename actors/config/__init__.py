@@ -1,6 +1,6 @@
 """The configuration: frozen classes that check themselves, and a TOML file that makes them.
 
-Reading order: `app` is the whole; `server`, `store`, `provider` with `attempts`,
+Reading order: `app` is the whole; `server` with `tokens`, `store`, `provider` with `attempts`,
 `models` with `chain`, `assistants`, `tools`, `budgets` and `telemetry` are its
 tables; `names` is what they call each other, `checks` and `addresses` what
 single values must be like, `secret` what must not be shown, `load` the file.
@@ -21,6 +21,7 @@ from .secret import Secret
 from .server import ServerConfig
 from .store import StoreConfig
 from .telemetry import TelemetryConfig
+from .tokens import Scope, TokenConfig
 from .tools import McpConfig, ToolConfig
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "ModelConfig",
     "ProviderConfig",
     "RetryConfig",
+    "Scope",
     "Secret",
     "ServerConfig",
     "StoreConfig",
@@ -41,6 +43,7 @@ __all__ = [
     "TargetConfig",
     "TelemetryConfig",
     "TimeoutConfig",
+    "TokenConfig",
     "ToolConfig",
     "demo_config",
     "is_loopback",

@@ -16,6 +16,7 @@ from .chain import LinkConfig, Target
 from .names import Names, NamesOfAssistant
 from .secret import Secret, SecretOrText, resolve_secret, resolve_text
 from .store import MEMORY, StorePath
+from .tokens import TokenConfig
 
 __all__ = ["load_config", "parse_config", "structure_config"]
 
@@ -143,8 +144,16 @@ def _converter(folder: Path, environ: Mapping[str, str]) -> Converter:
     def link(value: object, _: object) -> LinkConfig:
         return LinkConfig.of(value)
 
+    def token(value: object, target: type[TokenConfig]) -> TokenConfig:
+        if isinstance(value, dict):
+            made: TokenConfig = token_table(value, target)
+            return made
+        return TokenConfig.of(secret(value, Secret))
+
     converter = make_converter()
     converter.register_structure_hook(Secret, secret)
+    token_table = converter.get_structure_hook(TokenConfig)
+    converter.register_structure_hook(TokenConfig, token)
     converter.register_structure_hook(SecretOrText, secret_or_text)
     converter.register_structure_hook(Path, path)
     converter.register_structure_hook(StorePath, store_path)

@@ -5,16 +5,9 @@ from collections.abc import Iterable, Iterator
 import attrs
 
 from . import addresses, checks
-from .secret import Secret, secrets_of
+from .tokens import TokenConfig, tokens_of
 
 __all__ = ["ServerConfig"]
-
-# Shorter tokens are guessed too soon, and too short to be masked in logs.
-_SHORTEST_TOKEN = 8
-
-
-def _tokens(values: Iterable[str | Secret]) -> tuple[Secret, ...]:
-    return secrets_of("ServerConfig", "tokens", values)
 
 
 def _origins(values: Iterable[str]) -> tuple[str, ...]:
@@ -28,8 +21,10 @@ class ServerConfig:
     # Only programs on this machine reach it.
     listen: str = attrs.field(default="127.0.0.1:8700", metadata=addresses.listen_address())
     """Where it listens. An address that other machines reach needs `tokens`."""
-    tokens: tuple[Secret, ...] = attrs.field(
-        default=(), converter=_tokens, metadata=checks.told("a list of references to secrets")
+    tokens: tuple[TokenConfig, ...] = attrs.field(
+        default=(),
+        converter=tokens_of,
+        metadata=checks.told("a list of references to secrets, or of tables, see below"),
     )
     """What clients show, one of them; without any, everybody on this machine may connect and
     nobody else. Each has 8 characters or more."""
@@ -42,6 +37,19 @@ class ServerConfig:
     # Some 45 KiB each: 180 MiB when all are there.
     max_connections: int = attrs.field(default=4_096, metadata=checks.whole(1, 1_000_000))
     """How many clients may be connected at once."""
+    # A quarter of them: no one client can keep all others out.
+    max_connections_per_client: int = attrs.field(
+        default=1_024, metadata=checks.whole(1, 1_000_000)
+    )
+    """How many websockets one of the names in `tokens` may have at once, and how many
+    connections one other machine; programs on this machine without a token share the above."""
+    # As many as the connections; most of them wait for a provider, which has fewer at once.
+    max_requests_per_client: int = attrs.field(default=1_024, metadata=checks.whole(1, 1_000_000))
+    """How many requests one of the names in `tokens` may have under way, turns of conversations
+    included. More are refused with 429."""
+    # OpenAI closes its websockets after an hour, too, so clients know how to come back.
+    max_connection_seconds: float = attrs.field(default=3_600.0, metadata=checks.seconds())
+    """Seconds after which a connection is closed, as soon as nothing is under way on it."""
     # Some 12 KiB each without a connection: 120 MiB.
     max_sessions: int = attrs.field(default=10_000, metadata=checks.whole(1, 10_000_000))
     """How many conversations may be open at once."""
@@ -71,9 +79,6 @@ class ServerConfig:
                 f"listen: {self.listen} can be reached from other machines, and no tokens are "
                 'configured; add tokens = ["env:TROUPER_TOKEN"], or listen on 127.0.0.1'
             )
-        for index, token in enumerate(self.tokens):
-            if len(token.reveal()) < _SHORTEST_TOKEN:
-                yield f"tokens[{index}]: has fewer than {_SHORTEST_TOKEN} characters"
         for index, origin in enumerate(self.allowed_origins):
             fault = addresses.fault_of_origin(origin)
             if fault is not None:

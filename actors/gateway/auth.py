@@ -1,7 +1,8 @@
-"""Who may come in: tokens, browsers' origins, and where one may listen without either.
+"""Who may come in and what for: tokens, browsers' origins, and where one may listen without.
 
-Tokens are kept as SHA-256 digests, so that neither a repr nor a dump of this
-process's objects shows one, and are compared in constant time.
+Tokens are kept as SHA-256 digests, so that neither a repr nor a dump of what is
+here shows one, and are compared in constant time. A cookie is never looked at:
+a browser sends it along with what any page asks for.
 """
 
 import hmac
@@ -12,9 +13,11 @@ from ipaddress import ip_address
 import attrs
 
 from ...runtime.errors import TrouperError
+from ..config.tokens import CLIENT_SCOPES, LOCAL_SCOPES, Scope
 from ..errors import ConfigError
+from .guesses import Guesses
 
-__all__ = ["TOKEN_PROTOCOL", "Access", "Principal", "Refused"]
+__all__ = ["TOKEN_PROTOCOL", "Access", "Credential", "Principal", "Refused"]
 
 TOKEN_PROTOCOL = "openai-insecure-api-key."
 """A browser cannot set headers on a websocket, so it offers its token as a
@@ -22,39 +25,85 @@ subprotocol that begins so. OpenAI's name for it, which clients know already."""
 
 
 class Refused(TrouperError):
-    """Not let in: the HTTP status to answer with, and what to do about it."""
+    """Not let in: the HTTP status to answer with, and what to do about it.
 
-    def __init__(self, status: int, message: str) -> None:
+    `wait` is in seconds: before then the same gets the same answer. 0 is not known.
+    """
+
+    def __init__(self, status: int, message: str, wait: float = 0.0) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.wait = wait
 
 
 @attrs.frozen
 class Principal:
-    """Who speaks. Sessions belong to a principal; `name` is no secret."""
+    """Who speaks. Sessions and stored responses belong to a principal; `name` is no secret."""
 
     name: str
+    scopes: frozenset[Scope] = LOCAL_SCOPES
+
+    @property
+    def anybody(self) -> bool:
+        """Whether this is everybody on this machine, of whom none is told from another."""
+        return self.name == _ANYBODY
+
+    def check(self, scope: Scope) -> None:
+        """Raises Refused with 403 where this principal may not do what `scope` is about."""
+        if scope not in self.scopes:
+            may = ", ".join(sorted(each.value for each in self.scopes))
+            raise Refused(
+                403,
+                f"this token may not be used here: it has the scopes {may}, and {scope.value} is "
+                "needed; add that to its scopes in server.tokens, or use another token",
+            )
+
+
+_ANYBODY = "local"
+
+
+@attrs.frozen
+class Credential:
+    """A token that is accepted, in clear, and what may be done with it.
+
+    Without a `name` the principal is named after the token's digest.
+    """
+
+    token: str = attrs.field(repr=False)
+    name: str = ""
+    scopes: frozenset[Scope] = CLIENT_SCOPES
 
 
 class Access:
     """Decides who may come in.
 
-    `tokens` are the accepted ones, in clear; without any, everybody who can
-    reach the port is the principal "local" (see `check_bind`). `origins` are
-    the browser origins that may connect, as `https://chat.example`; by default
-    none may, since any web page can open a websocket to this machine.
+    `tokens` are the accepted ones; without any, everybody who can reach the
+    port is the principal "local" (see `check_bind`). `origins` are the browser
+    origins that may connect, as `https://chat.example`; by default none may,
+    since any web page can open a websocket to this machine.
     """
 
-    def __init__(self, tokens: Iterable[str] = (), origins: Iterable[str] = ()) -> None:
-        self._digests = tuple(_digest(token) for token in tokens)
+    def __init__(
+        self, tokens: Iterable[str | Credential] = (), origins: Iterable[str] = ()
+    ) -> None:
+        self._principals = tuple(_known(token) for token in tokens)
         self._origins = frozenset(origin.rstrip("/").lower() for origin in origins)
+        self._guesses = Guesses()
 
-    def admit(self, headers: Mapping[str, str], subprotocols: tuple[str, ...] = ()) -> Principal:
+    def admit(
+        self,
+        headers: Mapping[str, str],
+        subprotocols: tuple[str, ...] = (),
+        *,
+        address: str = "",
+        now: float = 0.0,
+    ) -> Principal:
         """The principal of a request with these headers (names in lower case).
 
-        Raises Refused with 403 for an origin that is not allowed and 401 for a
-        token that is missing or wrong.
+        `address` is where it comes from, `now` a time in seconds. Raises Refused
+        with 403 for an origin that is not allowed, 401 for a token that is
+        missing or wrong, and 429 where too many were wrong from there.
         """
         origin = headers.get("origin")
         if origin is not None and origin.rstrip("/").lower() not in self._origins:
@@ -63,8 +112,8 @@ class Access:
                 f"pages of origin {origin[:200]!r} may not connect; "
                 "add it to the server's allowed origins if you trust it",
             )
-        if not self._digests:
-            return Principal("local")
+        if not self._principals:
+            return Principal(_ANYBODY)
         token = _token(headers, subprotocols)
         if token is None:
             raise Refused(
@@ -72,14 +121,26 @@ class Access:
                 "a token is needed: send the header 'Authorization: Bearer TOKEN', or in a "
                 f"browser offer the subprotocols '{TOKEN_PROTOCOL}TOKEN' and 'acp'",
             )
-        offered = _digest(token)
+        return self._look_up(_digest(token), address, now)
+
+    def _look_up(self, offered: bytes, address: str, now: float) -> Principal:
+        wait = self._guesses.wait(address, offered, now)
+        if wait > 0:
+            raise Refused(
+                429,
+                f"too many wrong tokens came from {address or 'here'}; "
+                f"wait {wait:.0f} s and check the token against the server's configuration",
+                wait,
+            )
         # All are compared, so that the time taken does not tell which one was near.
-        matches = [hmac.compare_digest(offered, digest) for digest in self._digests]
-        if not any(matches):
+        found = [one for digest, one in self._principals if hmac.compare_digest(offered, digest)]
+        if not found:
+            self._guesses.wrong(address, now)
             raise Refused(
                 401, "this token is not accepted; check it against the server's configuration"
             )
-        return Principal(f"token-{offered.hex()[:16]}")
+        self._guesses.right(address, offered)
+        return found[0]
 
     def check_bind(self, host: str) -> None:
         """Refuse to be open to a network without a token.
@@ -87,13 +148,19 @@ class Access:
         Raises ConfigError where `host` is not of this machine alone and no
         token is asked for.
         """
-        if self._digests or _is_loopback(host):
+        if self._principals or _is_loopback(host):
             return
         fault = (
             f"{host!r} can be reached from other machines, and server.tokens is empty: "
             "anybody could use your providers. Add a token, or listen on 127.0.0.1"
         )
         raise ConfigError("server.listen", [fault])
+
+
+def _known(token: str | Credential) -> tuple[bytes, Principal]:
+    each = token if isinstance(token, Credential) else Credential(token)
+    digest = _digest(each.token)
+    return digest, Principal(each.name or f"token-{digest.hex()[:16]}", each.scopes)
 
 
 def _token(headers: Mapping[str, str], subprotocols: tuple[str, ...]) -> str | None:

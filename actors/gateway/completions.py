@@ -10,7 +10,7 @@ stream with a frame that holds the error, as OpenAI's own streams do.
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from urllib.parse import unquote
 
@@ -20,6 +20,7 @@ import trio
 
 from ...runtime.errors import ActorError
 from ..chat import Chunk
+from ..config.tokens import Scope
 from ..errors import ProviderError
 from ..provider.call import Call
 from ..wire.openai_faults import ApiFault, fault_of
@@ -27,6 +28,7 @@ from ..wire.openai_frames import FrameWriter
 from ..wire.openai_served_request import RefusedRequest, ServedRequest, read_served_request
 from ..wire.openai_serving import completion_body, model_body, models_body
 from .auth import Principal
+from .door import Door
 from .exchange import Exchange, Verdict
 from .http import HttpConnection, HttpFault, Request, Response, announced_body
 from .limits import Limits
@@ -48,6 +50,7 @@ _CODES = {
     403: "origin_refused",
     405: "method_not_allowed",
     413: "request_too_large",
+    429: "rate_limit_exceeded",
 }
 
 
@@ -79,15 +82,13 @@ class _Asked:
 class Completions:
     """Answers the requests of OpenAI's clients, each in the task of its connection.
 
-    `admit` gives the principal of a request and raises HttpFault for who may not
-    come in. `run` must be running.
+    `door` says who may come in, and how many requests each may have under way.
+    `run` must be running.
     """
 
-    def __init__(
-        self, models: Models, admit: Callable[[Request], Principal], limits: Limits
-    ) -> None:
+    def __init__(self, models: Models, door: Door, limits: Limits) -> None:
         self._models = models
-        self._admit = admit
+        self._door = door
         self._limits = limits
         self._watchdog = Watchdog(_SWEEP)
         self._stopping = False
@@ -98,6 +99,11 @@ class Completions:
     def under_way(self) -> int:
         """Requests that are being answered now."""
         return len(self._watchdog)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """What there is, for who asks for something else."""
+        return (CHAT, MODELS)
 
     def takes(self, path: str) -> bool:
         """Whether requests for `path` are answered here."""
@@ -123,7 +129,7 @@ class Completions:
         except RefusedRequest as refused:
             fault = refused.fault
         except HttpFault as wrong:
-            code = _CODES.get(wrong.status)
+            code = wrong.code or _CODES.get(wrong.status)
             fault, more = (
                 ApiFault(status=wrong.status, message=wrong.message, code=code),
                 wrong.headers,
@@ -151,9 +157,10 @@ class Completions:
             return await asked.http.respond(Response(200, headers=headers))
         if method not in allowed.split(", "):
             raise HttpFault(405, f"{path} takes {allowed}, not {method}", (("Allow", allowed),))
-        principal = self._admit(asked.request)
+        principal = self._door.admit(asked.request, Scope.MODELS)
         if path == CHAT:
-            return await self._chat(asked, principal)
+            with self._door.request(principal):
+                return await self._chat(asked, principal)
         await asked.http.body()
         if path == MODELS:
             return await asked.say(models_body(self._models.names, self._created))

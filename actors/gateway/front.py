@@ -1,9 +1,10 @@
 """The one port: connections are accepted, asked what they want, and served till they end.
 
 Plain requests are answered from a table of routes; a request for a websocket
-is checked (path, handshake, origin, token) and answered by HTTP where anything
-is wrong, before a websocket exists; requests to a model go to completions.py. Whatever goes wrong with a connection ends
-that connection: no exception of one reaches the others.
+is checked (path, handshake, origin, token, what its client has already) and
+answered by HTTP where anything is wrong, before a websocket exists; requests to
+a model go to completions.py. Whatever goes wrong with a connection ends that
+connection: no exception of one reaches the others.
 
 When the gateway is cancelled it stops to accept, tells all websockets that the
 server restarts (close code 1012), lets answers under way come to their end, and
@@ -21,29 +22,26 @@ import structlog
 import trio
 from trio_websocket import ConnectionClosed
 
+from ..config.tokens import Scope
 from ..errors import ConfigError
 from .acp import AcpConversation
-from .auth import Access, Principal, Refused
-from .completions import CHAT, MODELS, Completions
-from .handshake import Handshake, read_handshake, upgrade_required, wants_websocket
+from .auth import Access, Principal
+from .completions import Completions
+from .door import Door, Place
+from .handshake import read_handshake, upgrade_required, wants_websocket
 from .http import HttpConnection, HttpFault, Request, Response, announced_body, problem, text
 from .limits import Limits
 from .models import Models
 from .readiness import READY, Readiness
+from .routes import Calls, Metrics, PlainRoute, SocketRoute
 from .sessions import Sessions
 from .stream import ClientStream
 from .watchdog import Watchdog
-from .websocket import RESTART, Conversation, Websocket, converse
+from .websocket import RESTART, Conversation, Opening, Websocket, converse
 
-__all__ = ["Gateway", "Listening", "Metrics", "Route"]
+__all__ = ["Gateway", "Listening"]
 
 log = structlog.get_logger("trouper.gateway")
-
-Route = Callable[[Request, bytes], Awaitable[Response]]
-"""Answers a request; gets its head and its body."""
-
-Metrics = Callable[[str], Awaitable[tuple[str, bytes]]]
-"""Gives the metrics to who sends this Accept header: their content type and their text."""
 
 # Those that are told 503 at once; beyond, connections are just dropped.
 _MOST_TURNED_AWAY = 64
@@ -65,13 +63,10 @@ class Listening:
 
 @attrs.frozen
 class _Upgrade:
-    """A websocket that may be opened."""
+    """A websocket that may be opened, and its place among those of its client."""
 
-    handshake: Handshake
-    early: bytes
-    principal: Principal
-    begin: Callable[[Websocket, Principal], Conversation]
-    subprotocol: str | None
+    opening: Opening
+    place: Place
 
 
 async def _always() -> Readiness:
@@ -86,8 +81,8 @@ class Gateway:
     tells what is used and what that costs, which the health routes do not.
     `models` are those that OpenAI's clients may ask; without any, the paths that
     such clients use do not exist.
-    `routes` adds plain routes, path to method to handler; `version` is what we
-    tell clients of ourselves. Port 0 picks one, which a restart uses again.
+    `routes` and `sockets` add paths; `version` is what we tell clients of
+    ourselves. Port 0 picks one, which a restart uses again.
     """
 
     def __init__(
@@ -102,28 +97,29 @@ class Gateway:
         limits: Limits | None = None,
         ready: Callable[[], Awaitable[Readiness]] = _always,
         metrics: Metrics | None = None,
-        routes: Mapping[str, Mapping[str, Route]] | None = None,
+        routes: Mapping[str, PlainRoute] | None = None,
+        sockets: Mapping[str, SocketRoute] | None = None,
     ) -> None:
         self._host = host
         self._port = port
         self._sessions = sessions
         self._version = version
-        self._access = access or Access()
         self._limits = limits or Limits()
+        self._door = Door(access or Access(), self._limits)
         self._ready = ready
-        self._routes: dict[str, Mapping[str, Route]] = {
-            "/healthz": {"GET": self._healthz},
-            "/readyz": {"GET": self._readyz},
+        self._routes = {
+            "/healthz": PlainRoute({"GET": self._healthz}),
+            "/readyz": PlainRoute({"GET": self._readyz}),
             **(routes or {}),
         }
         if metrics is not None:
-            self._routes["/metrics"] = {"GET": partial(self._metrics, metrics)}
-        self._sockets: dict[str, Callable[[Websocket, Principal], Conversation]] = {
-            "/acp": self._acp
-        }
-        self._completions = (
-            Completions(models, self._admit, self._limits) if models is not None else None
-        )
+            shown = {"GET": partial(self._metrics, metrics)}
+            self._routes["/metrics"] = PlainRoute(shown, Scope.METRICS)
+        acp = SocketRoute(begin=self._acp, scope=Scope.SESSION, subprotocols=("acp", "trouper.v1"))
+        self._sockets = {"/acp": acp, **(sockets or {})}
+        self._calls: list[Calls] = []
+        if models is not None:
+            self._calls.append(Completions(models, self._door, self._limits))
         self._watchdog = Watchdog()
         self._connections = 0
         self._turned_away = 0
@@ -150,7 +146,7 @@ class Gateway:
 
         Raises ConfigError where one cannot listen there, or should not.
         """
-        self._access.check_bind(self._host)
+        self._door.check_bind(self._host)
         listeners = await self._listen()
         stop = trio.Event()
         async with trio.open_nursery() as nursery:
@@ -186,8 +182,8 @@ class Gateway:
         with trio.CancelScope(shield=True):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._watchdog.run)
-                if self._completions is not None:
-                    nursery.start_soon(self._completions.run)
+                for calls in self._calls:
+                    nursery.start_soon(calls.run)
                 task_status.started(nursery)
                 await stop.wait()
                 with trio.move_on_after(self._limits.close_seconds + 1):
@@ -196,17 +192,20 @@ class Gateway:
 
     async def _say_goodbye(self) -> None:
         async with trio.open_nursery() as nursery:
-            if self._completions is not None:
-                nursery.start_soon(self._completions.stop)
+            for calls in self._calls:
+                nursery.start_soon(calls.stop)
             await self._watchdog.close_all(RESTART, "the server restarts; come back")
 
     async def serve_stream(self, stream: trio.abc.Stream) -> None:
         """Serve one accepted connection to its end. Raises nothing but cancellation."""
         try:
-            if self._connections < self._limits.connections:
-                await self._serve(ClientStream(stream))
+            client = ClientStream(stream)
+            room = self._door.has_room(client.address)
+            if room and self._connections < self._limits.connections:
+                with self._door.connection(client.address):
+                    await self._serve(client)
             elif self._turned_away < _MOST_TURNED_AWAY:
-                await self._turn_away(ClientStream(stream))
+                await self._turn_away(client)
         except* (trio.BrokenResourceError, trio.ClosedResourceError, ConnectionClosed):
             log.debug("connection lost")
         except* Exception:
@@ -229,16 +228,8 @@ class Gateway:
         try:
             upgrade = await self._serve_http(HttpConnection(stream, self._limits))
             if upgrade is not None:
-                await converse(
-                    stream,
-                    upgrade.handshake.head,
-                    self._limits,
-                    partial(_begin, upgrade),
-                    self._watchdog,
-                    subprotocol=upgrade.subprotocol,
-                    headers=[(b"Acp-Connection-Id", secrets.token_hex(16).encode())],
-                    early=upgrade.early,
-                )
+                with upgrade.place:
+                    await converse(stream, upgrade.opening, self._limits, self._watchdog)
             await stream.finish(self._limits.close_seconds)
         finally:
             self._connections -= 1
@@ -255,46 +246,51 @@ class Gateway:
                 bodiless = request.method == "HEAD"
                 if wants_websocket(request):
                     return self._upgrade(request, http.early)
-                if self._completions is not None and self._completions.takes(request.path):
-                    again = await self._completions.serve(request, http)
+                if (calls := self._calls_at(request.path)) is not None:
+                    again = await calls.serve(request, http)
                     first = False
                     continue
                 response = await self._answer(request, http)
             except HttpFault as fault:
-                answer = problem(fault.status, fault.message, fault.headers)
+                answer = problem(fault.status, fault.message, fault.headers, code=fault.code)
                 again = await http.respond(answer, bodiless=bodiless, close=True)
             else:
                 again = await http.respond(response, bodiless=bodiless)
             first = False
         return None
 
+    def _calls_at(self, path: str) -> Calls | None:
+        return next((calls for calls in self._calls if calls.takes(path)), None)
+
     def _upgrade(self, request: Request, early: bytes) -> _Upgrade:
-        begin = self._sockets.get(request.path)
-        if begin is None:
+        route = self._sockets.get(request.path)
+        if route is None:
             raise self._not_found(request)
         handshake = read_handshake(request, self._limits)
-        principal = self._admit(request, handshake.subprotocols)
-        chosen = handshake.choose(("acp", "trouper.v1"))
-        return _Upgrade(handshake, early, principal, begin, chosen)
-
-    def _admit(self, request: Request, subprotocols: tuple[str, ...] = ()) -> Principal:
-        try:
-            return self._access.admit(request.headers, subprotocols)
-        except Refused as refused:
-            challenge = (("WWW-Authenticate", "Bearer"),) if refused.status == 401 else ()
-            raise HttpFault(refused.status, refused.message, challenge) from None
+        principal = self._door.admit(request, route.scope, handshake.subprotocols)
+        opening = Opening(
+            head=handshake.head,
+            early=early,
+            begin=partial(_begin, route, principal),
+            place=partial(self._door.request, principal),
+            subprotocol=handshake.choose(route.subprotocols),
+            headers=[(b"Acp-Connection-Id", secrets.token_hex(16).encode())],
+            frame_chars=route.frame_chars or self._limits.frame_chars,
+        )
+        return _Upgrade(opening, self._door.websocket(principal))
 
     def _not_found(self, request: Request) -> HttpFault:
-        asked = (CHAT, MODELS) if self._completions is not None else ()
-        known = ", ".join(sorted((*self._routes, *self._sockets, *asked)))
+        asked = (path for calls in self._calls for path in calls.paths)
+        known = ", ".join(sorted({*self._routes, *self._sockets, *asked}))
         return HttpFault(404, f"nothing at {request.path[:200]!r}; there is {known}")
 
     async def _answer(self, request: Request, http: HttpConnection) -> Response:
         if request.path in self._sockets:
             raise upgrade_required()
-        methods = self._routes.get(request.path)
-        if methods is None:
+        route = self._routes.get(request.path)
+        if route is None:
             raise self._not_found(request)
+        methods = route.methods
         handler = methods.get("GET" if request.method == "HEAD" else request.method)
         if handler is None:
             allowed = ", ".join(sorted({*methods, "HEAD"} if "GET" in methods else methods))
@@ -302,6 +298,8 @@ class Gateway:
                 405, f"{request.path} takes {allowed}, not {request.method}", (("Allow", allowed),)
             )
         announced_body(request, self._limits)
+        if route.scope is not None:
+            self._door.admit(request, route.scope)
         body = await http.body()
         try:
             return await handler(request, body)
@@ -320,7 +318,6 @@ class Gateway:
         return Response(200 if state.ready else 503, orjson.dumps(told), "application/json")
 
     async def _metrics(self, metrics: Metrics, request: Request, body: bytes) -> Response:
-        self._admit(request)
         content_type, shown = await metrics(request.headers.get("accept", ""))
         return Response(200, shown, content_type)
 
@@ -328,5 +325,5 @@ class Gateway:
         return AcpConversation(websocket, self._sessions, principal, self._limits, self._version)
 
 
-def _begin(upgrade: _Upgrade, websocket: Websocket) -> Conversation:
-    return upgrade.begin(websocket, upgrade.principal)
+def _begin(route: SocketRoute, principal: Principal, websocket: Websocket) -> Conversation:
+    return route.begin(websocket, principal)

@@ -37,12 +37,19 @@ class HttpFault(TrouperError):
     """A request that is answered by an error status."""
 
     def __init__(
-        self, status: int, message: str, headers: tuple[tuple[str, str], ...] = ()
+        self,
+        status: int,
+        message: str,
+        headers: tuple[tuple[str, str], ...] = (),
+        *,
+        code: str | None = None,
     ) -> None:
         super().__init__(f"{status} {message}")
         self.status = status
         self.message = message
         self.headers = headers
+        self.code = code
+        """What a program reads; None says no more than the status."""
 
 
 @attrs.frozen
@@ -55,6 +62,8 @@ class Request:
     query: str
     headers: Mapping[str, str] = attrs.field(hash=False, repr=False)
     version: str = "1.1"
+    address: str = ""
+    """Where it comes from, as 192.0.2.1; empty where that is not known."""
 
 
 @attrs.frozen
@@ -72,9 +81,15 @@ def text(status: int, words: str) -> Response:
     return Response(status, words.encode())
 
 
-def problem(status: int, message: str, headers: tuple[tuple[str, str], ...] = ()) -> Response:
+def problem(
+    status: int,
+    message: str,
+    headers: tuple[tuple[str, str], ...] = (),
+    *,
+    code: str | None = None,
+) -> Response:
     """A response that says what went wrong and what to do."""
-    phrase = HTTPStatus(status).phrase.lower().replace(" ", "_")
+    phrase = code or HTTPStatus(status).phrase.lower().replace(" ", "_")
     kind = "invalid_request_error" if status < 500 else "server_error"
     body = {"error": {"message": message, "type": kind, "code": phrase}}
     return Response(status, orjson.dumps(body), "application/json", headers)
@@ -88,6 +103,7 @@ class HttpConnection:
         self._limits = limits
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head_bytes)
         self._chunked = False
+        self._old_at = trio.current_time() + limits.connection_seconds
 
     @property
     def stream(self) -> ClientStream:
@@ -131,7 +147,7 @@ class HttpConnection:
         # h11 looks at the size of unfinished heads only.
         if taken - len(self.early) > limits.head_bytes:
             raise self._head_too_large()
-        return _request(event)
+        return _request(event, self._stream.address)
 
     def _head_too_large(self) -> HttpFault:
         return HttpFault(431, f"the request's head is larger than {self._limits.head_bytes} bytes")
@@ -176,7 +192,8 @@ class HttpConnection:
         """Send `response`; whether the connection may be used again.
 
         `bodiless` is for HEAD. With `close`, or where the request's body has
-        not been read, the client is told that this is the end.
+        not been read or the connection is old, the client is told that this is
+        the end.
         """
         headers = [
             ("Date", formatdate(usegmt=True)),
@@ -184,7 +201,8 @@ class HttpConnection:
             ("Content-Length", str(len(response.body))),
             *response.headers,
         ]
-        if close or self._h11.their_state is not h11.DONE:
+        old = trio.current_time() >= self._old_at
+        if close or old or self._h11.their_state is not h11.DONE:
             headers.append(("Connection", "close"))
         events: list[Any] = [h11.Response(status_code=response.status, headers=headers)]
         if not bodiless:
@@ -226,6 +244,8 @@ class HttpConnection:
         """Make ready for another request, if there may be one."""
         if self._h11.our_state is not h11.DONE or self._h11.their_state is not h11.DONE:
             return False
+        if trio.current_time() >= self._old_at:
+            return False
         self._h11.start_next_cycle()
         return True
 
@@ -238,7 +258,7 @@ def _too_large(limit: int) -> HttpFault:
     return HttpFault(413, f"the request's body is larger than {limit} bytes")
 
 
-def _request(event: h11.Request) -> Request:
+def _request(event: h11.Request, address: str) -> Request:
     version = event.http_version.decode("ascii")
     if version not in ("1.0", "1.1"):
         raise HttpFault(505, f"HTTP/{version} is not spoken here; use HTTP/1.1")
@@ -251,7 +271,8 @@ def _request(event: h11.Request) -> Request:
     for name, value in event.headers:
         key, words = name.decode("ascii"), value.decode("latin-1")
         headers[key] = f"{headers[key]}, {words}" if key in headers else words
-    return Request(event.method.decode("ascii"), parts.path, parts.query, headers, version)
+    method = event.method.decode("ascii")
+    return Request(method, parts.path, parts.query, headers, version, address)
 
 
 def announced_body(request: Request, limits: Limits, limit: int | None = None) -> bool:

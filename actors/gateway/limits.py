@@ -16,6 +16,15 @@ class Limits:
     connections: int = 1024
     """Sockets at once; the next gets 503. Below the usual 1,024 file descriptors
     only with `ulimit -n` raised, as service managers do."""
+    connections_per_client: int = 1024
+    """Sockets of one other machine, and websockets of one token: no one has them all."""
+    requests_per_client: int = 1024
+    """Requests of one token under way, turns of conversations included. A provider is
+    asked by as many at once as it may be; the others wait, some 40 KiB each."""
+    connection_seconds: float = 3600.0
+    """After so long a connection ends when nothing is under way on it: clients find
+    their way to a new server, and a token that is gone is asked for again. OpenAI's
+    websockets are closed after 60 minutes, too."""
 
     head_bytes: int = 16 * 1024
     """A request's line and headers. h11's own default; browsers stay below 8 KiB."""

@@ -20,9 +20,9 @@ _SLICE = 64 * 1024
 # Read and thrown away at the end (see `finish`): more than the largest message
 # that a confused client may be in the middle of.
 _LINGER_BYTES = 64 * 1024 * 1024
-# Read without one whole message: far over the largest that we take, so only
+# Read without one whole message, beside four bytes for each of its characters: only
 # endless empty fragments come here, which trio-websocket would collect.
-_UNFINISHED_BYTES = 16 * 1024 * 1024
+_UNFINISHED_BYTES = 1024 * 1024
 # SO_LINGER on, zero seconds: closing sends a reset and frees the buffers.
 _RESET = struct.pack("ii", 1, 0)
 # The other side has said that it sends no more. Where a system (not Linux) has no
@@ -30,12 +30,20 @@ _RESET = struct.pack("ii", 1, 0)
 _LEFT = getattr(select, "POLLRDHUP", 0)
 
 
+def _address(stream: trio.abc.Stream) -> str:
+    if isinstance(stream, trio.SocketStream):
+        with suppress(OSError):  # it may have left already
+            name = stream.socket.getpeername()
+            return str(name[0]) if isinstance(name, tuple) else ""
+    return ""
+
+
 class ClientStream(trio.abc.Stream):
     """Wraps the stream of an accepted connection.
 
     `received` and `progress` are times on trio's clock: of the last bytes that
     came in, and of the last that the kernel took. `sending` is whether a send
-    is under way.
+    is under way. `address` is where the client is, as 192.0.2.1, or empty.
     """
 
     __slots__ = (
@@ -44,9 +52,11 @@ class ClientStream(trio.abc.Stream):
         "_framed",
         "_gate",
         "_inner",
+        "_most_unfinished",
         "_said_end",
         "_then",
         "_unfinished",
+        "address",
         "progress",
         "received",
         "sending",
@@ -57,9 +67,10 @@ class ClientStream(trio.abc.Stream):
         self._first = self._then = b""
         self._gate: trio.Event | None = None
         self._framed = False
-        self._unfinished = 0
+        self._unfinished = self._most_unfinished = 0
         self._aborted = self._said_end = False
         self.sending = False
+        self.address = _address(inner)
         self.received = self.progress = trio.current_time()
 
     def replay(self, first: bytes, then: bytes = b"") -> None:
@@ -71,9 +82,13 @@ class ClientStream(trio.abc.Stream):
         self._first, self._then = first, then
         self._gate = trio.Event()
 
-    def open_gate(self) -> None:
-        """Let the reader go on behind `first`: from here on frames come."""
+    def open_gate(self, frame_chars: int) -> None:
+        """Let the reader go on behind `first`: from here on frames come.
+
+        Messages have at most `frame_chars` characters.
+        """
         self._framed = True
+        self._most_unfinished = 4 * frame_chars + _UNFINISHED_BYTES
         if self._gate is not None:
             self._gate.set()
             self._gate = None
@@ -97,7 +112,7 @@ class ClientStream(trio.abc.Stream):
         # Calls over HTTP are bounded one by one, where they are read.
         if self._framed:
             self._unfinished += len(data)
-            if self._unfinished > _UNFINISHED_BYTES:
+            if self._unfinished > self._most_unfinished:
                 raise trio.BrokenResourceError("fragments without end")
         return bytes(data)
 

@@ -12,10 +12,12 @@ from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
+import attrs
 import structlog
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
+from .door import Place
 from .limits import Limits
 from .outbox import Outbox
 from .stream import ClientStream
@@ -27,6 +29,8 @@ __all__ = [
     "POLICY",
     "RESTART",
     "Conversation",
+    "Opening",
+    "Turn",
     "Websocket",
     "converse",
 ]
@@ -53,6 +57,42 @@ class Conversation(Protocol):
         ...
 
 
+@attrs.frozen(kw_only=True)
+class Opening:
+    """A websocket that may be opened.
+
+    `head` is its handshake, which has been found good, and `early` what came
+    behind it already. `begin` is called when it is open; `place` gives a turn its
+    place among those of the same client, and raises HttpFault where there is none.
+    """
+
+    head: bytes
+    early: bytes
+    begin: "Callable[[Websocket], Conversation]"
+    place: Callable[[], Place]
+    subprotocol: str | None
+    headers: list[tuple[bytes, bytes]]
+    frame_chars: int
+
+
+class Turn:
+    """A turn under way on a websocket, which does not end before it because of its age."""
+
+    __slots__ = ("_ended", "_place", "_websocket")
+
+    def __init__(self, websocket: "Websocket", place: Place) -> None:
+        self._websocket = websocket
+        self._place = place
+        self._ended = False
+
+    def end(self) -> None:
+        """Say that it is over: its last frame is in the outbox. Again does nothing."""
+        if not self._ended:
+            self._ended = True
+            self._place.leave()
+            self._websocket._turn_ended()  # noqa: SLF001 - a turn is a part of its websocket
+
+
 class Websocket:
     """One accepted websocket."""
 
@@ -61,10 +101,13 @@ class Websocket:
         "_close_by",
         "_limits",
         "_nursery",
+        "_old_at",
         "_pinging",
+        "_place",
         "_refilled",
         "_stream",
         "_talk",
+        "_turns",
         "_ws",
         "outbox",
     )
@@ -75,7 +118,7 @@ class Websocket:
         stream: ClientStream,
         nursery: trio.Nursery,
         limits: Limits,
-        begin: "Callable[[Websocket], Conversation]",
+        opening: Opening,
     ) -> None:
         self._ws = ws
         self._stream = stream
@@ -83,14 +126,36 @@ class Websocket:
         self._limits = limits
         self._allowance = float(limits.messages_burst)
         self._refilled = trio.current_time()
+        self._old_at = self._refilled + limits.connection_seconds
         self._close_by: float | None = None
         self._pinging = False
+        self._place = opening.place
+        self._turns = 0
         self.outbox = Outbox(limits.outbox_bytes, limits.outbox_events, self._too_slow)
-        self._talk = begin(self)
+        self._talk = opening.begin(self)
 
     def start(self, function: Callable[..., Awaitable[None]], *args: object) -> None:
         """Run `function` as long as this websocket lives; its fault ends the websocket only."""
         self._nursery.start_soon(self._guard, function, *args)
+
+    def begin_turn(self) -> Turn:
+        """Count a turn of this client until it is told to be over.
+
+        Raises HttpFault 429 where the client has as many under way as it may.
+        """
+        turn = Turn(self, self._place())
+        self._turns += 1
+        return turn
+
+    def _turn_ended(self) -> None:
+        self._turns -= 1
+        self._end_of_age(trio.current_time())
+
+    def _end_of_age(self, now: float) -> None:
+        """Close what is old, once nothing is under way or it lasts beyond all measure."""
+        late = now - self._old_at
+        if late >= 0 and (not self._turns or late >= self._limits.answer_seconds):
+            self.close(RESTART, "this connection is old; open another one and go on")
 
     async def _guard(self, function: Callable[..., Awaitable[None]], *args: object) -> None:
         with self._faults_close():
@@ -137,9 +202,11 @@ class Websocket:
                 self.abort("it does not finish the closing handshake")
         elif silent > limits.ping_seconds + limits.pong_seconds:
             self.abort("it does not answer pings")
-        elif silent > limits.ping_seconds and not self._pinging:
-            self._pinging = True
-            self._nursery.start_soon(self._ping)
+        else:
+            self._end_of_age(now)
+            if silent > limits.ping_seconds and not self._pinging:
+                self._pinging = True
+                self._nursery.start_soon(self._ping)
 
     async def _ping(self) -> None:
         # Any bytes that come count as life (`sweep`), so nobody waits for this.
@@ -201,33 +268,23 @@ class Websocket:
 
 
 async def converse(
-    stream: ClientStream,
-    head: bytes,
-    limits: Limits,
-    begin: Callable[[Websocket], Conversation],
-    watchdog: Watchdog,
-    *,
-    subprotocol: str | None,
-    headers: list[tuple[bytes, bytes]],
-    early: bytes = b"",
+    stream: ClientStream, opening: Opening, limits: Limits, watchdog: Watchdog
 ) -> None:
-    """Answer the handshake in `head`, which has been found good, and serve what follows.
-
-    `early` is what came behind the head already. Returns when the stream may be
-    finished.
-    """
-    stream.replay(head, early)
+    """Answer a handshake and serve what follows. Returns when the stream may be finished."""
+    stream.replay(opening.head, opening.early)
     async with trio.open_nursery() as nursery:
         with trio.fail_after(limits.head_seconds):
             request = await wrap_server_stream(
                 nursery,
                 stream,
-                max_message_size=limits.frame_chars,
+                max_message_size=opening.frame_chars,
                 receive_buffer_size=None,
             )
-            ws = await request.accept(subprotocol=subprotocol, extra_headers=headers)
-        stream.open_gate()
-        websocket = Websocket(ws, stream, nursery, limits, begin)
+            ws = await request.accept(
+                subprotocol=opening.subprotocol, extra_headers=opening.headers
+            )
+        stream.open_gate(opening.frame_chars)
+        websocket = Websocket(ws, stream, nursery, limits, opening)
         with watchdog.watching(websocket):
             await websocket.run()
         nursery.cancel_scope.cancel()

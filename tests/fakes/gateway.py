@@ -179,11 +179,13 @@ async def acp_pausing(
 
 
 @asynccontextmanager
-async def acp_in_memory(running: Running, nursery: trio.Nursery) -> AsyncGenerator[AcpClient]:
+async def acp_in_memory(
+    running: Running, nursery: trio.Nursery, path: str = "/acp"
+) -> AsyncGenerator[AcpClient]:
     """A client without a socket, for tests in virtual time."""
     ours, theirs = trio.testing.memory_stream_pair()
     nursery.start_soon(running.gateway.serve_stream, theirs)
-    ws = await wrap_client_stream(nursery, cast("trio.SocketStream", ours), "x", "/acp")
+    ws = await wrap_client_stream(nursery, cast("trio.SocketStream", ours), "x", path)
     yield AcpClient(ws)
     await ws.aclose()
     await trio.aclose_forcefully(ours)

@@ -90,7 +90,7 @@ def test_secrets_come_from_the_environment_and_from_files_beside_the_configurati
     keys = [key.reveal() for key in whole.providers["openai"].api_keys]
 
     assert keys == ["key-from-file"]
-    assert [token.reveal() for token in whole.server.tokens] == ["a-token-for-tests"]
+    assert [token.secret.reveal() for token in whole.server.tokens] == ["a-token-for-tests"]
 
 
 def test_a_model_file_is_seen_from_the_folder_of_the_configuration(

@@ -2,8 +2,10 @@
 
 import pytest
 
+from trouper.actors.config import Scope
+from trouper.actors.config.tokens import CLIENT_SCOPES, LOCAL_SCOPES
 from trouper.actors.errors import ConfigError
-from trouper.actors.gateway.auth import Access, Principal, Refused
+from trouper.actors.gateway.auth import Access, Credential, Principal, Refused
 
 TOKEN = "s3cret-token-of-alice"
 
@@ -13,7 +15,12 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def test_without_tokens_everybody_is_local() -> None:
-    assert Access().admit({}) == Principal("local")
+    everybody = Access().admit({})
+
+    assert everybody == Principal("local", LOCAL_SCOPES)
+    assert everybody.anybody
+    with pytest.raises(Refused):
+        everybody.check(Scope.CONSOLE_ADMIN)
 
 
 def test_a_token_makes_a_principal_that_lasts_and_does_not_show_it() -> None:
@@ -73,6 +80,57 @@ def test_a_good_token_does_not_help_a_strange_page() -> None:
         Access([TOKEN]).admit({**bearer(TOKEN), "origin": "https://evil.example"})
 
     assert caught.value.status == 403
+
+
+def test_two_tokens_of_one_name_are_one_principal() -> None:
+    access = Access([Credential("old-token", "bot"), Credential("new-token", "bot")])
+
+    assert access.admit(bearer("old-token")) == access.admit(bearer("new-token"))
+    assert access.admit(bearer("new-token")) == Principal("bot", CLIENT_SCOPES)
+    assert not access.admit(bearer("new-token")).anybody
+
+
+def test_a_token_is_good_for_its_scopes_only() -> None:
+    access = Access([Credential(TOKEN, "bot", frozenset({Scope.MODELS, Scope.METRICS}))])
+    bot = access.admit(bearer(TOKEN))
+
+    bot.check(Scope.MODELS)
+    with pytest.raises(Refused, match="has the scopes metrics, models, and session is") as caught:
+        bot.check(Scope.SESSION)
+    assert caught.value.status == 403
+
+
+def test_a_cookie_opens_nothing() -> None:
+    with pytest.raises(Refused, match="a token is needed"):
+        Access([TOKEN]).admit({"cookie": f"token={TOKEN}; Authorization=Bearer {TOKEN}"})
+
+
+def test_who_shows_many_wrong_tokens_is_not_heard_for_a_while() -> None:
+    access = Access([TOKEN, "another-token"])
+    access.admit(bearer("another-token"), address="192.0.2.1")
+
+    def status(token: str, now: float = 0.0, address: str = "192.0.2.1") -> int:
+        try:
+            access.admit(bearer(token), address=address, now=now)
+        except Refused as refused:
+            return refused.status if refused.wait == 0 else -refused.status
+        return 200
+
+    assert [status("wrong") for _ in range(12)] == [401] * 10 + [-429] * 2
+    assert status(TOKEN) == -429
+    # From there a token was good before, and elsewhere nobody has guessed.
+    assert status("another-token") == 200
+    assert status(TOKEN, address="192.0.2.9") == 200
+    assert status(TOKEN, now=7.0) == 200
+
+
+def test_no_token_at_all_is_no_guess() -> None:
+    access = Access([TOKEN])
+    for _ in range(20):
+        with pytest.raises(Refused, match="a token is needed"):
+            access.admit({}, address="192.0.2.1")
+
+    assert access.admit(bearer(TOKEN), address="192.0.2.1").name
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "[::1]", "localhost"])

@@ -22,6 +22,7 @@ from trouper.actors.gateway.front import Gateway, Listening
 from trouper.actors.gateway.http import Request, Response, text
 from trouper.actors.gateway.limits import Limits
 from trouper.actors.gateway.readiness import Readiness
+from trouper.actors.gateway.routes import PlainRoute
 from trouper.actors.gateway.stream import ClientStream
 
 
@@ -50,7 +51,7 @@ async def test_requests_follow_each_other_on_one_connection(nursery: trio.Nurser
     async def echo(request: Request, body: bytes) -> Response:
         return text(200, f"{request.query}:{body.decode()}")
 
-    running = await start_gateway(nursery, routes={"/echo": {"POST": echo}})
+    running = await start_gateway(nursery, routes={"/echo": PlainRoute({"POST": echo})})
     post = b"POST /echo?q HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
     chunked = (
         b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -71,7 +72,7 @@ async def test_a_client_that_waits_for_100_continue_gets_it(nursery: trio.Nurser
     async def echo(request: Request, body: bytes) -> Response:
         return text(200, body.decode())
 
-    running = await start_gateway(nursery, routes={"/echo": {"POST": echo}})
+    running = await start_gateway(nursery, routes={"/echo": PlainRoute({"POST": echo})})
     async with await running.connect() as stream:
         head = b"POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n"
         await stream.send_all(head + b"Connection: close\r\n\r\n")
@@ -88,7 +89,7 @@ async def test_a_route_that_fails_is_500_and_the_server_goes_on(nursery: trio.Nu
     async def broken(request: Request, body: bytes) -> Response:
         raise RuntimeError("secret detail")
 
-    running = await start_gateway(nursery, routes={"/broken": {"GET": broken}})
+    running = await start_gateway(nursery, routes={"/broken": PlainRoute({"GET": broken})})
     answer = await exchange(running, get("/broken") + get("/healthz", LAST))
 
     assert status(answer) == 500

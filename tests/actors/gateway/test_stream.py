@@ -28,7 +28,7 @@ class Endless(trio.abc.Stream):
 
 async def test_fragments_without_end_are_not_collected() -> None:
     stream = ClientStream(Endless())
-    stream.open_gate()
+    stream.open_gate(4_000_000)
     taken = 0
     for _ in range(20):
         taken += len(await stream.receive_some())
@@ -71,8 +71,8 @@ async def test_what_was_read_before_is_read_again_and_the_rest_behind_the_gate()
     taken = [await stream.receive_some()]
     with trio.move_on_after(0.01) as waiting:
         await stream.receive_some()
-    stream.open_gate()
-    stream.open_gate()
+    stream.open_gate(4_000_000)
+    stream.open_gate(4_000_000)
     taken += [await stream.receive_some(), await stream.receive_some()]
 
     assert taken == [b"head", b"early", b"live"]
