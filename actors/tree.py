@@ -14,6 +14,9 @@ system
 │       │   └── breaker[-MODEL]    the circuit of each model that is configured
 │       ├── server             (kind local) the model's process
 │       └── connection         the pool, the codec, the requests under way
+├── tools                      (where an assistant may use some)
+│   ├── NAME                   runs the calls of one tool
+│   └── mcp:NAME               keeps an MCP server, and runs the calls of its tools
 ├── sessions                   one actor a conversation
 ├── loop-lag                   (only where it serves) how late the event loop is
 ├── batches                    (only with a store in a file) carries them on
@@ -254,8 +257,11 @@ def _models(config: AppConfig) -> dict[str, list[str]]:
     return found
 
 
-def tree(config: AppConfig, pace: Pace, store: Store) -> tuple[ChildSpec, ...]:
-    """The store, the providers and the sessions; app.py adds what needs the running system."""
+def tree(
+    config: AppConfig, pace: Pace, store: Store, tools: Iterable[ChildSpec] = ()
+) -> tuple[ChildSpec, ...]:
+    """The store, the providers, the tools and the sessions; app.py adds what needs the running
+    system."""
     return (
         store.spec(),
         child("pace", pace.run),

@@ -56,6 +56,7 @@ from .messages import (
     Transcript,
 )
 from .narration import Narrator
+from .prompts import SystemPrompt
 from .record import Forgotten, Record, Summarised, TurnAccepted, TurnOver
 from .state import State, conversation
 from .written import answer_record, in_words, log_answer, size_of, title_of
@@ -82,6 +83,10 @@ _STOP_REASONS = {
 }
 
 
+def _prompt(prompt: str | SystemPrompt) -> SystemPrompt:
+    return SystemPrompt.of(prompt)
+
+
 @attrs.frozen(kw_only=True)
 class Assistant:
     """Who answers: a system prompt, and the models that are asked, in their order.
@@ -90,7 +95,7 @@ class Assistant:
     """
 
     name: str
-    prompt: str
+    prompt: SystemPrompt = attrs.field(converter=_prompt)
     route: Route
     sampling: Sampling = Sampling()
     max_output_tokens: int | None = None
@@ -134,8 +139,7 @@ class Session(Actor[SessionMessage], background=True):
         # By a program that embeds us, and ends it itself.
         self._kept = kept
         self._assistant = assistant
-        prompt = assistant.prompt
-        self._system = (Message("system", (TextPart(prompt),)),) if prompt else ()
+        self._system = assistant.prompt.messages(session=id, user=owner)
         self._history: list[Message] = []
         self._size = 0
         self._audience = audience if audience is not None else Audience(id)
@@ -286,6 +290,8 @@ class Session(Actor[SessionMessage], background=True):
 
     def _request(self, user: Message) -> ChatRequest:
         assistant = self._assistant
+        # A conversation may go on for days, and a prompt may say which day it is.
+        self._system = assistant.prompt.messages(session=self._id, user=self._call.user)
         return ChatRequest(
             # Each target has a name of its own for it.
             model="",

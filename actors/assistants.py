@@ -1,0 +1,139 @@
+"""The configured models and assistants of one application, as requests and sessions take them."""
+
+from collections.abc import Callable
+
+import attrs
+
+from ..runtime import System
+from .answers import Answers
+from .chat import ChatRequest, Sampling
+from .config import AppConfig, AssistantConfig, ModelConfig, Target as ConfiguredTarget
+from .errors import ErrorKind, ProviderError, UnknownAssistant
+from .gate.budget import Budgets
+from .gate.router import Router
+from .provider.knowledge import Knowledge
+from .provider.route import Route, make_route
+from .provider.target import Target
+from .session.prompts import SystemPrompt
+from .session.session import Assistant
+from .store.ledger import Ledger
+from .telemetry.observer import RequestObserver
+from .tooling import Tools
+from .tree import ROUTER, find_target
+
+__all__ = ["Assistants"]
+
+
+class Assistants:
+    """Routes and assistants by their names, each made once, when somebody asks for it.
+
+    `budgets` and `ledger` are called then, since they are there only while the
+    system runs.
+    """
+
+    def __init__(
+        self,
+        config: AppConfig,
+        *,
+        system: System,
+        knowledge: Knowledge,
+        answers: Answers,
+        tools: Tools,
+        budgets: Callable[[], Budgets],
+        ledger: Callable[[], Ledger],
+        observer: RequestObserver,
+    ) -> None:
+        self._config = config
+        self._system = system
+        self._knowledge = knowledge
+        self._answers = answers
+        self._tools = tools
+        self._budgets = budgets
+        self._ledger = ledger
+        self._observer = observer
+        self._assistants: dict[str, Assistant] = {}
+        self._routes: dict[str, Route] = {}
+
+    def assistant(self, name: str) -> Assistant:
+        """The assistant of that name; "" is the default one. Raises UnknownAssistant."""
+        name = name or self._config.default_assistant
+        known = self._assistants.get(name)
+        if known is None:
+            if name not in self._config.assistants:
+                raise UnknownAssistant(name, self._config.assistants)
+            known = self._assistants[name] = self._make(name)
+        return known
+
+    def _make(self, name: str) -> Assistant:
+        assistant = self._config.assistants[name]
+        model = self._config.models[assistant.model]
+        warmth = assistant.temperature
+        return Assistant(
+            name=name,
+            prompt=_prompt(name, assistant),
+            sampling=Sampling(temperature=model.temperature if warmth is None else warmth),
+            max_output_tokens=assistant.max_output_tokens or model.max_output_tokens,
+            reasoning_effort=assistant.reasoning_effort or model.reasoning_effort,
+            context=model.context,
+            route=self.route(assistant.model),
+        )
+
+    def resolve(self, request: ChatRequest) -> tuple[Route, ChatRequest]:
+        """The route of the model that is asked for, and the request with the model's defaults.
+
+        "" is the model of the default assistant. Raises ProviderError where none
+        of that name is configured.
+        """
+        name = request.model or self._config.assistants[self._config.default_assistant].model
+        model = self._config.models.get(name)
+        if model is None:
+            raise ProviderError(
+                kind=ErrorKind.MODEL_NOT_FOUND,
+                message=f"no model {name[:80]!r} is configured; "
+                f"configured are: {', '.join(self._config.models)}",
+                model=name[:80],
+            )
+        sampling = request.sampling
+        if sampling.temperature is None:
+            sampling = attrs.evolve(sampling, temperature=model.temperature)
+        return self.route(name), attrs.evolve(
+            request,
+            sampling=sampling,
+            max_output_tokens=request.max_output_tokens or model.max_output_tokens,
+            reasoning_effort=request.reasoning_effort or model.reasoning_effort,
+        )
+
+    def route(self, name: str) -> Route:
+        """The route of a configured model, one for all who use it."""
+        known = self._routes.get(name)
+        if known is None:
+            model = self._config.models[name]
+            router = self._system.ref(ROUTER, Router)
+            known = self._routes[name] = make_route(
+                [self._target(target, model) for target in model.targets],
+                model.chain,
+                name=name,
+                router=router,
+                on_midstream=model.on_midstream,
+                hedge=model.hedge,
+                observer=self._observer,
+                caching=self._answers.caching(self._system, name, self._ledger()),
+            )
+        return known
+
+    def _target(self, target: ConfiguredTarget, model: ModelConfig) -> Target:
+        return find_target(
+            self._system,
+            self._config.providers[target.provider],
+            target.model,
+            self._knowledge,
+            budgets=self._budgets(),
+            first_event=model.first_event,
+            idle=model.idle,
+        )
+
+
+def _prompt(name: str, assistant: AssistantConfig) -> SystemPrompt:
+    # What it names was checked when the configuration was made.
+    own = {"assistant": name, "model": assistant.model}
+    return SystemPrompt.read(assistant.prompt, {**own, **assistant.variables})
