@@ -13,6 +13,7 @@ TrouperError
         ├── TooManySessions    as many as the server takes are open
         ├── UnknownSession     no session of that id
         ├── UnknownAssistant   no assistant of that name
+        ├── UnknownModel       no model of that name
         ├── EventsGone         what was missed is no longer at hand
         ├── NotKept            what was said could not be written down
         └── SessionUnreadable  what is kept of it cannot be read
@@ -49,6 +50,7 @@ __all__ = [
     "TurnFailed",
     "TurnInProgress",
     "UnknownAssistant",
+    "UnknownModel",
     "UnknownSession",
 ]
 
@@ -342,6 +344,17 @@ class UnknownAssistant(SessionError):
 
     def __str__(self) -> str:
         return f"no assistant {self.name!r}; configured are: {', '.join(self.known) or 'none'}"
+
+
+class UnknownModel(SessionError):
+    """No model of that name is configured."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name, self.known = name, tuple(known)
+        super().__init__(name, self.known)
+
+    def __str__(self) -> str:
+        return f"no model {self.name!r}; configured are: {', '.join(self.known) or 'none'}"
 
 
 class EventsGone(SessionError):

@@ -39,7 +39,7 @@ from ..policy.context import (
 )
 from ..policy.summary import Summary, placed
 from ..provider.call import Call
-from ..provider.route import Route
+from ..provider.route import Route, facts_of
 from ..provider.target import Target
 from ..wire.window_words import refusal_in
 from .summary import write_summary
@@ -92,12 +92,16 @@ class _Measured:
 class Context:
     """What one conversation shows to models. It is the `Fitter` of its session's calls.
 
-    `call` is what the session's calls are like, for those that write a summary.
+    `call` is what the session's calls are like, for those that write a summary;
+    `small` writes them, and without it who answers the turn.
     """
 
-    def __init__(self, policy: ContextPolicy, route: Route, call: Call) -> None:
+    def __init__(
+        self, policy: ContextPolicy, route: Route, call: Call, small: Route | None = None
+    ) -> None:
         self._policy = policy
         self._route = route
+        self._small = small
         self._call = call
         self._seen: dict[str, TargetWindow] = {}
         self._counted: dict[EncodingName, _Counted] = {}
@@ -207,6 +211,7 @@ class Context:
             self._route,
             self._call,
             measured.target,
+            small=self._small,
             earlier=earlier,
             left_out=left_out(measured.messages, plan.cut.start, since),
             until=plan.cut.start,
@@ -270,6 +275,13 @@ class Context:
         seen = self._seen.get(name)
         if seen is not None and usage is not None and not usage.estimated:
             seen.answered(usage.input)
+
+    def window(self, name: str) -> int | None:
+        """The size of the window of the target of that name, where anybody knows it."""
+        seen, target = self._seen.get(name), self._route.targets.get(name)
+        if seen is not None and seen.window is not None:
+            return seen.window
+        return None if target is None else facts_of(target).max_input_tokens
 
     def forgotten(self, first: int, count: int) -> None:
         """From index `first` on, so many messages are no part of the conversation any more."""

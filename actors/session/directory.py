@@ -15,10 +15,11 @@ from ...runtime import ChildExists, Children, MailboxFull, Ref, StartFailed, Too
 from ...runtime.registry import Registry
 from ..errors import SessionError, TooManySessions, UnknownSession
 from ..store.journal import Journal, StoredSession
+from .assistant import Assistant, Company
 from .audience import Audience
 from .keeper import Keeper
 from .messages import Retire, SessionMessage
-from .session import Assistant, Session
+from .session import Session
 
 __all__ = ["Directory"]
 
@@ -37,7 +38,8 @@ class Directory:
     does not exist. `children` and `assistant` are called when they are needed,
     since sessions and providers come and go; `assistant` raises
     UnknownAssistant. `idle` is in seconds. `journal` is called likewise, and
-    None where nothing is kept; `node` is this run of this program.
+    None where nothing is kept; `node` is this run of this program. `company` is
+    whom and what sessions may call upon.
     """
 
     def __init__(
@@ -49,7 +51,9 @@ class Directory:
         *,
         journal: Callable[[], Journal] | None = None,
         node: str = "",
+        company: Company | None = None,
     ) -> None:
+        self._company = company or Company(assistant=assistant)
         self._journal = journal
         self._node = node
         # Sessions that are being opened, and whoever else wants them waits.
@@ -115,7 +119,14 @@ class Directory:
             keeper = Keeper(self._journal(), self._node, id, owner=owner, assistant=who.name)
         try:
             ref = await self._children().start(
-                id, id, who, owner=owner, kept=kept, audience=Audience(id), keeper=keeper
+                id,
+                id,
+                who,
+                owner=owner,
+                kept=kept,
+                audience=Audience(id),
+                keeper=keeper,
+                company=self._company,
             )
         except TooManyChildren as error:
             raise TooManySessions(error.limit) from error

@@ -204,7 +204,8 @@ class TitleChanged:
 
 @attrs.frozen(kw_only=True)
 class TurnEnded:
-    """The turn is over. `error` is a sentence for a person; empty unless `stop` is ERROR."""
+    """The turn is over. `error` is a sentence for a person; empty unless `stop` is ERROR or
+    MAX_TURN_REQUESTS."""
 
     first: int
     seq: int

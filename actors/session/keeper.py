@@ -20,7 +20,7 @@ from ..store.journal import Claim, Journal, NewSession, Snapshot
 from .events import SessionEvent
 from .record import MOST_IN_A_TURN, Interrupted, Opened, Record, TurnAccepted
 from .record_codec import read_record, read_state, write_record, write_state
-from .retelling import interruption, retold
+from .retelling import events_of, in_order
 from .state import State, applied
 
 __all__ = ["Keeper", "Reopened"]
@@ -96,31 +96,30 @@ class Keeper:
         base = self.state.seq
         self._head, self._bytes_since = self._snapshot.seq, 0
         self._before = (self._head, self.state)
-        records: list[Record] = []
+        told: list[SessionEvent] = []
         while self._head < claim.head:
             events = await self._journal.read(self._sid, self._head + 1, _PAGE)
             if not events:
                 raise NotKept(self._sid, f"its events behind {self._head} are not there")
             for event in events:
-                record = read_record(self._sid, event)
-                records.append(record)
+                record, before = read_record(self._sid, event), self.state
                 self._take(record, event.at)
+                told += events_of(record, before, self.state)
                 self._bytes_since += len(event.body)
-        told = tuple(retold(records, base))
         news: list[Record] = []
         if not claim.head:
             news.append(self._opened)
         turn, seq = self.state.turn, self.state.seq
-        ended: tuple[SessionEvent, ...] = ()
+        ended: list[SessionEvent] = []
         if turn is not None:
             mark = Interrupted(turn=turn.number, seq=seq + MOST_IN_A_TURN)
             _log.warning("turn was interrupted", session=self._sid, turn=turn.number)
             news.append(mark)
-            ended = (interruption(mark, seq),)
+            ended = in_order(events_of(mark, self.state, self.state), seq)
         if news:
             await self._append(claim, news)
         self._claim = claim
-        return Reopened(told, seq, ended)
+        return Reopened(tuple(in_order(told, base)), seq, tuple(ended))
 
     async def write(self, *records: Record, patience: float, title: str | None = None) -> None:
         """Write records, all or none; returns when they are durable.

@@ -3,36 +3,49 @@
 It also keeps how long the text of each event of an answer was. That is written
 down with the answer, and after a restart whoever comes back in its middle is
 told the rest of it.
+
+Before you edit: an event that is written down has its number in its record. So
+while such a record is being written (`hold`), nothing else is told: it waits, a
+millisecond mostly, and comes behind.
 """
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, Final
 
-from ..chat import Chunk, RefusalDelta, Reset, TextDelta, ThinkingDelta, Usage
+from ..chat import Chunk, RefusalDelta, Reset, TextDelta, ThinkingDelta, ToolCallPart
 from .audience import Audience
 from .events import (
     AnswerReset,
-    StopReason,
+    SessionEvent,
     TextAdded,
     ThoughtAdded,
-    TurnEnded,
+    ToolCalled,
     TurnStarted,
     UsageChanged,
 )
-from .record import MOST_IN_A_TURN
+from .record import MOST_IN_A_TURN, OTHER
 
 __all__ = ["Narrator"]
+
+# Pieces of one answer; the other half is for what its tools tell.
+_MOST_PIECES: Final = MOST_IN_A_TURN // 2
 
 
 class Narrator:
     """Tells an audience, and gives each event the next number."""
 
-    __slots__ = ("_audience", "cuts", "first")
+    __slots__ = ("_audience", "_held", "_is_answering", "cuts", "first", "last")
 
     def __init__(self, audience: Audience) -> None:
         self._audience = audience
+        self._held: list[Callable[[], None]] | None = None
+        self._is_answering = False
         self.first = 1
-        """The number of the first event of the answer under way."""
+        """The number of the first event of the last answer."""
+        self.last = 0
+        """The number of its last event, once that was told."""
         self.cuts = array("i")
         """The length of the text in each of its events; see record.Answered."""
 
@@ -41,14 +54,47 @@ class Narrator:
         """The number of the last event."""
         return self._audience.seq
 
+    # While a record is being written.
+
+    def hold(self) -> None:
+        """Tell nothing, until `release`; what is to be told waits."""
+        self._held = []
+
+    def release(self, first: Iterable[Callable[[], None]] = ()) -> None:
+        """Go on: with what `first` tells, and then with all that has waited."""
+        held, self._held = self._held or [], None
+        for tell in (*first, *held):
+            tell()
+
+    def tell(self, kind: Callable[..., SessionEvent], **fields: Any) -> None:
+        """An event of that kind, with these fields and the next number."""
+        if self._held is not None:
+            self._held.append(partial(self.tell, kind, **fields))
+            return
+        if self._is_answering:
+            self._cut(OTHER)
+        seq = self._audience.seq + 1
+        self._audience.tell(kind(first=seq, seq=seq, **fields))
+
+    # An answer.
+
     def begin(self, turn: int) -> None:
         """A turn has begun, and an answer may come."""
-        seq = self._audience.seq + 1
-        self._audience.tell(TurnStarted(first=seq, seq=seq, turn=turn))
-        self.first, self.cuts = seq + 1, array("i")
+        self.tell(TurnStarted, turn=turn)
+        self.answer_begins()
+
+    def answer_begins(self) -> None:
+        """An answer may come."""
+        if self._held is not None:
+            self._held.append(self.answer_begins)
+            return
+        self.first, self.cuts, self._is_answering = self._audience.seq + 1, array("i"), True
 
     def hand_on(self, turn: int, batch: Iterable[Chunk]) -> None:
         """The text of a batch, as few events as its order allows: mostly one."""
+        if self._held is not None:
+            self._held.append(partial(self.hand_on, turn, batch))
+            return
         texts: list[str] = []
         thinking = False
         for chunk in batch:
@@ -61,7 +107,7 @@ class Narrator:
                 texts.append(chunk.text)
             elif isinstance(chunk, Reset):
                 # It comes alone, behind all that it takes back.
-                seq = self._next(0)
+                seq = self._cut(0)
                 self._audience.tell(AnswerReset(first=seq, seq=seq, turn=turn, reason=chunk.reason))
         if texts:
             self._say(turn, texts, thinking=thinking)
@@ -70,26 +116,36 @@ class Narrator:
         text = "".join(texts)
         if not text:
             return
-        seq = self._next(-len(text) if thinking else len(text))
+        seq = self._cut(-len(text) if thinking else len(text))
         kind = ThoughtAdded if thinking else TextAdded
         self._audience.tell(kind(first=seq, seq=seq, turn=turn, text=text))
 
-    def _next(self, cut: int) -> int:
+    def _cut(self, cut: int) -> int:
         self.cuts.append(cut)
         # With it the turn breaks off: nobody reads so long, and what is behind
         # these numbers may be the next program's.
-        if len(self.cuts) >= MOST_IN_A_TURN - 8:
-            raise OverflowError(f"an answer came in more than {MOST_IN_A_TURN:,} pieces")
+        if len(self.cuts) > _MOST_PIECES:
+            raise OverflowError(f"an answer came in more than {_MOST_PIECES:,} pieces")
         return self._audience.seq + 1
 
-    def tell_usage(self, turn: int, usage: Usage) -> None:
-        """What the answer has taken."""
-        seq = self._audience.seq + 1
-        self._audience.tell(UsageChanged(first=seq, seq=seq, turn=turn, usage=usage))
-
-    def end(self, turn: int, stop: StopReason, error: str, *, retryable: bool) -> None:
-        """The turn is over."""
-        seq = self._audience.seq + 1
-        self._audience.tell(
-            TurnEnded(first=seq, seq=seq, turn=turn, stop=stop, error=error, retryable=retryable)
-        )
+    def answer_ends(
+        self,
+        turn: int,
+        calls: Sequence[ToolCallPart] = (),
+        usage: dict[str, Any] | None = None,
+    ) -> None:
+        """The answer is whole, or will never be: the fields of its UsageChanged, if it has one,
+        and the tools that it calls."""
+        if self._held is not None:
+            self._held.append(partial(self.answer_ends, turn, calls, usage))
+            return
+        if not self._is_answering:
+            return
+        self._is_answering = False
+        if usage is not None:
+            self.tell(UsageChanged, turn=turn, **usage)
+        for call in calls:
+            self.tell(
+                ToolCalled, turn=turn, call_id=call.id, name=call.name, arguments=call.args_json
+            )
+        self.last = self._audience.seq

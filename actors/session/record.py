@@ -16,6 +16,7 @@ from ..chat import Finish, Message, Part, ToolCallPart, ToolResultPart, Usage
 
 __all__ = [
     "MOST_IN_A_TURN",
+    "OTHER",
     "Answered",
     "AssistantSwitched",
     "Forgotten",
@@ -35,6 +36,9 @@ MOST_IN_A_TURN: Final = 2**20
 """The events that clients may be told between two records. Some three hours of a fast model.
 
 Only so is it known after a crash which numbers nobody has seen."""
+
+OTHER: Final = -(2**31)
+"""What stands in the cuts of an answer for an event that is none of its own."""
 
 
 @attrs.frozen(kw_only=True)
@@ -65,10 +69,11 @@ class ToolIntended:
 
 @attrs.frozen(kw_only=True)
 class ToolReturned:
-    """What came of a tool, also where that is an error."""
+    """What came of a tool, also where that is an error. Event `seq` told it."""
 
     turn: int
     result: ToolResultPart
+    seq: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -78,9 +83,11 @@ class Answered:
     `target` is who has answered ("provider/model"), and `model` what that one
     calls itself. `cost` is in nano-dollars, None where nobody knows it. Clients
     were told of it by the events `first` to `seq`: `cuts` has the length of the
-    text in each, below zero where it was a thought, and 0 where all so far was
-    taken back; it is empty where they do not make up the message. If there is
-    one event more than cuts, it told the usage.
+    text in each, below zero where it was a thought, 0 where all so far was
+    taken back, and OTHER where it was no event of the answer; it is empty where
+    they do not make up the message. Behind them there is an event for each tool
+    that the message calls, and if there is one more, it came first and told the
+    usage. `window` is the size of the model's, None where nobody knows it.
     """
 
     turn: int
@@ -93,6 +100,7 @@ class Answered:
     model: str = ""
     usage: Usage | None = None
     cost: int | None = None
+    window: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -116,16 +124,21 @@ class Interrupted:
 
 @attrs.frozen(kw_only=True)
 class ModelSwitched:
-    """From now on that model is asked: the name of a configured one."""
+    """From now on that model is asked: the name of a configured one, "" for the assistant's own.
+
+    Event `seq` told it.
+    """
 
     model: str
+    seq: int = 0
 
 
 @attrs.frozen(kw_only=True)
 class AssistantSwitched:
-    """From now on that assistant answers, with the model that is its own."""
+    """From now on that assistant answers, with the model that is its own. Event `seq` told it."""
 
     assistant: str
+    seq: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -148,9 +161,10 @@ class Forgotten:
 
 @attrs.frozen(kw_only=True)
 class Titled:
-    """What the conversation is called."""
+    """What the conversation is called. Event `seq` told it."""
 
     title: str
+    seq: int = 0
 
 
 Record = (

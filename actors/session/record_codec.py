@@ -59,19 +59,27 @@ class Kind:
     steps: Mapping[int, Step] = attrs.field(factory=dict[int, Step])
 
 
+def _same(old: dict[str, Any]) -> dict[str, Any]:
+    """Nothing but fields was added, which have defaults."""
+    return old
+
+
+# Version 1 knew no events of tools and of settings.
+_SINCE_TOOLS: Final[Mapping[int, Step]] = {1: _same}
+
 KINDS: Final[Mapping[str, Kind]] = {
     "opened": Kind(Opened),
     "turn": Kind(TurnAccepted),
     "tool": Kind(ToolIntended),
-    "result": Kind(ToolReturned),
-    "answer": Kind(Answered),
+    "result": Kind(ToolReturned, 2, _SINCE_TOOLS),
+    "answer": Kind(Answered, 2, _SINCE_TOOLS),
     "end": Kind(TurnOver),
     "interrupted": Kind(Interrupted),
-    "model": Kind(ModelSwitched),
+    "model": Kind(ModelSwitched, 2, _SINCE_TOOLS),
     "assistant": Kind(AssistantSwitched),
     "summary": Kind(Summarised),
     "forgotten": Kind(Forgotten),
-    "title": Kind(Titled),
+    "title": Kind(Titled, 2, _SINCE_TOOLS),
     # Not an event: what a snapshot holds.
     "state": Kind(State),
 }

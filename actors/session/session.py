@@ -1,16 +1,14 @@
 """A conversation: its history, its one running turn, and who listens.
 
-The turn runs beside the mailbox, so that a cancel is heard while a model talks.
-What it says goes to the audience, synchronously and in order; a slow listener is
-its attachment's own matter and never slows a turn.
+The turn (turn.py) runs beside the mailbox, so that a cancel is heard while a
+model talks or a tool works. What it says goes to the audience, synchronously and
+in order; a slow listener is its attachment's own matter and never slows a turn.
 
-Where there is a keeper, a turn is accepted when it is in the journal, and its
-end is told when that is. What is told in between is not written down: a crash
-leaves a turn that was interrupted, and the next life says so.
+Where there is a keeper, what the session is asked to do is done when it is in
+the journal: a turn is accepted, a title or a model is another one.
 """
 
-from contextlib import aclosing
-from math import inf
+from collections.abc import Callable
 
 import attrs
 import structlog
@@ -18,26 +16,16 @@ import trio
 
 from ...runtime import Actor, on
 from ...runtime.cell import Exit
-from ..chat import (
-    ChatRequest,
-    Completion,
-    Finish,
-    Message,
-    OpaquePart,
-    Sampling,
-    TextPart,
-    ToolCallPart,
-)
-from ..errors import HistoryFull, NotKept, ProviderError, SessionError, TurnInProgress
+from ..chat import Message, TextPart
+from ..errors import HistoryFull, NotKept, SessionError, TurnInProgress
 from ..gate.limiter_messages import Priority
 from ..policy.context import TooLong, drop_oldest
 from ..policy.summary import Summary
-from ..provider import request as provider_request
 from ..provider.call import Call
-from ..provider.route import Route
+from .assistant import Assistant, Company
 from .audience import Audience
-from .context import Context, ContextPolicy
-from .events import StopReason
+from .context import Context
+from .events import AssistantChanged, ModelChanged, TitleChanged
 from .keeper import Keeper
 from .messages import (
     Attach,
@@ -56,64 +44,34 @@ from .messages import (
     Transcript,
 )
 from .narration import Narrator
-from .prompts import SystemPrompt
-from .record import Forgotten, Record, Summarised, TurnAccepted, TurnOver
-from .state import State, conversation
-from .written import answer_record, in_words, log_answer, size_of, title_of
+from .record import (
+    AssistantSwitched,
+    Forgotten,
+    ModelSwitched,
+    Opened,
+    Record,
+    Titled,
+    TurnAccepted,
+)
+from .scribe import Scribe
+from .state import conversation, first_words, messages_of
+from .titles import ask_title
+from .turn import MAX_HISTORY, Turn
+from .written import size_of
 
 __all__ = ["MAX_HISTORY", "Assistant", "Session"]
 
 _log = structlog.get_logger("trouper.session")
 
-MAX_HISTORY = 4_000_000
-"""Characters of a conversation: a million tokens, the largest window there is. Then its oldest
-turns are forgotten, or, where nothing may be left out of it, no more are taken."""
-
-# Seconds that a turn waits for a store that is down: to begin (an ask waits for 5),
-# to end, and to end where the program is being stopped.
+# Seconds that a request waits for a store that is down: an ask waits for 5.
 _TO_BEGIN = 3.0
-_TO_END = 30.0
-_TO_STOP = 1.5
 
-_STOP_REASONS = {
-    Finish.LENGTH: StopReason.MAX_TOKENS,
-    Finish.CONTEXT_WINDOW: StopReason.MAX_TOKENS,
-    Finish.REFUSAL: StopReason.REFUSAL,
-    Finish.CONTENT_FILTER: StopReason.REFUSAL,
-}
-
-
-def _prompt(prompt: str | SystemPrompt) -> SystemPrompt:
-    return SystemPrompt.of(prompt)
-
-
-@attrs.frozen(kw_only=True)
-class Assistant:
-    """Who answers: a system prompt, and the models that are asked, in their order.
-
-    `context` says what becomes of a conversation that is longer than a model's window.
-    """
-
-    name: str
-    prompt: SystemPrompt = attrs.field(converter=_prompt)
-    route: Route
-    sampling: Sampling = Sampling()
-    max_output_tokens: int | None = None
-    reasoning_effort: str | None = None
-    context: ContextPolicy = "drop_oldest"
-
-
-@attrs.frozen
-class _Ending:
-    """How a turn ends, as TurnEnded tells it."""
-
-    stop: StopReason
-    error: str = ""
-    retryable: bool = False
+# Characters of a title that somebody gives: a long line.
+_LONGEST_TITLE = 200
 
 
 class Session(Actor[SessionMessage], background=True):
-    """One conversation with one assistant. `owner` is the principal whose it is.
+    """One conversation with one assistant at a time. `owner` is the principal whose it is.
 
     `audience` and `keeper` outlive it: who listens, and the journal that it is
     written into. Without a keeper it ends with its actor.
@@ -128,27 +86,39 @@ class Session(Actor[SessionMessage], background=True):
         kept: bool = False,
         audience: Audience | None = None,
         keeper: Keeper | None = None,
+        company: Company | None = None,
     ) -> None:
         self._id = id
         # A person waits for each turn, or a bot that talks with persons.
-        call = Call(session=id, user=owner, priority=Priority.INTERACTIVE)
-        self._fitter = Context(assistant.context, assistant.route, call)
-        self._call = attrs.evolve(call, fitter=self._fitter)
+        self._call = Call(session=id, user=owner, priority=Priority.INTERACTIVE)
         # Who has answered last: its cache knows the conversation.
         self._pinned = ""
         # By a program that embeds us, and ends it itself.
         self._kept = kept
-        self._assistant = assistant
-        self._system = assistant.prompt.messages(session=id, user=owner)
+        self._company = company or Company()
         self._history: list[Message] = []
         self._size = 0
         self._audience = audience if audience is not None else Audience(id)
         self._narrator = Narrator(self._audience)
         self._keeper = keeper
-        self._turns = 0
-        self._turn: trio.CancelScope | None = None
+        opened = Opened(owner=owner, assistant=assistant.name)
+        self._scribe = Scribe(id, self._narrator, keeper, opened)
+        self._turn: Turn | None = None
         self._prompt: Prompt | None = None
         self._idle_since = 0.0
+        # Whom the next turn is for, and the same with the model that is its own.
+        self._next = self._own = assistant
+        self._enter(assistant)
+
+    def _enter(self, assistant: Assistant) -> None:
+        """From now on that assistant answers."""
+        self._assistant = assistant
+        text = assistant.prompt
+        self._system = (Message("system", (TextPart(text),)),) if text else ()
+        self._fitter = Context(assistant.context, assistant.route, self._call, assistant.small)
+        summary = self._scribe.state.summary
+        if summary is not None:
+            self._fitter.take_up(Summary(summary.text, summary.until + len(self._system)))
 
     async def init(self) -> None:
         self._idle_since = trio.current_time()
@@ -167,34 +137,56 @@ class Session(Actor[SessionMessage], background=True):
         """Begin a turn."""
         if self._turn is not None:
             raise TurnInProgress(self._id)
-        if self._keeper is not None and not self._keeper.is_open:
-            await self._reopen(self._keeper)
-        user = Message("user", message.parts)
-        forgotten = 0
-        if self._size + size_of(user) > MAX_HISTORY:
-            forgotten = self._forget(user)
-        if self._keeper is not None:
-            await self._accept(self._keeper, user, forgotten)
-        self._turns += 1
-        self._turn, self._prompt = trio.CancelScope(), message
-        self._narrator.begin(self._turns)
+        await self._ready()
+        if self._next is not self._assistant:
+            self._enter(self._next)
+        user, number = Message("user", message.parts), self._scribe.state.number + 1
+        forgotten = self._forget(user) if self._size + size_of(user) > MAX_HISTORY else 0
+        await self._scribe.write(
+            lambda seq: _accepted(number, seq, message, forgotten),
+            lambda: self._narrator.begin(number),
+            events=1,
+            patience=_TO_BEGIN,
+            title=first_words(user) if number == 1 else None,
+        )
+        self._prompt = message
+        self._turn = Turn(
+            number,
+            self._id,
+            self._assistant,
+            before=(*self._system, *self._history),
+            hidden=len(self._system),
+            call=self._call,
+            fitter=self._fitter,
+            scribe=self._scribe,
+            narrator=self._narrator,
+            tools=self._company.tools,
+            pinned=self._pinned,
+        )
         # It runs at least as far as its `finally`, so this turn will be told ended.
-        self.start_soon(self._run_turn, self._turns, user, self._turn)
-        return self._turns
+        self.start_soon(self._run_turn, self._turn)
+        return number
 
     @on(CancelTurn)
     async def cancel(self, message: CancelTurn) -> None:
         """End the running turn."""
         if self._turn is None or message.prompt not in (None, self._prompt):
             return
-        if message.turn in (None, self._turns):
-            self._turn.cancel(reason="the turn was cancelled")
+        if message.turn in (None, self._turn.number):
+            self._turn.scope.cancel(reason="the turn was cancelled")
+
+    @on(Permit)
+    async def permit(self, message: Permit) -> bool:
+        """Let a call of the running turn be run, or not."""
+        return self._turn is not None and self._turn.permit(
+            message.call_id, granted=message.granted
+        )
 
     @on(Attach)
     async def attach(self, message: Attach) -> Attached:
         """Tell one more."""
         self._audience.join(message.attachment, message.after)
-        return Attached(self._audience.seq, self._turns if self._turn is not None else None)
+        return Attached(self._audience.seq, self._running)
 
     @on(Detach)
     async def detach(self, message: Detach) -> None:
@@ -209,30 +201,35 @@ class Session(Actor[SessionMessage], background=True):
 
     @on(GetTranscript)
     async def transcript(self, message: GetTranscript) -> Transcript:
-        """The conversation as its records have it."""
-        state = State() if self._keeper is None else self._keeper.state
-        running = self._turns if self._turn is not None else None
-        return Transcript(seq=self._audience.seq, running=running, state=state)
-
-    @on(Permit)
-    async def permit(self, message: Permit) -> bool:
-        """Nothing waits for it."""
-        return False
+        """All that was written down of it."""
+        return Transcript(seq=self._audience.seq, running=self._running, state=self._scribe.state)
 
     @on(SwitchModel)
     async def switch_model(self, message: SwitchModel) -> None:
-        """It has one."""
-        raise SessionError("this session keeps its model")
+        """Ask another model from the next turn on."""
+        chosen = self._own
+        if message.model:
+            chosen = self._company.with_model(chosen, message.model)
+        await self._put_down(
+            lambda seq: ModelSwitched(model=message.model, seq=seq),
+            lambda: self._narrator.tell(ModelChanged, model=message.model),
+        )
+        self._next = chosen
 
     @on(SwitchAssistant)
     async def switch_assistant(self, message: SwitchAssistant) -> None:
-        """It has one."""
-        raise SessionError("this session keeps its assistant")
+        """Let another assistant answer from the next turn on."""
+        chosen = self._company.assistant(message.assistant)
+        await self._put_down(
+            lambda seq: AssistantSwitched(assistant=chosen.name, seq=seq),
+            lambda: self._narrator.tell(AssistantChanged, assistant=chosen.name),
+        )
+        self._next = self._own = chosen
 
     @on(Retitle)
     async def retitle(self, message: Retitle) -> None:
-        """It has one."""
-        raise SessionError("this session keeps its title")
+        """Be called otherwise."""
+        await self._entitle(" ".join(message.title.split())[:_LONGEST_TITLE])
 
     @on(Retire)
     async def retire(self, message: Retire) -> None:
@@ -245,61 +242,39 @@ class Session(Actor[SessionMessage], background=True):
 
     # A turn.
 
-    async def _run_turn(self, turn: int, user: Message, scope: trio.CancelScope) -> None:
-        answer: provider_request.Answer | None = None
-        ending = _Ending(StopReason.CANCELLED)
+    @property
+    def _running(self) -> int | None:
+        return None if self._turn is None else self._turn.number
+
+    async def _run_turn(self, turn: Turn) -> None:
         try:
-            answer = provider_request.stream(
-                self._assistant.route, self._request(user), self._call, pinned=self._pinned
-            )
-            with scope:
-                ending = _Ending(await self._read(turn, answer))
-        except ProviderError as failure:
-            ending = _Ending(StopReason.ERROR, in_words(failure), failure.retryable)
-            _log.warning("turn failed", session=self._id, turn=turn, error=str(failure))
-        except Exception:
-            ending = _Ending(StopReason.ERROR, "a fault in the session; the server's log has it")
-            raise
+            await turn.run()
         finally:
-            # Also when the session itself is being stopped: whoever listens
-            # learns that no more will come.
-            said = Message("assistant", ())
-            try:
-                if answer is not None:
-                    self._pinned = "" if ending.error else answer.target or self._pinned
-                    said = self._remember(user, answer.completion())
-                if self._keeper is not None:
-                    ending = await self._keep(self._keeper, turn, answer, said, ending)
-            finally:
-                self._turn = self._prompt = None
-                self._idle_since = trio.current_time()
-                self._narrator.end(turn, ending.stop, ending.error, retryable=ending.retryable)
+            # Nothing is awaited between the word that it has ended and this.
+            self._turn = self._prompt = None
+            self._pinned = turn.pinned
+            self._idle_since = trio.current_time()
+            self._remember(turn.number)
         if self._keeper is not None:
             await self._keeper.tidy()
+        small = self._assistant.small
+        if small is not None and turn.number == 1 and self._history:
+            title = await ask_title(small, self._call, self._history)
+            if title:
+                await self._propose(title)
 
-    async def _read(self, turn: int, answer: provider_request.Answer) -> StopReason:
-        async with aclosing(answer):
-            async for batch in answer:
-                self._narrator.hand_on(turn, batch)
-        completion = answer.completion()
-        self._fitter.answered(answer.target, completion.usage)
-        if completion.usage is not None:
-            self._narrator.tell_usage(turn, completion.usage)
-        log_answer(self._id, turn, completion)
-        return _STOP_REASONS.get(completion.finish, StopReason.END_TURN)
+    def _remember(self, number: int) -> None:
+        """What was said belongs to the conversation, also where it was broken off.
 
-    def _request(self, user: Message) -> ChatRequest:
-        assistant = self._assistant
-        # A conversation may go on for days, and a prompt may say which day it is.
-        self._system = assistant.prompt.messages(session=self._id, user=self._call.user)
-        return ChatRequest(
-            # Each target has a name of its own for it.
-            model="",
-            messages=(*self._system, *self._history, user),
-            sampling=assistant.sampling,
-            max_output_tokens=assistant.max_output_tokens,
-            reasoning_effort=assistant.reasoning_effort,
-        )
+        A turn of which nobody has seen an answer leaves no trace, so that it
+        can be asked again.
+        """
+        turns = self._scribe.state.turns
+        # What could not be written down is read again, before the next turn.
+        if self._scribe.is_open and turns and turns[-1].number == number:
+            said = list(messages_of(turns[-1]))
+            self._history += said
+            self._size += sum(map(size_of, said))
 
     def _forget(self, user: Message) -> int:
         """Forget the oldest turns, so that there is room for one more; how many messages."""
@@ -313,27 +288,12 @@ class Session(Actor[SessionMessage], background=True):
         _log.info("oldest turns are forgotten", session=self._id, messages=cut.start)
         return cut.start
 
-    def _remember(self, user: Message, completion: Completion) -> Message:
-        """What was said belongs to the conversation, also where it was broken off.
+    # What is written down of it.
 
-        It is returned, without any parts where there is nothing to remember.
-
-        A turn of which nobody has seen an answer leaves no trace, so that it
-        can be asked again.
-        """
-        said = completion.message.parts
-        # Nobody here runs tools, and a call without its result would make
-        # providers refuse the rest of the conversation.
-        parts = tuple(part for part in said if not isinstance(part, ToolCallPart))
-        # Thinking alone is no answer, and an empty one is refused by some providers.
-        if not any(isinstance(part, TextPart | OpaquePart) for part in parts):
-            return Message("assistant", ())
-        answer = Message("assistant", parts)
-        self._history += [user, answer]
-        self._size += size_of(user) + size_of(answer)
-        return answer
-
-    # The journal.
+    async def _ready(self) -> None:
+        """Be able to write. Raises NotKept."""
+        if self._keeper is not None and not self._keeper.is_open and self._turn is None:
+            await self._reopen(self._keeper)
 
     async def _reopen(self, keeper: Keeper) -> None:
         """Take up the conversation as the journal has it."""
@@ -341,53 +301,48 @@ class Session(Actor[SessionMessage], background=True):
         self._audience.remember(reopened.told, reopened.seq)
         for event in reopened.news:
             self._audience.tell(attrs.evolve(event, first=self._audience.seq + 1))
-        state = keeper.state
-        self._turns = state.number
-        self._history = conversation(state)
+        self._history = conversation(keeper.state)
         self._size = sum(map(size_of, self._history))
-        summary = state.summary
-        if summary is not None:
-            summary = Summary(summary.text, summary.until + len(self._system))
-        self._fitter.take_up(summary)
+        self._choose(keeper.state.assistant, keeper.state.model)
+        self._enter(self._next)
 
-    async def _accept(self, keeper: Keeper, user: Message, forgotten: int) -> None:
-        """Write down what was said, before anything comes of it. Raises NotKept."""
-        turn, seq = self._turns + 1, self._audience.seq + 1
-        records: list[Record] = [Forgotten(until=forgotten)] if forgotten else []
-        records.append(TurnAccepted(turn=turn, seq=seq, parts=user.parts))
-        title = title_of(user) if turn == 1 else None
-        await keeper.write(*records, patience=_TO_BEGIN, title=title)
-
-    async def _keep(
-        self,
-        keeper: Keeper,
-        turn: int,
-        answer: provider_request.Answer | None,
-        said: Message,
-        ending: _Ending,
-    ) -> _Ending:
-        """Write down how the turn has ended, before anybody is told; what to tell them."""
-        records: list[Record] = []
-        if answer is not None and answer.target:
-            records.append(answer_record(turn, self._narrator, answer, said))
-        summary = self._fitter.summary
-        if summary is not None:
-            told = Summarised(until=summary.until - len(self._system), text=summary.text)
-            if keeper.state.summary != Summary(told.text, told.until):
-                records.append(told)
-        records.append(
-            TurnOver(
-                turn=turn,
-                seq=self._audience.seq + 1,
-                stop=ending.stop.value,
-                error=ending.error,
-                retryable=ending.retryable,
-            )
-        )
-        stopping = trio.current_effective_deadline() == -inf
+    def _choose(self, assistant: str, model: str) -> None:
+        """Take whom somebody has chosen in an earlier life, as far as they are still there."""
         try:
-            with trio.CancelScope(shield=True):
-                await keeper.write(*records, patience=_TO_STOP if stopping else _TO_END)
+            if assistant != self._own.name:
+                self._own = self._company.assistant(assistant)
+            self._next = self._own
+            if model:
+                self._next = self._company.with_model(self._own, model)
+        except SessionError as error:
+            _log.warning("session goes on without its choice", session=self._id, error=str(error))
+
+    async def _put_down(self, make: Callable[[int], Record], tell: Callable[[], None]) -> None:
+        """Write down a record with one event, and tell it. Raises NotKept."""
+        await self._ready()
+        await self._scribe.write(lambda seq: [make(seq)], tell, events=1, patience=_TO_BEGIN)
+
+    async def _entitle(self, title: str) -> None:
+        await self._ready()
+        await self._scribe.write(
+            lambda seq: [Titled(title=title, seq=seq)],
+            lambda: self._narrator.tell(TitleChanged, title=title),
+            events=1,
+            patience=_TO_BEGIN,
+            title=title,
+        )
+
+    async def _propose(self, title: str) -> None:
+        """A title that nobody has asked for."""
+        state = self._scribe.state
+        if state.turns and state.title != first_words(state.turns[0].asked):
+            return
+        try:
+            await self._entitle(title)
         except NotKept as error:
-            return _Ending(StopReason.ERROR, f"the answer is not kept: {error}", retryable=True)
-        return ending
+            _log.info("title was not kept", session=self._id, error=str(error))
+
+
+def _accepted(turn: int, seq: int, message: Prompt, forgotten: int) -> list[Record]:
+    records: list[Record] = [Forgotten(until=forgotten)] if forgotten else []
+    return [*records, TurnAccepted(turn=turn, seq=seq, parts=message.parts)]

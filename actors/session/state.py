@@ -33,13 +33,20 @@ __all__ = [
     "PastTurn",
     "State",
     "applied",
+    "calls_of",
     "conversation",
+    "first_words",
     "messages_of",
     "replayed",
+    "results_of",
+    "total",
 ]
 
 INTERRUPTED: Final = "interrupted"
 """How a turn has ended whose process did. All others end by a StopReason."""
+
+# Characters of a title: a line of a list.
+_TITLE: Final = 60
 
 
 @attrs.frozen(kw_only=True)
@@ -112,11 +119,12 @@ def applied(state: State, record: Record, at: float) -> State:
         case Opened():
             return attrs.evolve(state, owner=record.owner, assistant=record.assistant)
         case ModelSwitched():
-            return attrs.evolve(state, model=record.model)
+            return attrs.evolve(state, model=record.model, seq=max(state.seq, record.seq))
         case AssistantSwitched():
-            return attrs.evolve(state, assistant=record.assistant, model="")
+            seq = max(state.seq, record.seq)
+            return attrs.evolve(state, assistant=record.assistant, model="", seq=seq)
         case Titled():
-            return attrs.evolve(state, title=record.title)
+            return attrs.evolve(state, title=record.title, seq=max(state.seq, record.seq))
         case Summarised():
             return attrs.evolve(state, summary=Summary(record.text, record.until))
         case Forgotten():
@@ -149,8 +157,18 @@ def _begun(state: State, record: TurnAccepted, at: float) -> State:
     if state.turn is not None:
         turns = (*turns[:-1], attrs.evolve(turns[-1], stop=INTERRUPTED))
     turn = PastTurn(number=record.turn, at=at, asked=Message("user", record.parts))
-    seq = max(state.seq, record.seq)
-    return attrs.evolve(state, number=record.turn, seq=seq, turns=(*turns, turn))
+    return attrs.evolve(
+        state,
+        number=record.turn,
+        seq=max(state.seq, record.seq),
+        turns=(*turns, turn),
+        title=state.title or first_words(turn.asked),
+    )
+
+
+def first_words(asked: Message) -> str:
+    """What a conversation is called that begins with this, until somebody knows better."""
+    return " ".join(asked.text[: 10 * _TITLE].split())[:_TITLE]
 
 
 def _in_turn(
@@ -172,7 +190,7 @@ def _in_turn(
             new = attrs.evolve(turn, stop=INTERRUPTED)
         case _:
             assert_never(record)
-    seq = record.seq if isinstance(record, TurnOver | Interrupted) else 0
+    seq = record.seq if isinstance(record, ToolReturned | TurnOver | Interrupted) else 0
     return attrs.evolve(state, seq=max(state.seq, seq), turns=(*state.turns[:-1], new))
 
 
@@ -183,7 +201,7 @@ def _answered(state: State, turn: PastTurn, record: Answered) -> State:
         turn,
         said=(*turn.said, record.message) if record.message.parts else turn.said,
         target=record.target,
-        usage=_sum(turn.usage, usage),
+        usage=total(turn.usage, usage),
         cost=turn.cost + cost,
         unpriced=turn.unpriced + unpriced,
     )
@@ -191,13 +209,14 @@ def _answered(state: State, turn: PastTurn, record: Answered) -> State:
         state,
         seq=max(state.seq, record.seq),
         turns=(*state.turns[:-1], new),
-        usage=_sum(state.usage, usage),
+        usage=total(state.usage, usage),
         cost=state.cost + cost,
         unpriced=state.unpriced + unpriced,
     )
 
 
-def _sum(a: Usage, b: Usage) -> Usage:
+def total(a: Usage, b: Usage) -> Usage:
+    """The tokens of both."""
     return Usage(
         input=a.input + b.input,
         output=a.output + b.output,
@@ -227,16 +246,24 @@ def messages_of(turn: PastTurn) -> Iterator[Message]:
     if not turn.said:
         return
     yield turn.asked
-    results = {result.call_id: result for result in turn.results}
-    intended = {one.call.id: one for one in turn.intended}
     for message in turn.said:
         yield message
-        calls = [part for part in message.parts if isinstance(part, ToolCallPart)]
-        if calls:
-            yield Message(
-                "tool",
-                tuple(results.get(call.id) or _no_result(call, intended) for call in calls),
-            )
+        results = results_of(turn, message)
+        if results:
+            yield Message("tool", results)
+
+
+def calls_of(message: Message) -> tuple[ToolCallPart, ...]:
+    """The tools that a message calls."""
+    return tuple(part for part in message.parts if isinstance(part, ToolCallPart))
+
+
+def results_of(turn: PastTurn, message: Message) -> tuple[ToolResultPart, ...]:
+    """The results of the tools that a message of the turn calls, in the order of the calls: also
+    of those that nobody has, in words that say so."""
+    known = {result.call_id: result for result in turn.results}
+    intended = {one.call.id: one for one in turn.intended}
+    return tuple(known.get(call.id) or _no_result(call, intended) for call in calls_of(message))
 
 
 def _no_result(call: ToolCallPart, intended: dict[str, ToolIntended]) -> ToolResultPart:

@@ -1,13 +1,13 @@
-"""A summary is written: one plain call to the target whose window is full."""
+"""A summary is written: one plain call to the small model, or to the target whose window is full."""
 
 import attrs
 import structlog
 import trio
 
-from ..catalog.facts import ModelFacts
 from ..catalog.fitting import fitted
 from ..chat import ChatRequest, Message, TextPart
 from ..errors import ProviderError
+from ..policy.context import prompt_limit
 from ..policy.routing import Candidate, Link
 from ..policy.summary import Summary, clipped, summary_request
 from ..provider import request as provider_request
@@ -15,7 +15,7 @@ from ..provider.call import Call
 from ..provider.route import Route, facts_of
 from ..provider.target import Target
 
-__all__ = ["write_summary"]
+__all__ = ["for_a_note", "write_summary"]
 
 _log = structlog.get_logger("trouper.session")
 
@@ -36,6 +36,7 @@ async def write_summary(
     call: Call,
     target: Target,
     *,
+    small: Route | None = None,
     earlier: Summary | None,
     left_out: tuple[Message, ...],
     until: int,
@@ -48,16 +49,20 @@ async def write_summary(
 
     It has `most` tokens at most. `tokens` are those of all that it is made of,
     and `limit` those of a prompt. It is asked of `target`, as any other call of
-    the session: through its gates, within its budgets.
+    the session: through its gates, within its budgets; or, where there is one,
+    of the `small` model.
     """
-    facts = facts_of(target)
+    # Who answers the turn writes it: its window is the one that was measured.
+    chain = (Link((Candidate(target.name),)),)
+    asked = attrs.evolve(route, chain=chain, hedge=False, on_midstream="raise")
+    if small is not None:
+        asked, target = small, next(iter(small.targets.values()))
+        windows = [_window(one, limit) for one in small.targets.values()]
+        limit = min(limit, prompt_limit(min(windows), most, most))
     room = limit - most - _INSTRUCTION
     part = 1.0 if tokens <= room else max(0.0, room / tokens * _CAREFUL)
-    request = _fitted(summary_request(target.model, earlier, left_out, most, part), facts)
-    # Who answers the turn writes it: its window is the one that was measured.
-    alone = attrs.evolve(
-        route, chain=(Link((Candidate(target.name),)),), hedge=False, on_midstream="raise"
-    )
+    model = target.model if small is None else ""
+    request = for_a_note(summary_request(model, earlier, left_out, most, part), target)
     # A request of its own, which is not shortened again.
     call = attrs.evolve(
         call,
@@ -67,7 +72,7 @@ async def write_summary(
         deadline=min(call.deadline, trio.current_time() + _PATIENCE),
     )
     try:
-        completion = await provider_request.complete(alone, request, call)
+        completion = await provider_request.complete(asked, request, call)
     except ProviderError as error:
         _unwritten(call, target, str(error))
         return None
@@ -79,7 +84,14 @@ async def write_summary(
     return Summary(clipped(text, most / max(1, count)), until)
 
 
-def _fitted(request: ChatRequest, facts: ModelFacts) -> ChatRequest:
+def _window(target: Target, usual: float) -> int:
+    """The size of its window, as far as it matters."""
+    return facts_of(target).max_input_tokens or int(usual)
+
+
+def for_a_note(request: ChatRequest, target: Target) -> ChatRequest:
+    """A request whose answer is short, as `target` can be asked: with room to think, if it does."""
+    facts = facts_of(target)
     if facts.reasoning and request.max_output_tokens is not None:
         limit = request.max_output_tokens + _THINKING
         request = attrs.evolve(request, max_output_tokens=limit, reasoning_effort="low")

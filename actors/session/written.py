@@ -1,50 +1,83 @@
-"""What is written down of an answer, and what a conversation is called by its first words.
+"""What is written down of an answer, and what is said of a failure to a person who chats."""
 
-And what is said of a failure, to a person who chats.
-"""
-
-from typing import Final
+from collections.abc import Iterable
 
 import attrs
 import structlog
 
-from ..chat import Completion, Message, Part, Usage
+from ..chat import Completion, Message, OpaquePart, Part, TextPart, ToolCallPart, Usage
 from ..errors import ErrorKind, ProviderError
 from ..provider.request import Answer
+from ..trail import AttemptRecord
 from .narration import Narrator
 from .record import Answered
 from .retelling import cuts_of
 
-__all__ = ["answer_record", "in_words", "log_answer", "size_of", "title_of"]
+__all__ = ["answer_record", "cost_of", "in_words", "log_answer", "size_of", "spoken"]
 
 _log = structlog.get_logger("trouper.session")
 
-# Characters: a line of a list.
-_TITLE: Final = 60
 
-
-def answer_record(turn: int, narrator: Narrator, answer: Answer, said: Message) -> Answered:
+def answer_record(
+    turn: int, narrator: Narrator, answer: Answer, said: Message, window: int | None
+) -> Answered:
     """The record of an answer as far as it has come, of which `said` is remembered."""
     completion = answer.completion()
-    costs = [attempt.cost for attempt in answer.trail if attempt.cost is not None]
-    known = len(costs) == len(answer.trail)
     return Answered(
         turn=turn,
         first=narrator.first,
-        seq=narrator.seq,
+        seq=narrator.last,
         cuts=cuts_of(narrator.cuts, said),
         message=said,
         finish=completion.finish,
         target=answer.target,
         model=completion.model,
         usage=completion.usage,
-        cost=sum(costs) if known else None,
+        cost=cost_of(answer.trail),
+        window=window,
     )
 
 
-def title_of(user: Message) -> str:
-    """What a conversation is called that begins with this."""
-    return " ".join(user.text[: 10 * _TITLE].split())[:_TITLE]
+def cost_of(trail: Iterable[AttemptRecord]) -> int | None:
+    """What all attempts of an answer have cost, in nano-dollars; None where that is not known."""
+    whole = 0
+    for attempt in trail:
+        if attempt.cost is None:
+            return None
+        whole += attempt.cost
+    return whole
+
+
+def spoken(completion: Completion, taken: set[str] | None) -> Message:
+    """What of an answer belongs to the conversation; it has no parts where nothing does.
+
+    Calls of tools are left out where `taken` is None: nobody runs them, and one
+    without a result would make providers refuse the rest. Else they keep their
+    ids, but for those in `taken` and those that come twice: some servers count
+    anew in each answer.
+    """
+    parts: list[Part] = []
+    for part in completion.message.parts:
+        if isinstance(part, ToolCallPart):
+            if taken is None:
+                continue
+            id = _free(part.id, taken)
+            taken.add(id)
+            part = part if id == part.id else attrs.evolve(part, id=id)
+        parts.append(part)
+    # Thinking alone is no answer, and an empty one is refused by some providers.
+    if not any(isinstance(part, TextPart | OpaquePart | ToolCallPart) for part in parts):
+        parts = []
+    return Message("assistant", tuple(parts))
+
+
+def _free(id: str, taken: set[str]) -> str:
+    if id and id not in taken:
+        return id
+    number = len(taken) + 1
+    while (free := f"{id or 'call'}_{number}") in taken:
+        number += 1
+    return free
 
 
 def size_of(message: Message) -> int:

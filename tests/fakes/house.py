@@ -1,6 +1,6 @@
 """Sessions on a real runtime before a fake provider, for tests in virtual time."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -8,16 +8,18 @@ import attrs
 import trio
 
 from trouper.actors.chat import Message
-from trouper.actors.errors import UnknownAssistant
+from trouper.actors.errors import UnknownAssistant, UnknownModel
 from trouper.actors.provider.route import make_route
 from trouper.actors.provider.target import Target
+from trouper.actors.session.assistant import Assistant, Company
 from trouper.actors.session.context import ContextPolicy
 from trouper.actors.session.directory import Directory
 from trouper.actors.session.events import SessionEvent, TextAdded, TurnEnded
 from trouper.actors.session.messages import GetHistory, SessionMessage
 from trouper.actors.session.reader import SessionHandle
-from trouper.actors.session.session import Assistant, Session
+from trouper.actors.session.session import Session
 from trouper.actors.store.journal import Journal
+from trouper.actors.tools import Tool, ToolDirectory, tools_spec
 from trouper.actors.tree import sessions_spec
 from trouper.runtime import Ref, System
 
@@ -87,35 +89,55 @@ async def open_house(
     context: ContextPolicy = "drop_oldest",
     max_output_tokens: int | None = None,
     journal: Journal | None = None,
+    tools: Sequence[Tool] = (),
+    small: Answers | None = None,
+    **more: Any,
 ) -> AsyncGenerator[House]:
-    """Sessions whose provider gives these answers, in turn; or those of a `stage`."""
-    fake = Answers(*answers)
+    """Sessions whose provider gives these answers, in turn; or those of a `stage`.
 
-    async with open_target(fake) as (target, _):
+    They may call the `tools`, and titles are asked of `small`. Besides "default"
+    there is an assistant called "other", and a model called "large" and one
+    called "huge"; `more` are fields of all assistants.
+    """
+    fake, directory = Answers(*answers), ToolDirectory()
+
+    async with open_target(fake) as (target, _), open_target(small or Answers()) as (minor, _):
         who = stage.route if stage is not None else make_route(_targets(target))
 
         def assistant(name: str) -> Assistant:
-            if name not in ("", "default"):
-                raise UnknownAssistant(name, ["default"])
+            if name not in ("", "default", "other"):
+                raise UnknownAssistant(name, ["default", "other"])
             return Assistant(
-                name="default",
-                prompt=prompt,
+                name=name or "default",
+                prompt="be other" if name == "other" else prompt,
                 route=who,
                 context=context,
                 max_output_tokens=max_output_tokens,
+                tools=("*",) if tools else (),
+                small=None if small is None else make_route(_targets(minor)),
+                **more,
             )
 
+        def with_model(one: Assistant, model: str) -> Assistant:
+            if model not in ("large", "huge"):
+                raise UnknownModel(model, ["large", "huge"])
+            route = make_route([attrs.evolve(target, model=f"{model}-1")])
+            return attrs.evolve(one, model=model, route=route)
+
         sessions = sessions_spec(limit, journalled=journal is not None)
-        async with System(sessions, signals=False) as system:
-            directory = Directory(
+        running = tools_spec(tools, directory)
+        company = Company(assistant=assistant, with_model=with_model, tools=directory)
+        async with System(running, sessions, signals=False) as system:
+            house = Directory(
                 lambda: system.children("sessions", Session),
                 system.registry,
                 assistant,
                 idle,
                 journal=None if journal is None else lambda: journal,
                 node="this run",
+                company=company,
             )
-            yield House(system, directory, fake)
+            yield House(system, house, fake)
 
 
 def _targets(target: Target) -> tuple[Target, ...]:

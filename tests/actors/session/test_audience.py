@@ -137,7 +137,7 @@ def test_a_whole_turn_is_told_again_as_it_was_cut() -> None:
         ThoughtAdded(first=3, seq=3, turn=1, text="m"),
         TextAdded(first=4, seq=4, turn=1, text="hel"),
         TextAdded(first=5, seq=5, turn=1, text="lo"),
-        UsageChanged(first=6, seq=6, turn=1, usage=usage),
+        UsageChanged(first=6, seq=6, turn=1, usage=usage, context=7),
         list(retold(records))[-1],
     ]
     assert spelled(heard(reopened(records), 4)) == "lo"

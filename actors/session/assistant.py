@@ -1,0 +1,66 @@
+"""Who answers in a session, and whom it may call upon besides."""
+
+from collections.abc import Callable
+
+import attrs
+
+from ..chat import Sampling
+from ..errors import UnknownAssistant, UnknownModel
+from ..provider.route import Route
+from ..tools.directory import ToolDirectory
+from .context import ContextPolicy
+
+__all__ = ["Assistant", "Company"]
+
+
+@attrs.frozen(kw_only=True)
+class Assistant:
+    """Who answers: a system prompt, the models that are asked, in their order, and the tools
+    that these may call.
+
+    `context` says what becomes of a conversation that is longer than a model's
+    window. `tools` are names, or patterns of names such as `github__*`. `model` is
+    what users call its model, "" where it has no name. `small` is asked for
+    titles and summaries; without it a title is the first words, and a summary is
+    written by the model that answers.
+    `max_requests` is how often a model is asked in one turn: most questions
+    are answered after two or three rounds of tools, and what is not after 25
+    is a loop, each round of which costs as much as the whole conversation.
+    `approval_timeout` is how many seconds a call waits for somebody to agree to
+    it: five minutes, in which a person comes back to the screen.
+    """
+
+    name: str
+    prompt: str
+    route: Route
+    sampling: Sampling = Sampling()
+    max_output_tokens: int | None = None
+    reasoning_effort: str | None = None
+    context: ContextPolicy = "drop_oldest"
+    tools: tuple[str, ...] = ()
+    model: str = ""
+    small: Route | None = None
+    max_requests: int = 25
+    approval_timeout: float = 300.0
+
+
+def _no_assistant(name: str) -> Assistant:
+    raise UnknownAssistant(name, ())
+
+
+def _no_model(assistant: Assistant, model: str) -> Assistant:
+    raise UnknownModel(model, ())
+
+
+@attrs.frozen(kw_only=True)
+class Company:
+    """Whom and what a session may call upon, besides the assistant that it was opened with.
+
+    `assistant` gives the one of a name, or raises UnknownAssistant; `with_model`
+    gives an assistant as it is with another model, by the name that users have
+    for it, or raises UnknownModel. `tools` has all tools of the program.
+    """
+
+    assistant: Callable[[str], Assistant] = _no_assistant
+    with_model: Callable[[Assistant, str], Assistant] = _no_model
+    tools: ToolDirectory = attrs.field(factory=ToolDirectory)

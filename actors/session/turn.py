@@ -1,0 +1,309 @@
+"""One turn: from its prompt to its end, with as many answers as its tools take.
+
+    a leg       one request to the provider; its answer ends the turn, or calls tools
+    the tools   run side by side; their results are the next leg's prompt
+
+An answer that calls tools is written down before any of them runs, and the last
+one together with the turn's end, before that is told. What is told in between is
+not written down: a crash leaves a turn that was interrupted, and the next life
+says so.
+"""
+
+from collections.abc import Sequence
+from contextlib import aclosing
+from math import inf
+
+import attrs
+import structlog
+import trio
+
+from ..chat import ChatRequest, Finish, Message, ToolCallPart, ToolResultPart, Usage
+from ..errors import NotKept, ProviderError
+from ..provider import request as provider_request
+from ..provider.call import Call
+from ..tools import ToolDirectory, ToolView
+from .acting import Acting
+from .assistant import Assistant
+from .context import Context
+from .events import StopReason, TurnEnded
+from .narration import Narrator
+from .record import Record, Summarised, ToolReturned, TurnOver
+from .scribe import Scribe
+from .state import PastTurn, calls_of, messages_of, total
+from .written import answer_record, cost_of, in_words, log_answer, size_of, spoken
+
+__all__ = ["MAX_HISTORY", "Turn"]
+
+_log = structlog.get_logger("trouper.session")
+
+MAX_HISTORY = 4_000_000
+"""Characters of a conversation: a million tokens, the largest window there is. Then its oldest
+turns are forgotten, or, where nothing may be left out of it, no more are taken."""
+
+# Seconds that a turn waits for a store that is down: with an answer and with its
+# end, and to end where the program is being stopped.
+_TO_END = 30.0
+_TO_STOP = 1.5
+
+_STOP_REASONS = {
+    Finish.LENGTH: StopReason.MAX_TOKENS,
+    Finish.CONTEXT_WINDOW: StopReason.MAX_TOKENS,
+    Finish.REFUSAL: StopReason.REFUSAL,
+    Finish.CONTENT_FILTER: StopReason.REFUSAL,
+}
+
+# Some servers say no more of an answer that calls tools than that it has ended.
+_CALLING = (Finish.TOOL_CALLS, Finish.STOP, Finish.UNKNOWN)
+
+
+@attrs.frozen
+class _Ending:
+    """How a turn ends, as TurnEnded tells it."""
+
+    stop: StopReason
+    error: str = ""
+    retryable: bool = False
+
+    @property
+    def why(self) -> str:
+        """What the model reads of it, where a tool has no result because of it."""
+        if self.stop is StopReason.CANCELLED:
+            return "the turn was cancelled"
+        return "the turn had to end before"
+
+
+class Turn:
+    """Turn number `number` of session `id`, which has been accepted.
+
+    `before` is what a model is shown before it, and `call` what its requests are
+    like; `pinned` is who has answered last.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        id: str,
+        assistant: Assistant,
+        *,
+        before: Sequence[Message],
+        call: Call,
+        fitter: Context,
+        scribe: Scribe,
+        narrator: Narrator,
+        tools: ToolDirectory,
+        hidden: int = 0,
+        pinned: str = "",
+    ) -> None:
+        self.number = number
+        self.pinned = pinned
+        self.scope = trio.CancelScope()
+        self._id = id
+        self._assistant = assistant
+        self._before = before
+        # Of `before`, those that are no part of the conversation: the system's.
+        self._hidden = hidden
+        self._call = attrs.evolve(call, fitter=fitter)
+        self._fitter = fitter
+        self._scribe = scribe
+        self._narrator = narrator
+        self._view: ToolView = tools.view(*assistant.tools)
+        self._acting = Acting(
+            number,
+            scribe,
+            narrator,
+            self._view,
+            session=id,
+            principal=call.user,
+            patience=assistant.approval_timeout,
+        )
+        # The answer that is not written down.
+        self._answer: provider_request.Answer | None = None
+        self._usage = Usage()
+        self._cost: int | None = 0
+
+    def permit(self, call_id: str, *, granted: bool) -> bool:
+        """Somebody says whether a call may be run: whether it still waited for that."""
+        return self._acting.permit(call_id, granted=granted)
+
+    async def run(self) -> None:
+        """All of it; its end is told, whatever happens."""
+        ending = _Ending(StopReason.CANCELLED)
+        try:
+            with self.scope:
+                ending = await self._legs()
+        except ProviderError as failure:
+            ending = _Ending(StopReason.ERROR, in_words(failure), failure.retryable)
+            _log.warning("turn failed", session=self._id, turn=self.number, error=str(failure))
+        except NotKept as error:
+            ending = _not_kept(error)
+        except Exception:
+            ending = _Ending(StopReason.ERROR, "a fault in the session; the server's log has it")
+            raise
+        finally:
+            # Also when the session itself is being stopped: whoever listens
+            # learns that no more will come.
+            await self._end(ending)
+
+    # Its legs.
+
+    async def _legs(self) -> _Ending:
+        most = self._assistant.max_requests
+        for leg in range(1, most + 1):
+            finish, said = await self._ask()
+            calls = calls_of(said)
+            if not calls:
+                return _Ending(_STOP_REASONS.get(finish, StopReason.END_TURN))
+            self._acting.take(calls)
+            await self._write(said)
+            if leg < most:
+                await self._acting.run()
+            if sum(map(size_of, (*self._before, *self._messages()))) > MAX_HISTORY:
+                return _Ending(
+                    StopReason.ERROR,
+                    "the tools of this turn have given more than a conversation may have; "
+                    "ask for less at once",
+                )
+        return _Ending(
+            StopReason.MAX_TURN_REQUESTS,
+            f"the model has called tools again after {most} answers, which is as many as one "
+            f"turn may have; ask it to go on, or ask for less at once",
+        )
+
+    async def _ask(self) -> tuple[Finish, Message]:
+        """One leg: why the answer ended, and what of it belongs to the conversation."""
+        self._narrator.answer_begins()
+        answer = self._answer = provider_request.stream(
+            self._assistant.route, self._request(), self._call, pinned=self.pinned
+        )
+        async with aclosing(answer):
+            async for batch in answer:
+                self._narrator.hand_on(self.number, batch)
+        completion = answer.completion()
+        self.pinned = answer.target
+        self._fitter.answered(answer.target, completion.usage)
+        acts = completion.finish in _CALLING and bool(self._view.names())
+        said = spoken(completion, self._taken() if acts else None)
+        self._tell(answer, calls_of(said))
+        log_answer(self._id, self.number, completion)
+        return completion.finish, said
+
+    def _tell(self, answer: provider_request.Answer, calls: Sequence[ToolCallPart]) -> None:
+        """Tell how an answer has ended."""
+        usage, cost = answer.completion().usage, cost_of(answer.trail)
+        self._usage = total(self._usage, usage or Usage())
+        self._cost = None if cost is None or self._cost is None else self._cost + cost
+        self._narrator.answer_ends(
+            self.number,
+            calls,
+            None
+            if usage is None
+            else {
+                "usage": self._usage,
+                "cost": self._cost,
+                "context": usage.input + usage.output,
+                "window": self._fitter.window(answer.target),
+            },
+        )
+
+    async def _write(self, said: Message) -> None:
+        """Write down an answer that calls tools."""
+        answer = self._answer
+        assert answer is not None, "it was asked for"
+        self._answer = None
+        window = self._fitter.window(answer.target)
+        await self._scribe.write(
+            lambda _: [answer_record(self.number, self._narrator, answer, said, window)],
+            patience=_TO_END,
+        )
+
+    def _request(self) -> ChatRequest:
+        assistant = self._assistant
+        return ChatRequest(
+            # Each target has a name of its own for it.
+            model="",
+            messages=(*self._before, *self._messages()),
+            tools=self._view.specs(),
+            sampling=assistant.sampling,
+            max_output_tokens=assistant.max_output_tokens,
+            reasoning_effort=assistant.reasoning_effort,
+        )
+
+    def _messages(self) -> list[Message]:
+        """What was said in this turn so far."""
+        turn = self._past
+        return list(messages_of(turn)) or [turn.asked]
+
+    @property
+    def _past(self) -> PastTurn:
+        turn = self._scribe.state.turn
+        assert turn is not None, "it was accepted"
+        return turn
+
+    def _taken(self) -> set[str]:
+        """The ids of all tool calls of the conversation."""
+        said = (*self._before, *self._messages())
+        return {call.id for message in said for call in calls_of(message)}
+
+    # Its end.
+
+    async def _end(self, ending: _Ending) -> None:
+        """Write down how it has ended, and then tell it."""
+        if ending.stop is StopReason.ERROR:
+            self.pinned = ""
+        # One that was broken off calls nothing.
+        self._narrator.answer_ends(self.number)
+        left = self._acting.left(ending.why)
+        told = [*left]
+
+        def tell() -> None:
+            while told:
+                self._acting.tell_end(told.pop(0))
+            self._narrator.tell(
+                TurnEnded,
+                turn=self.number,
+                stop=ending.stop,
+                error=ending.error,
+                retryable=ending.retryable,
+            )
+
+        stopping = trio.current_effective_deadline() == -inf
+        try:
+            await self._scribe.write(
+                lambda seq: self._last(seq, left, ending),
+                tell,
+                events=len(left) + 1,
+                patience=_TO_STOP if stopping else _TO_END,
+            )
+        except NotKept as error:
+            ending = _not_kept(error)
+            tell()
+
+    def _last(self, seq: int, left: Sequence[ToolResultPart], ending: _Ending) -> list[Record]:
+        """The records of its end, of which the first event has that number."""
+        answer, turn = self._answer, self.number
+        records: list[Record] = []
+        if answer is not None and answer.target:
+            said = spoken(answer.completion(), None)
+            window = self._fitter.window(answer.target)
+            records.append(answer_record(turn, self._narrator, answer, said, window))
+        for number, result in enumerate(left, seq):
+            records.append(ToolReturned(turn=turn, result=result, seq=number))
+        summary = self._fitter.summary
+        if summary is not None:
+            summary = attrs.evolve(summary, until=summary.until - self._hidden)
+            if self._scribe.state.summary != summary:
+                records.append(Summarised(until=summary.until, text=summary.text))
+        records.append(
+            TurnOver(
+                turn=turn,
+                seq=seq + len(left),
+                stop=ending.stop.value,
+                error=ending.error,
+                retryable=ending.retryable,
+            )
+        )
+        return records
+
+
+def _not_kept(error: NotKept) -> _Ending:
+    return _Ending(StopReason.ERROR, f"the answer is not kept: {error}", retryable=True)
