@@ -10,6 +10,7 @@ else is kept as it is, in order.
 from collections import deque
 from collections.abc import Callable
 
+import trio
 from trio.lowlevel import (
     Abort,
     RaiseCancelT,
@@ -20,7 +21,7 @@ from trio.lowlevel import (
 )
 
 from ..session.events import TextAdded, ThoughtAdded
-from ..wire.session import Updates
+from ..wire.session_updates import Updates
 
 __all__ = ["Lane", "Outbox"]
 
@@ -70,6 +71,7 @@ class Outbox:
         "_max_events",
         "_overflow",
         "_parked",
+        "_room",
         "goodbye",
         "shut",
     )
@@ -83,6 +85,8 @@ class Outbox:
         # The writer, while it has nothing to do. trio's own reschedule instead of
         # an Event: it is woken for every frame.
         self._parked: Task | None = None
+        # Who tells more than may wait at once waits for it.
+        self._room: trio.Event | None = None
         self.shut = False
         self.goodbye: tuple[int, str] | None = None
         """Close code and reason that the writer sends last; None where there is nobody to send to."""
@@ -126,6 +130,7 @@ class Outbox:
         if not self.shut:
             self.shut = True
             self.goodbye = goodbye
+        self._let_in()
         self._wake()
 
     def hang_up(self) -> None:
@@ -142,11 +147,19 @@ class Outbox:
             return None
         entry = self._entries.popleft()
         if isinstance(entry, str):
-            self._bytes -= _OVERHEAD + _bytes(entry)
-            return entry
-        self._bytes -= entry.size
-        entry.closed = True
-        return entry.frame()
+            frame, size = entry, _OVERHEAD + _bytes(entry)
+        else:
+            entry.closed = True
+            frame, size = entry.frame(), entry.size
+        self._bytes -= size
+        if self._room is not None and self._has_room:
+            self._let_in()
+        return frame
+
+    def _let_in(self) -> None:
+        if self._room is not None:
+            self._room.set()
+            self._room = None
 
     async def wait(self) -> None:
         """Wait until there is something to take or the outbox is shut."""
@@ -154,19 +167,34 @@ class Outbox:
             self._parked = current_task()
             await wait_task_rescheduled(self._abort)
 
+    @property
+    def _has_room(self) -> bool:
+        return 4 * self._bytes < self._max_bytes and 4 * len(self._entries) < self._max_events
+
+    async def wait_for_room(self) -> None:
+        """Wait until three quarters of what may wait are free; for ever, where nobody reads: then
+        the watchdog ends the connection, and with it whoever waits here."""
+        while not self._has_room and not self.shut:
+            if self._room is None:
+                self._room = trio.Event()
+            await self._room.wait()
+
     def _abort(self, _raise_cancel: RaiseCancelT) -> Abort:
         self._parked = None
         return Abort.SUCCEEDED
 
 
 class Lane:
-    """One session's way into an outbox: where its deltas find the last one that waits."""
+    """One session's way into an outbox: where its deltas find the last one that waits.
 
-    __slots__ = ("_outbox", "_tail", "_updates")
+    `updates` makes the frames that tell of that session.
+    """
+
+    __slots__ = ("_outbox", "_tail", "updates")
 
     def __init__(self, outbox: Outbox, updates: Updates) -> None:
         self._outbox = outbox
-        self._updates = updates
+        self.updates = updates
         self._tail: _Delta | None = None
 
     def delta(self, event: TextAdded | ThoughtAdded, *, thought: bool) -> None:
@@ -176,7 +204,7 @@ class Lane:
             return
         tail = self._tail
         if tail is None or tail.closed or tail.thought is not thought or tail.turn != event.turn:
-            self._tail = tail = _Delta(self._updates, thought, event)
+            self._tail = tail = _Delta(self.updates, thought, event)
             outbox.add(tail, tail.size)
             return
         pieces = tail.pieces
@@ -188,13 +216,9 @@ class Lane:
         tail.size += size
         outbox.grew(size)
 
-    def reset(self, seq: int) -> None:
-        """Queue that all of this turn's text so far is void."""
-        self.frame(self._updates.reset(seq))
-
-    def usage(self, seq: int, used: int) -> None:
-        """Queue how many tokens of the model's context are in use."""
-        self.frame(self._updates.usage(seq, used))
+    async def wait_for_room(self) -> None:
+        """Wait until there is room for more than is said at once (`Outbox.wait_for_room`)."""
+        await self._outbox.wait_for_room()
 
     def frame(self, frame: str) -> None:
         """Queue a finished frame behind all deltas so far; later ones come after it."""

@@ -3,11 +3,23 @@
 from typing import Protocol
 
 from ...runtime.ref import Ref
-from ..session.messages import Attach, CancelTurn, Detach, Prompt
+from ..session.messages import (
+    Attach,
+    CancelTurn,
+    Detach,
+    GetTranscript,
+    Permit,
+    Prompt,
+    SwitchAssistant,
+    SwitchModel,
+)
+from ..store.journal import StoredSession
 
 __all__ = ["SessionRef", "Sessions"]
 
-SessionRef = Ref[Prompt | CancelTurn | Attach | Detach]
+SessionRef = Ref[
+    Prompt | CancelTurn | Attach | Detach | GetTranscript | Permit | SwitchAssistant | SwitchModel
+]
 """A session's address, for as much of it as the gateway uses."""
 
 
@@ -30,4 +42,15 @@ class Sessions(Protocol):
 
         Raises UnknownSession, or another ActorError that says why it cannot be opened.
         """
+        ...
+
+    async def page(
+        self, *, owner: str, limit: int, after: tuple[float, str] | None = None
+    ) -> list[StoredSession]:
+        """The sessions of `owner`, the last used first: `limit` at most, behind the one that is
+        named by when it was used and its id."""
+        ...
+
+    async def end(self, session_id: str, *, owner: str) -> None:
+        """End a session, and forget it. Raises UnknownSession."""
         ...

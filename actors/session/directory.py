@@ -4,9 +4,11 @@ Where there is a journal, a session that has ended because nobody needed it is
 stored, and opened again when somebody asks for it.
 """
 
+import heapq
 import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
+from math import inf
 from typing import NoReturn
 
 import trio
@@ -110,6 +112,53 @@ class Directory:
         if self._journal is not None:
             async for session in self._journal().sessions(owner):
                 yield session
+
+    async def page(
+        self, *, owner: str, limit: int, after: tuple[float, str] | None = None
+    ) -> list[StoredSession]:
+        """The sessions of `owner`, the last used first: at most `limit`.
+
+        Only those behind the session that was last used at `after[0]` (seconds
+        since 1970) and has the id `after[1]`. Without a journal they are those
+        that are open, by id, and nobody knows when they were used.
+        """
+        if self._journal is None:
+            return self._open_page(owner, limit, after)
+        until, last = after or (inf, "")
+        found: list[StoredSession] = []
+        async with aclosing(self._journal().sessions(owner, until=until)) as sessions:
+            async for session in sessions:
+                if session.touched == until and session.sid == last:
+                    found.clear()
+                else:
+                    found.append(session)
+                # Those that were used in the same moment may be before the last one.
+                if len(found) >= limit and session.touched < until:
+                    break
+        return found[:limit]
+
+    def _open_page(
+        self, owner: str, limit: int, after: tuple[float, str] | None
+    ) -> list[StoredSession]:
+        last = "" if after is None else after[1]
+        mine = (id for id in self._children() if id > last and self._is_open(id, owner))
+        return [
+            StoredSession(
+                sid=id,
+                owner=owner,
+                assistant="",
+                title="",
+                node=self._node,
+                fence=0,
+                head=0,
+                created=0.0,
+                touched=0.0,
+            )
+            for id in heapq.nsmallest(limit, mine)
+        ]
+
+    def _is_open(self, id: str, owner: str) -> bool:
+        return self._registry.named((Session, owner, id)) is not None
 
     async def _start(
         self, id: str, assistant: str, owner: str, *, kept: bool = False

@@ -8,7 +8,8 @@ history, whoever believes to own it.
 What the events say is the business of the session package: here they are bytes.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from math import inf
 from typing import Protocol
 
 import attrs
@@ -167,9 +168,12 @@ class Journal(Protocol):
         """That session, or None."""
         ...
 
-    def sessions(self, owner: str | None = None) -> AsyncIterator[StoredSession]:
+    def sessions(
+        self, owner: str | None = None, *, until: float = inf
+    ) -> AsyncGenerator[StoredSession]:
         """All sessions, or those of an owner, the one that was used last first.
 
+        Only those that were last used at `until` (seconds since 1970) or before.
         A page is read at a time. One that is used meanwhile may be left out.
         """
         ...

@@ -4,7 +4,8 @@ It answers at once and never fails, so it is also what the one in SQLite is held
 against: both must pass the same tests.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from math import inf
 
 import attrs
 import trio
@@ -125,14 +126,16 @@ class MemoryJournal:
         kept = self._kept.get(sid)
         return None if kept is None else kept.session
 
-    async def sessions(self, owner: str | None = None) -> AsyncIterator[StoredSession]:
+    async def sessions(
+        self, owner: str | None = None, *, until: float = inf
+    ) -> AsyncGenerator[StoredSession]:
         """All sessions, or those of an owner, the one that was used last first."""
         await trio.lowlevel.checkpoint()
         found = sorted(
             self._kept.values(), key=lambda kept: (kept.session.touched, kept.number), reverse=True
         )
         for kept in found:
-            if owner in (None, kept.session.owner):
+            if owner in (None, kept.session.owner) and kept.session.touched <= until:
                 yield kept.session
 
     async def delete(self, sid: str, node: str = "") -> bool:

@@ -5,7 +5,7 @@ file is done on connections of its own, so that nobody's append waits for it.
 """
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from math import inf
 from pathlib import Path
 from typing import TypeVar
@@ -36,6 +36,8 @@ R = TypeVar("R")
 
 # Sessions read at a time: a millisecond of work.
 _PAGE = 200
+# Above the number of any session: SQLite's largest.
+_LAST = 2**63 - 1
 
 
 class SqliteJournal:
@@ -84,9 +86,11 @@ class SqliteJournal:
         """That session, or None."""
         return await write(self._writer, Find(sid))
 
-    async def sessions(self, owner: str | None = None) -> AsyncIterator[StoredSession]:
+    async def sessions(
+        self, owner: str | None = None, *, until: float = inf
+    ) -> AsyncGenerator[StoredSession]:
         """All sessions, or those of an owner, the one that was used last first."""
-        after = (inf, 0)
+        after = (until, _LAST)
         while True:
             found = await self._read(Sessions(owner, after, _PAGE))
             for _, session in found:

@@ -12,15 +12,23 @@ import attrs
 import cattrs
 from cattrs.gen import make_dict_structure_fn, override
 
-from ..chat import TextPart
+from ..chat import Part
+from .session_content import read_blocks
 
 __all__ = [
     "CancelParams",
     "CancelRequestParams",
+    "CloseParams",
+    "DeleteParams",
     "InitializeParams",
+    "ListParams",
+    "LoadParams",
     "NewSessionParams",
     "Params",
     "PromptParams",
+    "ResumeParams",
+    "SetConfigParams",
+    "SetModeParams",
     "read_params",
 ]
 
@@ -31,20 +39,77 @@ class InitializeParams:
     for; it leaves if it cannot speak that."""
 
     protocol_version: int
+    client_capabilities: Mapping[str, Any] = attrs.field(factory=dict[str, Any], eq=False)
+
+    @property
+    def told_turns(self) -> bool:
+        """Whether the client wants to be told of turns (`_trouper.dev/turn`)."""
+        meta = self.client_capabilities.get("_meta")
+        return isinstance(meta, dict) and "trouper.dev" in cast("dict[str, Any]", meta)
 
 
 @attrs.frozen
 class NewSessionParams:
-    """Open a session. `cwd` is taken and not used: no tool of ours reads files."""
+    """Open a session. `cwd` is taken and not used: no tool of ours reads files.
+
+    `mcp_servers` are taken and not used, too, and the answer says so: they would
+    be programs that run on the server, at the word of a client.
+    """
 
     cwd: str = ""
     mcp_servers: tuple[Any, ...] = attrs.field(default=(), hash=False)
-    meta: Mapping[str, Any] | None = attrs.field(default=None, hash=False)
+    meta: Mapping[str, Any] = attrs.field(factory=dict[str, Any], hash=False)
 
     @property
     def assistant(self) -> str:
         """The assistant that the client asks for; empty for the server's default."""
-        return str((self.meta or {}).get("trouper.dev/assistant", ""))
+        return str(self.meta.get("trouper.dev/assistant", ""))
+
+
+@attrs.frozen
+class LoadParams:
+    """Tell all of a session that there is, and what happens in it from now on."""
+
+    session_id: str
+    cwd: str = ""
+    mcp_servers: tuple[Any, ...] = attrs.field(default=(), hash=False)
+
+
+@attrs.frozen
+class ResumeParams:
+    """Tell what happens in a session from now on, and nothing of before."""
+
+    session_id: str
+    cwd: str = ""
+    mcp_servers: tuple[Any, ...] = attrs.field(default=(), hash=False)
+    meta: Mapping[str, Any] = attrs.field(factory=dict[str, Any], hash=False)
+
+    @property
+    def after(self) -> int | None:
+        """Our extension: what happened behind that number is told first."""
+        return self.meta.get("trouper.dev/afterSeq")
+
+
+@attrs.frozen
+class ListParams:
+    """Say which sessions there are. Ours have no directory, so all of them are in `cwd`."""
+
+    cwd: str | None = None
+    cursor: str | None = None
+
+
+@attrs.frozen
+class CloseParams:
+    """End the running turn of a session, and tell nothing more of it."""
+
+    session_id: str
+
+
+@attrs.frozen
+class DeleteParams:
+    """End a session, and forget it."""
+
+    session_id: str
 
 
 @attrs.frozen
@@ -52,7 +117,7 @@ class PromptParams:
     """Begin a turn; the request's answer is the turn's end."""
 
     session_id: str
-    prompt: tuple[TextPart, ...]
+    prompt: tuple[Part, ...]
 
 
 @attrs.frozen
@@ -69,18 +134,51 @@ class CancelRequestParams:
     request_id: str | int
 
 
-Params = InitializeParams | NewSessionParams | PromptParams | CancelParams | CancelRequestParams
+@attrs.frozen
+class SetModeParams:
+    """Talk to another assistant: our modes are those."""
+
+    session_id: str
+    mode_id: str
+
+
+@attrs.frozen
+class SetConfigParams:
+    """Choose something else for a session: another assistant, another model."""
+
+    session_id: str
+    config_id: str
+    value: str
+
+
+Params = (
+    InitializeParams
+    | NewSessionParams
+    | LoadParams
+    | ResumeParams
+    | ListParams
+    | CloseParams
+    | DeleteParams
+    | PromptParams
+    | CancelParams
+    | CancelRequestParams
+    | SetModeParams
+    | SetConfigParams
+)
 
 
 # A frame full of bad blocks must not be answered by one just as long.
 _MOST_FAULTS = 5
 
-# Attribute names as the wire spells them, for messages.
+# Attribute names as the wire spells them.
 _SPELLING = {
     "protocol_version": "protocolVersion",
+    "client_capabilities": "clientCapabilities",
     "mcp_servers": "mcpServers",
     "session_id": "sessionId",
     "request_id": "requestId",
+    "mode_id": "modeId",
+    "config_id": "configId",
     "meta": "_meta",
 }
 
@@ -100,12 +198,9 @@ def _fault(error: BaseException, _: type | None) -> str:
 
 def _respell(fault: str) -> str:
     what, _, path = fault.rpartition(" @ ")
-    return f"{'.'.join(_spelled(step) for step in path.split('.'))}: {what}"
-
-
-def _spelled(step: str) -> str:
-    name, bracket, index = step.partition("[")
-    return _SPELLING.get(name, name) + bracket + index
+    place = ".".join(_SPELLING.get(step, step) for step in path.split("."))
+    # Of a list the fault itself says which one of it is wrong.
+    return f"{place}{what}" if what.startswith("[") else f"{place}: {what}"
 
 
 def _string(value: Any, _: Any) -> str:
@@ -124,40 +219,31 @@ def _id(value: Any, _: Any) -> str | int:
     return value if isinstance(value, str) else _whole(value, None)
 
 
-def _meta(value: Any, _: Any) -> Mapping[str, Any] | None:
+def _maybe_string(value: Any, _: Any) -> str | None:
+    return None if value is None else _string(value, None)
+
+
+def _object(value: Any, _: Any) -> Mapping[str, Any]:
     if value is None:
-        return None
+        return {}
     if not isinstance(value, dict):
         raise TypeError("expected an object")
-    meta = cast("dict[str, Any]", value)
+    return cast("dict[str, Any]", value)
+
+
+def _meta(value: Any, _: Any) -> Mapping[str, Any]:
+    meta = _object(value, None)
     if not isinstance(meta.get("trouper.dev/assistant", ""), str):
         raise TypeError("trouper.dev/assistant is the name of an assistant, a string")
+    after = meta.get("trouper.dev/afterSeq")
+    number = isinstance(after, int) and not isinstance(after, bool) and after >= 0
+    if after is not None and not number:
+        raise TypeError("trouper.dev/afterSeq is the number of the last event seen, 0 or above")
     return meta
 
 
-def _block(value: Any, _: Any) -> TextPart:
-    """A content block as text: what a model of text can be told of it."""
-    if not isinstance(value, dict):
-        raise TypeError("expected a content block")
-    block = cast("dict[str, Any]", value)
-    kind = block.get("type")
-    if kind == "text":
-        return TextPart(_string(block.get("text"), str))
-    if kind == "resource_link":
-        uri = _string(block.get("uri"), str)
-        return TextPart(f"[{_string(block.get('name', uri), str)}]({uri})")
-    raise ValueError(
-        f"content of type {str(kind)[:40]!r} is not taken; supported are text and resource_link"
-    )
-
-
-def _blocks(value: Any, _: Any) -> tuple[TextPart, ...]:
-    if not isinstance(value, list) or not value:
-        raise TypeError("expected a list of at least one content block")
-    parts = _converter.structure(value, list[TextPart])
-    if not any(part.text for part in parts):
-        raise ValueError("there is no text in it")
-    return tuple(parts)
+def _blocks(value: Any, _: Any) -> tuple[Part, ...]:
+    return read_blocks(value)
 
 
 def _servers(value: Any, _: Any) -> tuple[Any, ...]:
@@ -165,26 +251,29 @@ def _servers(value: Any, _: Any) -> tuple[Any, ...]:
         return ()
     if not isinstance(value, list):
         raise TypeError("expected a list")
-    if value:
-        raise ValueError("servers of the client are not supported yet; send an empty list")
-    return ()
+    servers: list[Any] = value
+    return tuple(servers)
 
 
 def _strict_converter() -> cattrs.Converter:
     converter = cattrs.Converter()
     converter.register_structure_hook(str, _string)
     converter.register_structure_hook(int, _whole)
-    converter.register_structure_hook(TextPart, _block)
     hooks: dict[str, Any] = {
         "prompt": _blocks,
         "mcp_servers": _servers,
         "request_id": _id,
+        "client_capabilities": _object,
+        "cursor": _maybe_string,
         "meta": _meta,
     }
     for kind in get_args(Params):
         overrides: dict[str, Any] = {
             field.name: override(
-                rename=_SPELLING.get(field.name), struct_hook=hooks.get(field.name)
+                rename=_SPELLING.get(field.name),
+                struct_hook=_maybe_string
+                if kind is ListParams and field.name == "cwd"
+                else hooks.get(field.name),
             )
             for field in attrs.fields(kind)
         }

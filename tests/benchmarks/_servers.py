@@ -25,7 +25,7 @@ from trouper.actors.logs import configure_logging
 from trouper.actors.provider import connection
 from trouper.actors.transport import TrioTransport
 from trouper.actors.wire.openai import OpenAICodec
-from trouper.actors.wire.session import Updates
+from trouper.actors.wire.session_updates import Updates
 
 MANY = 1024
 

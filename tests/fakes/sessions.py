@@ -8,9 +8,12 @@ import trio
 from trouper.actors.chat import Part, Usage
 from trouper.actors.errors import TurnInProgress, UnknownAssistant, UnknownSession
 from trouper.actors.gateway.sessions import Sessions
+from trouper.actors.session.audience import Audience
 from trouper.actors.session.events import (
     AnswerReset,
+    AssistantChanged,
     Attachment,
+    ModelChanged,
     SessionEvent,
     StopReason,
     TextAdded,
@@ -19,7 +22,20 @@ from trouper.actors.session.events import (
     TurnStarted,
     UsageChanged,
 )
-from trouper.actors.session.messages import Attach, Attached, CancelTurn, Detach, Prompt
+from trouper.actors.session.messages import (
+    Attach,
+    Attached,
+    CancelTurn,
+    Detach,
+    GetTranscript,
+    Permit,
+    Prompt,
+    SwitchAssistant,
+    SwitchModel,
+    Transcript,
+)
+from trouper.actors.session.state import State
+from trouper.actors.store.journal import StoredSession
 
 Behaviour = Callable[["FakeSession"], Awaitable[None]]
 
@@ -30,6 +46,9 @@ class FakeSession:
     def __init__(self, id: str, nursery: trio.Nursery, behaviour: Behaviour | None) -> None:
         self.id = id
         self.attachments: list[Attachment] = []
+        self.audience = Audience(id)
+        self.state = State()
+        self.permits: list[tuple[str, bool]] = []
         self.prompts: list[tuple[Part, ...]] = []
         self.cancels = 0
         self.seq = 0
@@ -46,16 +65,32 @@ class FakeSession:
         if self.down is not None:
             raise self.down
         if isinstance(message, Attach):
+            self.audience.join(message.attachment, message.after)
             self.attachments.append(message.attachment)
             if self.hold_attach is not None:
                 await self.hold_attach.wait()
             return Attached(self.seq, self.turn)
+        if isinstance(message, GetTranscript):
+            return Transcript(seq=self.seq, running=self.turn, state=self.state)
+        if isinstance(message, Permit):
+            self.permits.append((message.call_id, message.granted))
+            return len(self.permits) == 1
+        if isinstance(message, SwitchModel):
+            seq = self.seq + 1
+            self.emit(ModelChanged(first=seq, seq=seq, model=message.model))
+            return None
+        if isinstance(message, SwitchAssistant):
+            if message.assistant != "tutor":
+                raise UnknownAssistant(message.assistant, ["default", "tutor"])
+            seq = self.seq + 1
+            self.emit(AssistantChanged(first=seq, seq=seq, assistant=message.assistant))
+            return None
         assert isinstance(message, Prompt)
         if self.turn is not None:
             raise TurnInProgress(self.id)
         self.prompts.append(message.parts)
         turn = self.turn = len(self.prompts)
-        self._emit(TurnStarted(first=self.seq + 1, seq=self.seq + 1, turn=turn))
+        self.emit(TurnStarted(first=self.seq + 1, seq=self.seq + 1, turn=turn))
         if self._behaviour is not None:
             self._nursery.start_soon(self._behaviour, self)
         if self.hold is not None:
@@ -64,6 +99,7 @@ class FakeSession:
 
     def tell(self, message: CancelTurn | Detach, /) -> None:
         if isinstance(message, Detach):
+            self.audience.leave(message.attachment)
             self.attachments = [one for one in self.attachments if one is not message.attachment]
             return
         if self.refuses is not None:
@@ -72,33 +108,33 @@ class FakeSession:
         if self.turn is not None:
             self.end(StopReason.CANCELLED)
 
-    def _emit(self, event: SessionEvent) -> None:
+    def emit(self, event: SessionEvent) -> None:
+        """Tell all who are attached."""
         self.seq = event.seq
-        for attachment in tuple(self.attachments):
-            attachment.deliver(event)
+        self.audience.tell(event)
 
     def say(self, text: str) -> None:
         assert self.turn is not None
-        self._emit(TextAdded(first=self.seq + 1, seq=self.seq + 1, turn=self.turn, text=text))
+        self.emit(TextAdded(first=self.seq + 1, seq=self.seq + 1, turn=self.turn, text=text))
 
     def think(self, text: str) -> None:
         assert self.turn is not None
-        self._emit(ThoughtAdded(first=self.seq + 1, seq=self.seq + 1, turn=self.turn, text=text))
+        self.emit(ThoughtAdded(first=self.seq + 1, seq=self.seq + 1, turn=self.turn, text=text))
 
     def begin_again(self) -> None:
         assert self.turn is not None
         seq = self.seq + 1
-        self._emit(AnswerReset(first=seq, seq=seq, turn=self.turn, reason="it broke off"))
+        self.emit(AnswerReset(first=seq, seq=seq, turn=self.turn, reason="it broke off"))
 
     def count(self, usage: Usage) -> None:
         assert self.turn is not None
-        self._emit(UsageChanged(first=self.seq + 1, seq=self.seq + 1, turn=self.turn, usage=usage))
+        self.emit(UsageChanged(first=self.seq + 1, seq=self.seq + 1, turn=self.turn, usage=usage))
 
     def end(self, stop: StopReason, error: str = "", *, retryable: bool = False) -> None:
         turn, self.turn = self.turn, None
         assert turn is not None
         seq = self.seq + 1
-        self._emit(
+        self.emit(
             TurnEnded(first=seq, seq=seq, turn=turn, stop=stop, error=error, retryable=retryable)
         )
 
@@ -144,6 +180,32 @@ class FakeSessions:
     async def reach(self, session_id: str, *, owner: str) -> FakeSession:
         await trio.lowlevel.checkpoint()
         return self.find(session_id, owner=owner)
+
+    async def page(
+        self, *, owner: str, limit: int, after: tuple[float, str] | None = None
+    ) -> list[StoredSession]:
+        await trio.lowlevel.checkpoint()
+        last = "" if after is None else after[1]
+        mine = sorted(id for id in self.opened if self.owners[id] == owner and id > last)
+        return [
+            StoredSession(
+                sid=id,
+                owner=owner,
+                assistant="default",
+                title=f"title of {id}",
+                node="",
+                fence=1,
+                head=1,
+                created=1.0,
+                touched=1_795_262_400.0,
+            )
+            for id in mine[:limit]
+        ]
+
+    async def end(self, session_id: str, *, owner: str) -> None:
+        await trio.lowlevel.checkpoint()
+        self.find(session_id, owner=owner)
+        del self.opened[session_id], self.owners[session_id]
 
 
 def says(*words: str, usage: Usage | None = None) -> Behaviour:

@@ -16,7 +16,7 @@ BAD: list[tuple[Any, int, Any, str]] = [
     ("{", PARSE_ERROR, None, "not JSON"),
     ("[]", INVALID_REQUEST, None, "one call a frame"),
     (b"{}", INVALID_REQUEST, None, "text frames"),
-    ('{"jsonrpc":"2.0","id":9,"method":"session/load"}', METHOD_NOT_FOUND, 9, "session/load"),
+    ('{"jsonrpc":"2.0","id":9,"method":"session/fork"}', METHOD_NOT_FOUND, 9, "session/fork"),
     ('{"jsonrpc":"2.0","id":9,"method":"session/prompt"}', INVALID_PARAMS, 9, "sessionId"),
     ('{"jsonrpc":"2.0","method":"session/new"}', INVALID_REQUEST, None, "id"),
 ]

@@ -1,5 +1,7 @@
 """The gateway as a child of a real system, in front of sessions that are real actors."""
 
+from typing import cast
+
 import pytest
 import trio
 from trio_websocket import ConnectionClosed
@@ -10,6 +12,7 @@ from trouper.actors.gateway.front import Gateway
 from trouper.actors.gateway.sessions import SessionRef
 from trouper.actors.session.events import Attachment, StopReason, TextAdded, TurnEnded
 from trouper.actors.session.messages import Attach, Attached, CancelTurn, Detach, Prompt
+from trouper.actors.store.journal import StoredSession
 from trouper.runtime import Actor, System, child, on
 
 
@@ -59,6 +62,14 @@ class Cage:
     async def reach(self, session_id: str, *, owner: str) -> SessionRef:
         raise UnknownSession(session_id)
 
+    async def page(
+        self, *, owner: str, limit: int, after: tuple[float, str] | None = None
+    ) -> list[StoredSession]:
+        return []
+
+    async def end(self, session_id: str, *, owner: str) -> None:
+        raise UnknownSession(session_id)
+
 
 async def test_a_supervised_gateway_serves_real_actors_and_says_goodbye(
     nursery: trio.Nursery,
@@ -71,7 +82,7 @@ async def test_a_supervised_gateway_serves_real_actors_and_says_goodbye(
         async with System(
             polly, child("gateway", gateway.run, shutdown=10), signals=False
         ) as system:
-            cage.ref = system.ref("polly", Parrot)
+            cage.ref = cast("SessionRef", system.ref("polly", Parrot))
             task_status.started(system)
             await trio.sleep_forever()
 

@@ -7,30 +7,32 @@ import pytest
 from acp import schema
 from hypothesis import given, strategies as st
 
-from trouper.actors.chat import TextPart, Usage
+from trouper.actors.chat import ImagePart, TextPart, Usage
 from trouper.actors.wire.jsonrpc import (
     INVALID_PARAMS,
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
     RpcFault,
 )
-from trouper.actors.wire.session import (
-    TURN_FAILED,
-    Inbound,
-    Updates,
-    initialize_result,
-    new_session_result,
-    prompt_result,
-    read_frame,
-    turn_failed,
-)
+from trouper.actors.wire.session import TURN_FAILED, Inbound, read_frame
 from trouper.actors.wire.session_params import (
     CancelParams,
     CancelRequestParams,
     InitializeParams,
+    ListParams,
+    LoadParams,
     NewSessionParams,
     PromptParams,
+    ResumeParams,
+    SetModeParams,
 )
+from trouper.actors.wire.session_results import (
+    initialize_result,
+    new_session_result,
+    prompt_result,
+    turn_failed,
+)
+from trouper.actors.wire.session_updates import Updates
 
 
 def frame(method: str, params: Any = None, *, id: Any = 1) -> str:
@@ -45,6 +47,10 @@ def ours(model: Any, method: str, id: int = 1) -> str:
 
 def test_what_the_official_client_sends_is_understood() -> None:
     text = schema.TextContentBlock(type="text", text="hello")
+    file = schema.EmbeddedResourceContentBlock(
+        type="resource", resource=schema.TextResourceContents(uri="file:///a", text="its text")
+    )
+    picture = schema.ImageContentBlock(type="image", data="aGk=", mime_type="image/png")
     link = schema.ResourceContentBlock(type="resource_link", name="notes", uri="file:///n.md")
 
     assert read_frame(ours(schema.InitializeRequest(protocol_version=1), "initialize")) == Inbound(
@@ -54,8 +60,35 @@ def test_what_the_official_client_sends_is_understood() -> None:
         ours(schema.NewSessionRequest(cwd="/tmp", mcp_servers=[]), "session/new")
     ) == Inbound(1, True, NewSessionParams(cwd="/tmp"))
     assert read_frame(
-        ours(schema.PromptRequest(session_id="s", prompt=[text, link]), "session/prompt")
-    ) == Inbound(1, True, PromptParams("s", (TextPart("hello"), TextPart("[notes](file:///n.md)"))))
+        ours(
+            schema.PromptRequest(session_id="s", prompt=[text, link, file, picture]),
+            "session/prompt",
+        )
+    ) == Inbound(
+        1,
+        True,
+        PromptParams(
+            "s",
+            (
+                TextPart("hello"),
+                TextPart("[notes](file:///n.md)"),
+                TextPart("file:///a:\n\nits text"),
+                ImagePart("data:image/png;base64,aGk=", media_type="image/png"),
+            ),
+        ),
+    )
+    assert read_frame(
+        ours(schema.LoadSessionRequest(cwd="/", session_id="s", mcp_servers=[]), "session/load")
+    ) == Inbound(1, True, LoadParams("s", "/"))
+    resumed = schema.ResumeSessionRequest(cwd="/", session_id="s")
+    assert read_frame(ours(resumed, "session/resume")) == Inbound(1, True, ResumeParams("s", "/"))
+    assert read_frame(ours(schema.ListSessionsRequest(), "session/list")) == Inbound(
+        1, True, ListParams()
+    )
+    mode = schema.SetSessionModeRequest(session_id="s", mode_id="tutor")
+    assert read_frame(ours(mode, "session/set_mode")) == Inbound(
+        1, True, SetModeParams("s", "tutor")
+    )
     assert read_frame(frame("session/cancel", {"sessionId": "s"}, id=None)) == Inbound(
         None, False, CancelParams("s")
     )
@@ -73,35 +106,56 @@ def test_the_assistant_is_chosen_in_meta_and_is_the_servers_default_otherwise() 
     chosen = read_frame(frame("session/new", {"_meta": {"trouper.dev/assistant": "tutor"}}))
     silent = read_frame(frame("session/new", {"_meta": None, "mcpServers": None}))
 
-    assert chosen is not None
-    assert silent is not None
+    assert isinstance(chosen, Inbound)
+    assert isinstance(silent, Inbound)
     assert isinstance(chosen.params, NewSessionParams)
     assert isinstance(silent.params, NewSessionParams)
     assert (chosen.params.assistant, silent.params.assistant) == ("tutor", "")
 
 
 def test_what_needs_no_attention_is_none() -> None:
-    assert read_frame('{"jsonrpc":"2.0","id":1,"result":{}}') is None
     assert read_frame(frame("some/notice", {"a": 1}, id=None)) is None
 
 
-IMAGE = {"type": "image", "data": "", "mimeType": "image/png"}
+IMAGE = {"type": "image", "data": "aGk=", "mimeType": "image/png"}
+AUDIO = {"type": "audio", "data": "aGk=", "mimeType": "audio/wav"}
+BLOB = {"type": "resource", "resource": {"uri": "file:///b", "blob": "aGk="}}
 
 
 @pytest.mark.parametrize(
     ("sent", "code", "words"),
     [
-        (frame("session/load", {}), METHOD_NOT_FOUND, ["session/load", "session/new"]),
-        (frame("session/resume", {}), METHOD_NOT_FOUND, ["session/resume"]),
-        (frame("session/list", {}), METHOD_NOT_FOUND, ["session/list"]),
-        (frame("session/close", {}), METHOD_NOT_FOUND, ["session/close"]),
+        (frame("session/fork", {}), METHOD_NOT_FOUND, ["session/fork", "session/new"]),
+        (frame("session/load", {}), INVALID_PARAMS, ["params.sessionId: required"]),
+        (frame("session/resume", {"sessionId": 1}), INVALID_PARAMS, ["params.sessionId"]),
+        (
+            frame("session/resume", {"sessionId": "s", "_meta": {"trouper.dev/afterSeq": -1}}),
+            INVALID_PARAMS,
+            ["params._meta", "trouper.dev/afterSeq"],
+        ),
+        (
+            frame("session/list", {"cursor": 4}),
+            INVALID_PARAMS,
+            ["params.cursor: expected a string"],
+        ),
+        (frame("session/close", {}), INVALID_PARAMS, ["params.sessionId: required"]),
+        (frame("session/set_mode", {"sessionId": "s"}), INVALID_PARAMS, ["params.modeId"]),
+        (
+            frame("session/set_config_option", {"sessionId": "s", "configId": "x", "value": True}),
+            INVALID_PARAMS,
+            ["params.value: expected a string"],
+        ),
         (frame("session/prompt", {}, id=None), INVALID_REQUEST, ["session/prompt", "id"]),
         (frame("initialize"), INVALID_PARAMS, ["params.protocolVersion: required"]),
         (frame("initialize", {"protocolVersion": "1"}), INVALID_PARAMS, ["whole number"]),
         (frame("initialize", {"protocolVersion": True}), INVALID_PARAMS, ["whole number"]),
         (frame("session/new", {"cwd": 3}), INVALID_PARAMS, ["params.cwd: expected a string"]),
         (frame("session/new", {"mcpServers": {}}), INVALID_PARAMS, ["params.mcpServers"]),
-        (frame("session/new", {"mcpServers": [{}]}), INVALID_PARAMS, ["not supported yet"]),
+        (
+            frame("initialize", {"protocolVersion": 1, "clientCapabilities": 3}),
+            INVALID_PARAMS,
+            ["params.clientCapabilities: expected an object"],
+        ),
         (frame("session/new", {"_meta": []}), INVALID_PARAMS, ["params._meta"]),
         (
             frame("session/new", {"_meta": {"trouper.dev/assistant": 1}}),
@@ -116,7 +170,7 @@ IMAGE = {"type": "image", "data": "", "mimeType": "image/png"}
         (
             frame("session/prompt", {"sessionId": "s", "prompt": [{"type": "text"}]}),
             INVALID_PARAMS,
-            ["params.prompt[0]: expected a string"],
+            ["params.prompt[0]: text: expected a string"],
         ),
         (
             frame("session/prompt", {"sessionId": "s", "prompt": ["x"]}),
@@ -124,9 +178,24 @@ IMAGE = {"type": "image", "data": "", "mimeType": "image/png"}
             ["params.prompt[0]: expected a content block"],
         ),
         (
-            frame("session/prompt", {"sessionId": "s", "prompt": [IMAGE]}),
+            frame("session/prompt", {"sessionId": "s", "prompt": [AUDIO]}),
             INVALID_PARAMS,
-            ["params.prompt[0]", "'image'", "text and resource_link"],
+            ["params.prompt[0]", "'audio'", "text, resource_link"],
+        ),
+        (
+            frame("session/prompt", {"sessionId": "s", "prompt": [{**IMAGE, "mimeType": "x/y"}]}),
+            INVALID_PARAMS,
+            ["params.prompt[0]", "'x/y'", "image/png"],
+        ),
+        (
+            frame("session/prompt", {"sessionId": "s", "prompt": [{"type": "resource"}]}),
+            INVALID_PARAMS,
+            ["params.prompt[0]: resource: expected an object"],
+        ),
+        (
+            frame("session/prompt", {"sessionId": "s", "prompt": [BLOB]}),
+            INVALID_PARAMS,
+            ["params.prompt[0]", "file:///b", "is not text"],
         ),
         (frame("session/prompt", {"sessionId": "s", "prompt": []}), INVALID_PARAMS, ["at least"]),
         (frame("session/prompt", {"sessionId": "s", "prompt": "x"}), INVALID_PARAMS, ["a list"]),
@@ -150,7 +219,7 @@ def test_a_bad_request_is_told_which_member_is_wrong(
 
 def test_a_frame_full_of_faults_is_not_answered_at_length() -> None:
     with pytest.raises(RpcFault) as caught:
-        read_frame(frame("session/prompt", {"sessionId": "s", "prompt": [IMAGE] * 10_000}))
+        read_frame(frame("session/prompt", {"sessionId": "s", "prompt": [AUDIO] * 10_000}))
 
     assert len(caught.value.message) < 1_000
 
@@ -170,9 +239,10 @@ def test_answers_are_what_the_schema_says() -> None:
     assert hello.agent_info is not None
     assert hello.agent_info.name == "trouper"
     assert hello.agent_capabilities is not None
-    assert hello.agent_capabilities.load_session is False
+    assert hello.agent_capabilities.load_session is True
     assert hello.agent_capabilities.session_capabilities is not None
-    assert hello.agent_capabilities.session_capabilities.resume is None
+    assert hello.agent_capabilities.session_capabilities.resume is not None
+    assert hello.agent_capabilities.session_capabilities.fork is None
     assert hello.agent_capabilities.field_meta == {"trouper.dev": {"v": 1}}
     assert opened.session_id == "s-1"
     assert ended.stop_reason == "end_turn"

@@ -7,14 +7,7 @@ from hypothesis import given, strategies as st
 
 from trouper.actors.chat import TextPart
 from trouper.actors.wire.jsonrpc import RpcFault, encode_error
-from trouper.actors.wire.session import (
-    Inbound,
-    Updates,
-    initialize_result,
-    prompt_result,
-    read_frame,
-    turn_failed,
-)
+from trouper.actors.wire.session import Inbound, read_frame
 from trouper.actors.wire.session_client import (
     Answered,
     Refused,
@@ -31,6 +24,8 @@ from trouper.actors.wire.session_params import (
     NewSessionParams,
     PromptParams,
 )
+from trouper.actors.wire.session_results import initialize_result, prompt_result, turn_failed
+from trouper.actors.wire.session_updates import Updates
 
 text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
@@ -48,7 +43,7 @@ def test_a_server_reads_what_a_client_says(id: str, words: str) -> None:
 def test_an_assistant_is_named_where_one_is_wanted(assistant: str) -> None:
     inbound = read_frame(new_session_call(3, "/home", assistant))
 
-    assert inbound is not None
+    assert isinstance(inbound, Inbound)
     assert isinstance(inbound.params, NewSessionParams)
     assert (inbound.params.cwd, inbound.params.assistant) == ("/home", assistant)
 

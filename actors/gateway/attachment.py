@@ -1,0 +1,230 @@
+"""One session as one connection sees it: events become frames, a prompt gets its answer."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import trio
+
+from ...runtime.errors import ActorError
+from ..chat import Part, Usage
+from ..errors import EventsGone
+from ..session.events import SessionEvent, StopReason, TurnEnded, TurnStarted, UsageChanged
+from ..session.messages import Attach, Attached, CancelTurn, Detach, GetTranscript, Prompt
+from ..wire.jsonrpc import RequestId, encode_fault
+from ..wire.session_results import prompt_result, turn_failed
+from .outbox import Lane
+from .refusal import refused
+from .replay import Replay
+from .sessions import SessionRef
+from .telling import Telling
+
+__all__ = ["SessionAttachment"]
+
+# Histories that are told one behind the other, where a reader is so slow that what
+# happened meanwhile is no longer at hand.
+_TRIES = 3
+
+
+class SessionAttachment:
+    """An attachment to a session, for one connection.
+
+    Where `ref` is None, `reach` finds the session when it is first needed.
+    `tells_turns` says whether the client is to be told when turns begin and end.
+
+    At most one prompt is under way: first it is being asked (its turn has no
+    number yet), then it runs. A turn may even end before the asking is over,
+    since the session's events overtake its answer; that end is kept till then.
+    A session tells its listeners the end of every turn, also when it crashes.
+    """
+
+    __slots__ = (
+        "_attached",
+        "_cancelled",
+        "_early",
+        "_free",
+        "_lane",
+        "_reach",
+        "_ref",
+        "_request",
+        "_tells_turns",
+        "_turn",
+        "_usage",
+        "busy",
+        "joining",
+        "telling",
+    )
+
+    def __init__(
+        self,
+        lane: Lane,
+        telling: Telling,
+        reach: Callable[[], Awaitable[SessionRef]],
+        ref: SessionRef | None = None,
+        *,
+        tells_turns: bool = False,
+    ) -> None:
+        self._ref = ref
+        self._reach = reach
+        self._lane = lane
+        self.telling = telling
+        self._tells_turns = tells_turns
+        self.busy = False
+        """Whether a prompt is under way."""
+        self.joining = False
+        """Whether what was before is still being told."""
+        self._request: RequestId = None
+        self._turn: int | None = None
+        self._cancelled = False
+        self._early: dict[int, TurnEnded] = {}
+        self._usage: Usage | None = None
+        self._attached = False
+        self._free: trio.Event | None = None
+
+    # The session's side (events.Attachment).
+
+    def deliver(self, event: SessionEvent) -> None:
+        """Take the session's next event."""
+        self.telling.tell(event, self._ref)
+        if isinstance(event, UsageChanged):
+            self._usage = event.usage
+        elif isinstance(event, TurnStarted):
+            self._usage = None
+            if self._tells_turns:
+                self._lane.frame(self._lane.updates.turn_started(event.seq, event.turn))
+        elif isinstance(event, TurnEnded):
+            if self._tells_turns:
+                self._lane.frame(self._end_of(event))
+            if self.busy and self._turn is None:
+                self._early[event.turn] = event
+            elif self.busy and event.turn == self._turn:
+                self._answer(event)
+
+    def _end_of(self, event: TurnEnded) -> str:
+        updates = self._lane.updates
+        if event.stop is StopReason.ERROR:
+            return updates.turn_failed(
+                event.seq, event.turn, event.error, retryable=event.retryable
+            )
+        return updates.turn_ended(event.seq, event.turn, event.stop.value)
+
+    def _answer(self, event: TurnEnded) -> None:
+        id = self._request
+        if event.stop is StopReason.ERROR:
+            frame = turn_failed(id, event.error, event.seq, retryable=event.retryable)
+        else:
+            frame = prompt_result(id, event.stop.value, event.seq, self._usage)
+        self._finish(frame)
+
+    def _finish(self, frame: str) -> None:
+        self.busy = False
+        self._early.clear()
+        self._lane.frame(frame)
+        if self._free is not None:
+            self._free.set()
+
+    # The client's side.
+
+    def holds(self, id: RequestId) -> bool:
+        """Whether request `id` is the prompt under way."""
+        return self.busy and self._request == id
+
+    @property
+    def found(self) -> bool:
+        """Whether there was found to be such a session."""
+        return self._ref is not None
+
+    async def ref(self) -> SessionRef:
+        """The session. Raises ActorError where there is none, or it cannot be opened."""
+        if self._ref is None:
+            self._ref = await self._reach()
+        return self._ref
+
+    async def attach(self, *, new: bool = False) -> SessionRef:
+        """Have the session's events delivered here. Raises ActorError as ask does."""
+        ref = await self.ref()
+        if not self._attached:
+            if not new:
+                self.telling.begin((await ref.ask(GetTranscript())).state)
+            await ref.ask(Attach(self))
+            self._attached = True
+        return ref
+
+    async def resume(self, after: int | None) -> Attached:
+        """Attach, and first have told what happened behind number `after`, if that is not None.
+
+        Raises EventsGone where that is not all at hand, and ActorError as ask does.
+        """
+        ref = await self.ref()
+        self.telling.begin((await ref.ask(GetTranscript())).state)
+        attached = await ref.ask(Attach(self, after))
+        self._attached = True
+        return attached
+
+    async def load(self) -> Attached:
+        """Tell the whole history, and attach. Raises ActorError as ask does."""
+        ref = await self.ref()
+        replay = Replay(self._lane)
+        for tries_left in reversed(range(_TRIES)):
+            transcript = await ref.ask(GetTranscript())
+            self.telling.begin(transcript.state)
+            await replay.show(transcript.state)
+            try:
+                attached = await ref.ask(Attach(self, transcript.state.seq))
+            except EventsGone:
+                if not tries_left:
+                    raise
+                continue
+            self._attached = True
+            return attached
+        raise AssertionError("the last try returns or raises")
+
+    def begin(self, id: RequestId) -> None:
+        """Note that `prompt` is about to be called for request `id`."""
+        self.busy, self._request, self._turn, self._cancelled = True, id, None, False
+
+    async def prompt(self, parts: tuple[Part, ...]) -> ActorError | None:
+        """Begin a turn; its end will answer the request. A refusal answers it at once, and is
+        returned."""
+        try:
+            ref = await self.attach()
+            turn = await ref.ask(Prompt(parts))
+            self._turn = turn
+            early = self._early.get(turn)
+            if early is not None:
+                self._answer(early)
+            elif self._cancelled:
+                ref.tell(CancelTurn(turn))
+        except ActorError as error:
+            self._finish(encode_fault(refused(self._request, error)))
+            return error
+        return None
+
+    def cancel(self) -> None:
+        """End the turn, or the next one if it is still being asked for.
+
+        A cancel that overtook its prompt would find no turn to cancel.
+        """
+        self._cancelled = True
+        if self._ref is None:
+            return
+        if not self.busy:
+            self._ref.tell(CancelTurn())
+        elif self._turn is not None:
+            self._ref.tell(CancelTurn(self._turn))
+
+    async def close(self) -> None:
+        """End the turn, have it answered, and want no more events."""
+        self.cancel()
+        while self.busy:
+            self._free = trio.Event()
+            await self._free.wait()
+        self.detach()
+
+    def detach(self) -> None:
+        """Want no more events. The session and its turn go on."""
+        if self._ref is None:
+            return
+        self._attached = False
+        # A full mailbox: the session then delivers into an outbox that is shut.
+        with suppress(ActorError):
+            self._ref.tell(Detach(self))

@@ -1,0 +1,79 @@
+"""What the client of one connection is being asked: may this tool be run?
+
+The first answer of any attachment counts; the session tells all when nobody
+needs to answer any more, and whoever is still asked is told so. A client that
+says that it does not know the question has not answered it.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, cast
+
+import attrs
+
+from ...runtime.errors import ActorError
+from ..session.messages import Permit
+from ..wire.jsonrpc import METHOD_NOT_FOUND, Reply
+from ..wire.session_updates import ALLOW, cancel_question
+from .sessions import SessionRef
+
+__all__ = ["Questions"]
+
+
+@attrs.frozen(eq=False)
+class _Open:
+    session_id: str
+    ref: SessionRef
+    call_id: str
+
+
+class Questions:
+    """The requests of ours that are open; `send` takes frames to the client."""
+
+    __slots__ = ("_last", "_open", "_send")
+
+    def __init__(self, send: Callable[[str], None]) -> None:
+        self._send = send
+        self._last = 0
+        self._open: dict[int, _Open] = {}
+
+    def ask(
+        self, session_id: str, ref: SessionRef, call_id: str, frame: Callable[[int], str]
+    ) -> str:
+        """Note a question about a call; the frame that asks it, which `frame` makes of its
+        number."""
+        self._last += 1
+        self._open[self._last] = _Open(session_id, ref, call_id)
+        return frame(self._last)
+
+    async def answered(self, reply: Reply) -> None:
+        """Hand on what the client has answered."""
+        asked = self._open.pop(reply.id, None) if isinstance(reply.id, int) else None
+        if asked is None:
+            return
+        if reply.error is not None and reply.error.get("code") == METHOD_NOT_FOUND:
+            return
+        granted = reply.error is None and _granted(reply.result)
+        # A session that is gone needs no answer.
+        with suppress(ActorError):
+            await asked.ref.ask(Permit(asked.call_id, granted))
+
+    def settled(self, session_id: str, call_id: str) -> None:
+        """Nobody needs to answer for that call any more."""
+        for id, asked in list(self._open.items()):
+            if (asked.session_id, asked.call_id) == (session_id, call_id):
+                del self._open[id]
+                self._send(cancel_question(id))
+
+    def forget(self, session_id: str) -> None:
+        """Take no more answers for that session from here; others may have been asked, too."""
+        self._open = {id: one for id, one in self._open.items() if one.session_id != session_id}
+
+
+def _granted(result: object) -> bool:
+    """Whether that is leave; whatever else it is, it is none."""
+    outcome = cast("dict[str, Any]", result).get("outcome") if isinstance(result, dict) else None
+    if not isinstance(outcome, dict):
+        return False
+    chosen = cast("dict[str, Any]", outcome)
+    return chosen.get("outcome") == "selected" and chosen.get("optionId") == ALLOW
