@@ -16,7 +16,7 @@ import trio
 
 from ...runtime import Actor, on
 from ...runtime.cell import Exit
-from ..chat import Message, TextPart
+from ..chat import Message
 from ..errors import HistoryFull, NotKept, SessionError, TurnInProgress
 from ..gate.limiter_messages import Priority
 from ..policy.context import TooLong, drop_oldest
@@ -113,12 +113,21 @@ class Session(Actor[SessionMessage], background=True):
     def _enter(self, assistant: Assistant) -> None:
         """From now on that assistant answers."""
         self._assistant = assistant
-        text = assistant.prompt
-        self._system = (Message("system", (TextPart(text),)),) if text else ()
+        self._system = self._told()
         self._fitter = Context(assistant.context, assistant.route, self._call, assistant.small)
         summary = self._scribe.state.summary
         if summary is not None:
             self._fitter.take_up(Summary(summary.text, summary.until + len(self._system)))
+
+    def _told(self) -> tuple[Message, ...]:
+        """What goes before the conversation; it may say which day it is."""
+        assistant = self._assistant
+        return assistant.prompt.messages(
+            session=self._id,
+            user=self._call.user,
+            model=assistant.model,
+            tools=self._company.tools.view(*assistant.tools).specs(),
+        )
 
     async def init(self) -> None:
         self._idle_since = trio.current_time()
@@ -140,6 +149,7 @@ class Session(Actor[SessionMessage], background=True):
         await self._ready()
         if self._next is not self._assistant:
             self._enter(self._next)
+        self._system = self._told()
         user, number = Message("user", message.parts), self._scribe.state.number + 1
         forgotten = self._forget(user) if self._size + size_of(user) > MAX_HISTORY else 0
         await self._scribe.write(
