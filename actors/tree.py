@@ -4,6 +4,7 @@ system
 ├── answers                    (where answers are kept in a file) the writer of that file
 ├── response-cache             (where a model keeps its answers) gives them again
 ├── store                      the writer of what is kept
+├── retention                  (only with a store in a file) forgets what is too old
 ├── pace                       lets busy streams read in step
 ├── router                     whom of a chain to ask; counts calls, retries and hedges
 ├── providers
@@ -46,6 +47,7 @@ from .provider.knowledge import Knowledge
 from .provider.pace import Pace
 from .provider.target import Gates, Target, key_ids, make_target
 from .session.session import Session
+from .store.retention import Keep, Retention
 from .store.store import Store
 
 __all__ = [
@@ -264,6 +266,7 @@ def tree(
     system."""
     return (
         store.spec(),
+        *_retention(config, store),
         child("pace", pace.run),
         router_spec(),
         providers_spec(
@@ -271,6 +274,17 @@ def tree(
         ),
         sessions_spec(config.server.max_sessions, journalled=store.database.is_file),
     )
+
+
+def _retention(config: AppConfig, store: Store) -> Iterator[ChildSpec]:
+    if store.database.is_file:
+        keep = Keep(
+            usage=config.store.keep_usage_days,
+            sessions=config.store.keep_sessions_days,
+            batches=config.store.keep_batches_days,
+        )
+        start = partial(Retention, keep, store.writer_path())
+        yield child("retention", start, backoff=_BACKOFF, poison=_NO_POISON)
 
 
 def sessions_spec(most: int, *, journalled: bool) -> ChildSpec:

@@ -7,7 +7,10 @@ it is refused, by the name of that process.
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Final, TextIO
@@ -15,6 +18,7 @@ from typing import Final, TextIO
 import orjson
 
 from ..chat import Message, TextPart, ToolCallPart, ToolResultPart
+from ..errors import ConfigError
 from ..policy.money import dollars
 from ..redaction import printable
 from ..session.export import exported, moment, stored_state
@@ -24,7 +28,9 @@ from ..store.errors import NoSuchSession
 from ..store.journal import StoredSession
 from ..store.journal_operations import Delete, recover_journal
 from ..store.journal_reading import JournalReader, WholeSession
+from ..store.retention import PruneSessions
 from .store_file import store_of
+from .usage_times import moment as when
 
 __all__ = ["add_arguments", "run"]
 
@@ -56,7 +62,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "delete", help="delete conversations for good; not while a server runs on the store"
     )
     _store_arguments(delete)
-    delete.add_argument("id", metavar="ID", nargs="+")
+    delete.add_argument("id", metavar="ID", nargs="*")
+    delete.add_argument(
+        "--older-than",
+        metavar="AGE",
+        type=partial(when, now=time.time()),
+        help="those that nobody has used for so long (30d), or since that day (2026-11-21)",
+    )
 
 
 def _store_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +81,13 @@ def run(args: argparse.Namespace) -> int:
     """0, once it is done. Raises ConfigError, StoreError and SessionUnreadable."""
     store = Path(args.store) if args.store is not None else store_of(Path(args.config))
     if args.sessions_command == "delete":
-        _delete(store, args.id)
+        if bool(args.id) == (args.older_than is not None):
+            raise ConfigError("sessions delete", ["name conversations, or say --older-than"])
+        if args.older_than is None:
+            _delete(store, args.id)
+        else:
+            count = _delete_older(store, args.older_than)
+            sys.stdout.write(f"{count} conversation{'' if count == 1 else 's'} deleted\n")
         return 0
     with JournalReader(store) as reader:
         match args.sessions_command:
@@ -98,14 +116,35 @@ def _delete(store: Path, ids: list[str]) -> None:
     with JournalReader(store) as reader:
         for sid in ids:
             _read(store, reader, sid)  # before anything is deleted
-    # Whoever has claimed one is dead: else the file could not be opened.
-    database = Database(store, recover=[recover_journal])
-    database.open()
-    try:
+    with _opened(store) as database:
         database.begin_waiting()
         for sid in ids:
             Delete(sid, "").apply(database.connection)
         database.connection.execute("COMMIT")
+
+
+def _delete_older(store: Path, before: float) -> int:
+    """Delete those that were used last before then; how many there were."""
+    with JournalReader(store):
+        pass  # else a file that is not there would be made
+    deleted = 0
+    with _opened(store) as database:
+        while True:
+            database.begin_waiting()
+            count = PruneSessions(before).apply(database.connection)
+            database.connection.execute("COMMIT")
+            deleted += count
+            if not count:
+                return deleted
+
+
+@contextmanager
+def _opened(store: Path) -> Generator[Database]:
+    # Whoever has claimed a session is dead: else the file could not be opened.
+    database = Database(store, recover=[recover_journal])
+    database.open()
+    try:
+        yield database
     finally:
         database.close()
 

@@ -41,6 +41,21 @@ class StoreConfig:
     )
     """Whether a commit waits for the disk (full) or may be lost with the power (relaxed); either
     survives a killed process."""
+    # A year, and a month to look back on it. What they weigh in budgets without an end stays.
+    keep_usage_days: int | None = attrs.field(
+        default=400, metadata=checks.optional(checks.whole(62, 36_500))
+    )
+    """Days after which a row of the ledger is forgotten, which `trouper usage` then does not show."""
+    # What people have said is theirs: nothing of it goes unless the operator says so.
+    keep_sessions_days: int | None = attrs.field(
+        default=None, metadata=checks.optional(checks.whole(1, 36_500))
+    )
+    """Days after which a conversation that nobody has used is forgotten; without it, never."""
+    # Three times as long as the providers keep theirs.
+    keep_batches_days: int | None = attrs.field(
+        default=90, metadata=checks.optional(checks.whole(1, 36_500))
+    )
+    """Days after its beginning from which a batch that is done is forgotten, with its results."""
     # Some hundred thousand answers of a page.
     cache_max_bytes: int = attrs.field(
         default=268_435_456, metadata=checks.whole(1_048_576, 1_099_511_627_776)

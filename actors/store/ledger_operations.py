@@ -27,7 +27,17 @@ from .ledger import (
     windows_of,
 )
 
-__all__ = ["Expire", "Page", "Reserve", "Settle", "Spent", "Trim", "Withdraw", "recover"]
+__all__ = [
+    "Expire",
+    "Page",
+    "Reserve",
+    "Settle",
+    "Spent",
+    "Trim",
+    "Withdraw",
+    "begin_sum",
+    "recover",
+]
 
 # All sums that a row weighs in: five scopes and three windows.
 _ADD = (
@@ -79,7 +89,7 @@ class Reserve:
         for limit in self.limits:
             taken = found.get((limit.scope, limit.window))
             if taken is None:
-                taken = _begin_sum(connection, limit.scope, limit.window)
+                taken = begin_sum(connection, limit.scope, limit.window)
             left = limit.most - taken
             if self.opening.reserved > left:
                 return Denied(limit, left)
@@ -226,7 +236,8 @@ def _add(connection: sqlite3.Connection, sums: Sequence[str], *, spent: int, res
         connection.execute(_ADD, (spent, reserved, *sums))
 
 
-def _begin_sum(connection: sqlite3.Connection, scope: str, window: str) -> int:
+def begin_sum(connection: sqlite3.Connection, scope: str, window: str) -> int:
+    """Begin the sum of a scope in a window with what the rows say; it is kept up from then on."""
     spent, reserved = _sum_of_rows(connection, scope, window)
     connection.execute("INSERT INTO budget VALUES (?, ?, ?, ?)", (scope, window, spent, reserved))
     return spent + reserved

@@ -48,6 +48,16 @@ def below(spec: ChildSpec, path: str = "") -> dict[str, ChildSpec]:
     return found
 
 
+def test_only_a_store_in_a_file_has_something_that_forgets(tmp_path: Path) -> None:
+    config = demo_config()
+
+    in_memory = [spec.id for spec in tree(config, Pace(), Store(":memory:"))]
+    in_file = [spec.id for spec in tree(config, Pace(), Store(tmp_path / "store.db"))]
+
+    assert "retention" not in in_memory
+    assert in_file.index("retention") == in_file.index("store") + 1
+
+
 def test_the_whole_tree() -> None:
     config = AppConfig(
         server=ServerConfig(max_sessions=7),

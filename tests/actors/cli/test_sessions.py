@@ -226,3 +226,25 @@ def test_the_store_is_found_by_the_configuration(store: Path) -> None:
 
     assert done.code == 0
     assert "sess_1" in done.out
+
+
+def test_those_that_nobody_has_used_for_long_are_deleted_at_once(
+    store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    used_last = "2026-11-21T12:30"
+
+    assert (
+        sessions(capsys, store, "delete", "--older-than", used_last) == "1 conversation deleted\n"
+    )
+    listed = sessions(capsys, store, "list")
+    assert "other" in listed
+    assert "sess_1" not in listed
+    assert sessions(capsys, store, "delete", "--older-than", "1d") == "0 conversations deleted\n"
+
+
+@pytest.mark.parametrize("words", [[], ["sess_1", "--older-than", "30d"]])
+def test_what_to_delete_is_said_in_one_way(
+    store: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    assert main(["sessions", "delete", "--store", str(store), *words]) == 1
+    assert "name conversations, or say --older-than" in capsys.readouterr().err
