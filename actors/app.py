@@ -122,6 +122,7 @@ class App:
             self._assistants.assistant,
             config.server.session_idle_seconds,
             journal=self._journal if self._store.database.is_file else None,
+            company=self._assistants.company,
             node=f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}",
         )
 

@@ -8,14 +8,14 @@ from ..runtime import System
 from .answers import Answers
 from .chat import ChatRequest, Sampling
 from .config import AppConfig, AssistantConfig, ModelConfig, Target as ConfiguredTarget
-from .errors import ErrorKind, ProviderError, UnknownAssistant
+from .errors import ErrorKind, ProviderError, UnknownAssistant, UnknownModel
 from .gate.budget import Budgets
 from .gate.router import Router
 from .provider.knowledge import Knowledge
 from .provider.route import Route, make_route
 from .provider.target import Target
+from .session.assistant import Assistant, Company
 from .session.prompts import SystemPrompt
-from .session.session import Assistant
 from .store.ledger import Ledger
 from .telemetry.observer import RequestObserver
 from .tooling import Tools
@@ -51,22 +51,37 @@ class Assistants:
         self._budgets = budgets
         self._ledger = ledger
         self._observer = observer
-        self._assistants: dict[str, Assistant] = {}
+        self._assistants: dict[tuple[str, str], Assistant] = {}
         self._routes: dict[str, Route] = {}
+
+    @property
+    def company(self) -> Company:
+        """Whom and what sessions may call upon."""
+        return Company(
+            assistant=self.assistant, with_model=self.with_model, tools=self._tools.directory
+        )
 
     def assistant(self, name: str) -> Assistant:
         """The assistant of that name; "" is the default one. Raises UnknownAssistant."""
         name = name or self._config.default_assistant
-        known = self._assistants.get(name)
+        if name not in self._config.assistants:
+            raise UnknownAssistant(name, self._config.assistants)
+        return self._made(name, self._config.assistants[name].model)
+
+    def with_model(self, assistant: Assistant, model: str) -> Assistant:
+        """The same assistant, who asks another of the configured models. Raises UnknownModel."""
+        if model not in self._config.models:
+            raise UnknownModel(model, self._config.models)
+        return self._made(assistant.name, model)
+
+    def _made(self, name: str, model: str) -> Assistant:
+        known = self._assistants.get((name, model))
         if known is None:
-            if name not in self._config.assistants:
-                raise UnknownAssistant(name, self._config.assistants)
-            known = self._assistants[name] = self._make(name)
+            known = self._assistants[name, model] = self._make(name, model)
         return known
 
-    def _make(self, name: str) -> Assistant:
-        assistant = self._config.assistants[name]
-        model = self._config.models[assistant.model]
+    def _make(self, name: str, model_name: str) -> Assistant:
+        assistant, model = self._config.assistants[name], self._config.models[model_name]
         warmth = assistant.temperature
         return Assistant(
             name=name,
@@ -75,7 +90,12 @@ class Assistants:
             max_output_tokens=assistant.max_output_tokens or model.max_output_tokens,
             reasoning_effort=assistant.reasoning_effort or model.reasoning_effort,
             context=model.context,
-            route=self.route(assistant.model),
+            route=self.route(model_name),
+            model=model_name,
+            small=None if assistant.small_model is None else self.route(assistant.small_model),
+            tools=self._tools.patterns(name),
+            max_requests=assistant.max_requests,
+            approval_timeout=assistant.approval_timeout,
         )
 
     def resolve(self, request: ChatRequest) -> tuple[Route, ChatRequest]:

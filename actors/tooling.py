@@ -57,6 +57,10 @@ class Tools:
             return ()
         return (tools_spec(self._tools, self.directory, *self._servers),)
 
+    def patterns(self, assistant: str) -> tuple[str, ...]:
+        """What this assistant may use: names, or patterns of names, of the directory."""
+        return self._patterns[assistant]
+
     def view(self, assistant: str) -> ToolView:
         """The tools that this assistant may use, as they come and go."""
         return self.directory.view(*self._patterns[assistant])

@@ -272,6 +272,7 @@ def tree(
         providers_spec(
             config.providers.values(), pace, _models(config), known=Models(config.facts)
         ),
+        *tools,
         sessions_spec(config.server.max_sessions, journalled=store.database.is_file),
     )
 

@@ -4,11 +4,14 @@ import datetime
 from typing import Any
 
 import pytest
+import trio
 
 from tests.fakes.simulator import SimulatorProcess
 from trouper.actors import open_app
 from trouper.actors.config import AppConfig, AssistantConfig, ModelConfig, ProviderConfig
-from trouper.actors.errors import UnknownAssistant, UnknownSession
+from trouper.actors.errors import UnknownAssistant, UnknownModel, UnknownSession
+from trouper.actors.session.messages import SwitchAssistant, SwitchModel
+from trouper.actors.tools import tool
 
 
 def config(simulator: SimulatorProcess, **assistants: AssistantConfig) -> AppConfig:
@@ -19,6 +22,7 @@ def config(simulator: SimulatorProcess, **assistants: AssistantConfig) -> AppCon
         models={
             "default": ModelConfig(targets=["sim/sim"], temperature=0.2, max_output_tokens=77),
             "plain": ModelConfig(targets=["sim/sim"]),
+            "small": ModelConfig(targets=["sim/small-1"]),
         },
         assistants=assistants,
     )
@@ -74,3 +78,57 @@ async def test_a_session_of_one_user_is_nobody_elses(simulator: SimulatorProcess
             await app.session("other", assistant="nobody")
         await app.end_session("s", user="ann")
         assert (await app.session("s", user="bob")).id == "s"
+
+
+async def test_a_conversation_goes_on_with_another_model_or_another_assistant(
+    simulator: SimulatorProcess,
+) -> None:
+    own = AssistantConfig(model="default", prompt="{assistant} on {model}", max_output_tokens=5)
+    other = AssistantConfig(model="default", prompt="{assistant}")
+    configured = config(simulator, own=own, other=other)
+    async with open_app(configured, signals=False) as app:
+        session = await app.session("a")
+        ref = app.sessions.find("a", owner="embedded")
+        await ref.ask(SwitchModel("plain"))
+        await session.ask("hello")
+        assert sent(simulator)["messages"][0]["content"] == "own on plain"
+        # The model's own are not taken along, the assistant's are.
+        assert "temperature" not in sent(simulator)
+        assert sent(simulator)["max_tokens"] == 5
+        with pytest.raises(UnknownModel, match="configured are: default, plain, small"):
+            await ref.ask(SwitchModel("huge"))
+        await ref.ask(SwitchAssistant("other"))
+        await session.ask("hello")
+        assert sent(simulator)["messages"][0]["content"] == "other"
+        assert sent(simulator)["max_tokens"] == 77
+
+
+async def test_what_an_assistant_may_use_its_model_is_told_and_may_call(
+    simulator: SimulatorProcess,
+) -> None:
+    @tool
+    def shorten(text: str) -> str:
+        """Shorten a text."""
+        return text[:3]
+
+    own = AssistantConfig(model="default", prompt="You have:\n{tools}", tools=["shorten", "clock"])
+    async with open_app(config(simulator, own=own), signals=False, tools=[shorten]) as app:
+        await (await app.session("a")).ask("hello")
+
+    told = sent(simulator)
+    assert [one["function"]["name"] for one in told["tools"]] == ["clock", "shorten"]
+    assert told["messages"][0]["content"].startswith("You have:\n- clock: ")
+
+
+async def test_a_small_model_gives_the_conversation_its_title(simulator: SimulatorProcess) -> None:
+    own = AssistantConfig(model="default", small_model="small")
+    async with open_app(config(simulator, own=own), signals=False) as app:
+        await (await app.session("a")).ask("hello")
+        asked: list[Any] = []
+        with trio.fail_after(5):
+            # It is asked for when the turn has ended, and nobody tells.
+            while "small-1" not in asked:
+                await trio.sleep(0.01)
+                asked = [request["model"] for request in simulator.requests()]
+
+    assert asked == ["sim", "small-1"]

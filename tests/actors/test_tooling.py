@@ -14,9 +14,12 @@ from trouper.actors.config import (
     ToolConfig,
 )
 from trouper.actors.errors import ConfigError
+from trouper.actors.provider.pace import Pace
+from trouper.actors.store.store import Store
 from trouper.actors.tooling import Tools
 from trouper.actors.tools import Tool, ToolDefinitionError, tool
 from trouper.actors.tools.mcp_settings import McpSettings
+from trouper.actors.tree import tree
 from trouper.runtime import ChildSpec, System
 
 SUMMARIZE = ToolConfig(command=("cat",), description="Shortens.", timeout=3.0, approval="always")
@@ -60,6 +63,13 @@ def test_what_is_used_runs_and_nothing_else() -> None:
     assert children(Tools(config("*"), [roll])) == ["calculator", "clock", "roll"]
     everything = config("clock", "roll", "summarize", tools={"summarize": SUMMARIZE})
     assert children(Tools(everything, [roll])) == ["clock", "roll", "summarize"]
+
+
+def test_the_tools_run_before_the_sessions_that_call_them() -> None:
+    configured = config("clock")
+    specs = tree(configured, Pace(), Store(configured.store.path), Tools(configured).children())
+
+    assert [spec.id for spec in specs][-3:] == ["providers", "tools", "sessions"]
 
 
 async def test_an_assistant_sees_the_tools_that_it_names() -> None:
