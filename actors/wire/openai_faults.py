@@ -70,15 +70,19 @@ class ApiFault:
     retryable: bool = True
 
     @property
-    def body(self) -> bytes:
-        """The body of an answer; within a stream it is the data of a frame, too."""
-        error: dict[str, Any] = {
+    def error(self) -> dict[str, Any]:
+        """The error object."""
+        return {
             "message": self.message,
             "type": self.type,
             "param": self.param,
             "code": self.code,
         }
-        return dump_json({"error": error})
+
+    @property
+    def body(self) -> bytes:
+        """The body of an answer; within a stream it is the data of a frame, too."""
+        return dump_json({"error": self.error})
 
     @property
     def frame(self) -> bytes:

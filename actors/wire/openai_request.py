@@ -5,8 +5,8 @@ written, in a batch file or at our own port, is asked of any provider. What no
 field of ChatRequest is for goes into its `extra`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from ..chat import (
     AudioPart,
@@ -22,12 +22,11 @@ from ..chat import (
     ToolResultPart,
     ToolSpec,
 )
+from .body_reader import BadRequest, BodyReader
 from .converter import key_path, shown
 from .openai_values import ORIGIN, arguments_of
 
 __all__ = ["BadRequest", "read_request"]
-
-T = TypeVar("T")
 
 _ROLES: Final = {
     "system": "system",
@@ -62,77 +61,12 @@ _READ: Final = frozenset(
 )
 
 
-class BadRequest(ValueError):
-    """A body is no request. `faults` are sentences, each beginning with its key."""
-
-    def __init__(self, faults: tuple[str, ...]) -> None:
-        super().__init__("; ".join(faults))
-        self.faults = faults
-
-
-class _Reader:
-    """Takes values out of JSON, and notes what is not as it must be."""
-
-    def __init__(self) -> None:
-        self.faults: list[str] = []
-
-    def fault(self, path: str, words: str) -> None:
-        self.faults.append(f"{path}: {words}" if path else words)
-
-    def take(self, raw: Mapping[str, Any], key: str, path: str, kinds: Any, words: str) -> Any:
-        """The value of a key that may be missing or null; None where it is, or is wrong."""
-        value = raw.get(key)
-        if value is None or (isinstance(value, kinds) and not _is_wrongly_bool(value, kinds)):
-            return value
-        self.fault(key_path(path, key), f"must be {words}, not {shown(value)}")
-        return None
-
-    def text(self, raw: Mapping[str, Any], key: str, path: str = "") -> str | None:
-        value: str | None = self.take(raw, key, path, str, "text")
-        return value
-
-    def needed(self, raw: Mapping[str, Any], key: str, path: str) -> str:
-        value = self.text(raw, key, path)
-        if value is None and raw.get(key) is None:
-            self.fault(key_path(path, key), "is missing")
-        return value or ""
-
-    def whole(self, raw: Mapping[str, Any], key: str) -> int | None:
-        value: int | None = self.take(raw, key, "", int, "a whole number")
-        return value
-
-    def number(self, raw: Mapping[str, Any], key: str) -> float | None:
-        value: float | None = self.take(raw, key, "", (int, float), "a number")
-        return value
-
-    def each(
-        self, raw: Mapping[str, Any], key: str, path: str, read: Callable[[Any, str], T | None]
-    ) -> tuple[T, ...]:
-        """What `read` makes of each table of a list."""
-        listed = self.take(raw, key, path, list, "a list")
-        found: list[T] = []
-        if not listed:
-            return ()
-        parent = key_path(path, key)
-        for index, item in enumerate(listed):
-            place = f"{parent}[{index}]"
-            if not isinstance(item, Mapping):
-                self.fault(place, f"must be an object, not {shown(item)}")
-            elif (value := read(item, place)) is not None:
-                found.append(value)
-        return tuple(found)
-
-
-def _is_wrongly_bool(value: object, kinds: object) -> bool:
-    return isinstance(value, bool) and kinds is not bool
-
-
 def read_request(raw: Any) -> ChatRequest:
     """The request of a body. Its `model` is "" where the body names none.
 
     Raises BadRequest with all that is wrong.
     """
-    reader = _Reader()
+    reader = BodyReader()
     if not isinstance(raw, Mapping):
         raise BadRequest((f"must be an object, not {shown(raw)}",))
     messages = reader.each(raw, "messages", "", lambda item, at: _message(reader, item, at))
@@ -164,7 +98,7 @@ def read_request(raw: Any) -> ChatRequest:
     return request
 
 
-def _message(reader: _Reader, raw: Mapping[str, Any], path: str) -> Message | None:
+def _message(reader: BodyReader, raw: Mapping[str, Any], path: str) -> Message | None:
     role = _ROLES.get(str(raw.get("role")))
     content = raw.get("content")
     # Nearly every message of a conversation is this one.
@@ -188,7 +122,7 @@ def _message(reader: _Reader, raw: Mapping[str, Any], path: str) -> Message | No
     return Message(role=role, parts=tuple(parts), name=reader.text(raw, "name", path) or "")  # type: ignore[arg-type]
 
 
-def _content(reader: _Reader, raw: Mapping[str, Any], path: str) -> Iterator[Part]:
+def _content(reader: BodyReader, raw: Mapping[str, Any], path: str) -> Iterator[Part]:
     content = raw.get("content")
     if isinstance(content, str):
         # Empty text beside calls says nothing; alone it is what was said.
@@ -201,7 +135,7 @@ def _content(reader: _Reader, raw: Mapping[str, Any], path: str) -> Iterator[Par
         yield from parts
 
 
-def _part(reader: _Reader, raw: Mapping[str, Any], path: str) -> Part:
+def _part(reader: BodyReader, raw: Mapping[str, Any], path: str) -> Part:
     kind = raw.get("type")
     inner = raw.get(str(kind))
     match kind:
@@ -227,7 +161,7 @@ def _part(reader: _Reader, raw: Mapping[str, Any], path: str) -> Part:
             return OpaquePart(ORIGIN, raw)
 
 
-def _call(reader: _Reader, raw: Mapping[str, Any], path: str) -> Part:
+def _call(reader: BodyReader, raw: Mapping[str, Any], path: str) -> Part:
     function = raw.get("function")
     if not isinstance(function, Mapping):
         # Calls of custom tools.
@@ -238,7 +172,7 @@ def _call(reader: _Reader, raw: Mapping[str, Any], path: str) -> Part:
     )
 
 
-def _tool(reader: _Reader, raw: Mapping[str, Any], path: str) -> ToolSpec | None:
+def _tool(reader: BodyReader, raw: Mapping[str, Any], path: str) -> ToolSpec | None:
     function = raw.get("function")
     if not isinstance(function, Mapping):
         return None  # `_extra` has it
@@ -251,7 +185,7 @@ def _tool(reader: _Reader, raw: Mapping[str, Any], path: str) -> ToolSpec | None
     )
 
 
-def _tool_choice(reader: _Reader, raw: Mapping[str, Any]) -> str:
+def _tool_choice(reader: BodyReader, raw: Mapping[str, Any]) -> str:
     choice = raw.get("tool_choice")
     if choice is None or isinstance(choice, str):
         return choice or "auto"
@@ -262,7 +196,7 @@ def _tool_choice(reader: _Reader, raw: Mapping[str, Any]) -> str:
     return "auto"
 
 
-def _stop(reader: _Reader, raw: Mapping[str, Any]) -> tuple[str, ...]:
+def _stop(reader: BodyReader, raw: Mapping[str, Any]) -> tuple[str, ...]:
     stop = raw.get("stop")
     listed = [stop] if isinstance(stop, str) else stop or []
     if isinstance(listed, list) and all(isinstance(one, str) for one in listed):
@@ -278,7 +212,7 @@ def _schema(raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return schema if isinstance(schema, Mapping) else None
 
 
-def _metadata(reader: _Reader, raw: Mapping[str, Any]) -> dict[str, str]:
+def _metadata(reader: BodyReader, raw: Mapping[str, Any]) -> dict[str, str]:
     metadata = reader.take(raw, "metadata", "", dict, "an object of texts") or {}
     if all(isinstance(value, str) for value in metadata.values()):
         return dict(metadata)

@@ -15,7 +15,16 @@ from ..chat import ChatRequest
 from .openai_faults import ApiFault
 from .openai_request import BadRequest, read_request
 
-__all__ = ["RefusedRequest", "ServedRequest", "read_served_request"]
+__all__ = [
+    "RefusedRequest",
+    "ServedRequest",
+    "check_limit",
+    "flag",
+    "load_body",
+    "read_served_request",
+    "refused",
+    "user_in",
+]
 
 # Fields that would change how the answer is read, what it costs or where it is kept,
 # each with what to do instead.
@@ -75,28 +84,34 @@ def read_served_request(raw: bytes) -> ServedRequest:
     Raises RefusedRequest with all that is wrong (or the first few of it), for
     whatever the bytes are.
     """
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise _refused((f"the body is not valid JSON: {error}",), code="invalid_json") from None
-    if not isinstance(body, dict):
-        raise _refused(("the body must be a JSON object",))
+    body = load_body(raw)
     faults: list[str] = []
     served = ServedRequest(
         request=ChatRequest(model="", messages=()),
-        stream=_flag(body, "stream", "", faults),
+        stream=flag(body, "stream", "", faults),
         include_usage=_include_usage(body, faults),
-        user=_user(body, faults),
+        user=user_in(body, faults),
     )
     _check(body, faults)
     try:
         request = read_request(_for_models(body))
     except BadRequest as bad:
-        raise _refused((*faults, *bad.faults)) from None
-    _check_limit(request, faults)
+        raise refused((*faults, *bad.faults)) from None
+    check_limit(request, faults, "max_completion_tokens")
     if faults:
-        raise _refused(tuple(faults))
+        raise refused(tuple(faults))
     return attrs.evolve(served, request=request)
+
+
+def load_body(raw: bytes | str) -> dict[str, Any]:
+    """The JSON object that a body is. Raises RefusedRequest."""
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise refused((f"the body is not valid JSON: {error}",), code="invalid_json") from None
+    if not isinstance(body, dict):
+        raise refused(("the body must be a JSON object",))
+    return body
 
 
 def _for_models(body: dict[str, Any]) -> dict[str, Any]:
@@ -116,13 +131,15 @@ def _check(body: Mapping[str, Any], faults: list[str]) -> None:
         faults.append("n: must be 1; ask again for another answer")
 
 
-def _check_limit(request: ChatRequest, faults: list[str]) -> None:
+def check_limit(request: ChatRequest, faults: list[str], name: str) -> None:
+    """A limit of the answer, called `name`, that is none is a fault."""
     limit = request.max_output_tokens
     if limit is not None and not 1 <= limit <= _MOST_TOKENS:
-        faults.append(f"max_completion_tokens: must be from 1 to {_MOST_TOKENS:,}")
+        faults.append(f"{name}: must be from 1 to {_MOST_TOKENS:,}")
 
 
-def _flag(raw: Mapping[str, Any], name: str, path: str, faults: list[str]) -> bool:
+def flag(raw: Mapping[str, Any], name: str, path: str, faults: list[str]) -> bool:
+    """Whether a flag is set; one that is no flag is a fault."""
     value = raw.get(name)
     if value is not None and not isinstance(value, bool):
         faults.append(f"{path}{name}: must be true or false")
@@ -136,20 +153,22 @@ def _include_usage(body: Mapping[str, Any], faults: list[str]) -> bool:
     if not isinstance(options, dict):
         faults.append("stream_options: must be an object")
         return False
-    return _flag(options, "include_usage", "stream_options.", faults)
+    return flag(options, "include_usage", "stream_options.", faults)
 
 
-def _user(body: Mapping[str, Any], faults: list[str]) -> str:
-    user = body.get("user")
+def user_in(body: Mapping[str, Any], faults: list[str], name: str = "user") -> str:
+    """Whose budgets a request falls under, "" where it does not say."""
+    user = body.get(name)
     if user is None:
         return ""
     if isinstance(user, str) and len(user) <= _LONGEST_USER:
         return user
-    faults.append(f"user: must be text of at most {_LONGEST_USER} characters")
+    faults.append(f"{name}: must be text of at most {_LONGEST_USER} characters")
     return ""
 
 
-def _refused(faults: tuple[str, ...], code: str | None = "invalid_request") -> RefusedRequest:
+def refused(faults: tuple[str, ...], code: str | None = "invalid_request") -> RefusedRequest:
+    """The refusal of a request with these faults, each of which begins with its key."""
     path = _PATH.match(faults[0])
     told = "; ".join(faults[:_MOST_SHOWN])
     if len(faults) > _MOST_SHOWN:
