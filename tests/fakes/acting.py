@@ -42,12 +42,14 @@ class Bench:
     ran: list[str] = attrs.field(factory=list[str])
     ended: list[str] = attrs.field(factory=list[str])
     seen: list[ToolContext] = attrs.field(factory=list[ToolContext])
+    begun: trio.Event = attrs.field(factory=trio.Event)
 
     def tools(self, **policy: Any) -> tuple[Tool, ...]:
         @tool(timeout=600.0, **policy)
         async def work(name: str, seconds: float = 0.0, fails: bool = False) -> str:
             """Do some work."""
             self.ran.append(name)
+            self.begun.set()
             await trio.sleep(seconds)
             if fails:
                 raise ValueError("it broke")
