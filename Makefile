@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: install demo test test-clients check format bench clean
+.PHONY: install demo test test-clients test-clients-npm check format bench clean
 
 install: $(STAMP)
 	@$(BIN)/trouper local install
@@ -26,6 +26,9 @@ test: $(STAMP)
 # Clients that people have, unmodified, each in an environment of its own.
 test-clients: $(STAMP)
 	$(BIN)/python -m pytest -m clients tests/clients
+
+test-clients-npm: $(STAMP)
+	$(BIN)/python -m pytest -m clients_npm tests/clients
 
 check: $(STAMP)
 	$(BIN)/ruff check .

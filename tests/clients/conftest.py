@@ -1,8 +1,9 @@
 """Clients of other people, each in an environment of its own below .venv/clients.
 
-These tests install from the package registry and take some seconds each, so they
+These tests install from package registries and take some seconds each, so they
 run where they are asked for: `make test-clients`, which is `pytest -m clients
-tests/clients`. The programs that use the clients are in programs/.
+tests/clients`, and `make test-clients-npm` for those of npm, which .ci/run leaves
+out. The programs that use the clients are in programs/.
 """
 
 from collections.abc import Generator
@@ -17,7 +18,8 @@ HERE = Path(__file__).parent
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "clients: installs a client and talks to `trouper serve`")
+    config.addinivalue_line("markers", "clients: installs packages of Python, and uses them")
+    config.addinivalue_line("markers", "clients_npm: installs packages of npm, and uses them")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
