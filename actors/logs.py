@@ -25,8 +25,10 @@ __all__ = [
     "LEVELS",
     "MAX_FIELDS",
     "MAX_VALUE",
+    "change_level",
     "clean_keys",
     "configure_logging",
+    "current_level",
     "cut_fields",
     "drop_none",
     "exception_fields",
@@ -265,7 +267,30 @@ def configure_logging(level: str = "info", stream: TextIO | None = None) -> None
     root.addHandler(_FromLogging(level=max(number, logging.WARNING)))
 
 
+def current_level() -> str | None:
+    """The level that lines must have; None where the program has set up structlog by itself."""
+    return _state[0] if _state is not None and structlog.is_configured() else None
+
+
+def change_level(level: str) -> None:
+    """Another level from now on, on the same stream, for an operator who looks closer.
+
+    What libraries say keeps its own. Raises ValueError where `current_level` is None.
+    """
+    if current_level() is None or _state is None:
+        raise ValueError("the program has set up its logging by itself")
+    if level not in LEVELS:
+        raise ValueError(f"no log level {level!r}; known: {', '.join(LEVELS)}")
+    _configure(level, _state[1])
+
+
+# The level and the stream of the process, as they were set last.
+_state: tuple[str, TextIO] | None = None
+
+
 def _configure(level: str, stream: TextIO) -> int:
+    global _state  # noqa: PLW0603 - structlog's configuration is one for the process, too
+    _state = (level, stream)
     number: int = getattr(logging, level.upper())
     lines = _Lines(stream)
     structlog.configure(

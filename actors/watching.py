@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from ..runtime import ActorError, ChildSpec, System, child
 from ..runtime.events import Observer, RuntimeEvent
 from .config import AppConfig
+from .console.console import Console
 from .gate.budget import Budgets
 from .gate.circuit import Circuit
 from .gate.circuit_messages import GetState
@@ -39,9 +40,11 @@ class Watching:
         """Whose connections are counted; set it when there is one."""
         self.scrape: Scrape | None = None
         """What GET /metrics answers."""
-        self.observer = observer
+        self.console = Console(config, watchdog=serve)
+        """Who looks into it while it runs."""
+        self.observer = _both(self.console.observe, observer)
         """To be told what the runtime reports."""
-        requests: list[RequestObserver] = []
+        requests: list[RequestObserver] = [self.console.book]
         if serve:
             # 40 ms, for those only who serve metrics.
             from .telemetry.scrape import Scrapes  # noqa: PLC0415
@@ -49,7 +52,7 @@ class Watching:
             scrapes = Scrapes(self._read, self._kind_of, _deployments(config), config.models)
             requests.append(scrapes.requests)
             self.scrape = scrapes.scrape
-            self.observer = _both(scrapes.observe, observer)
+            self.observer = _both(scrapes.observe, self.observer)
         if config.telemetry.traces:
             requests.append(open_traces(content=config.telemetry.content))
         self.requests = together(*requests)
@@ -57,11 +60,13 @@ class Watching:
 
     def children(self) -> tuple[ChildSpec, ...]:
         """What must run beside the others."""
-        return () if self.scrape is None else (child("loop-lag", self._lag.run),)
+        lag = () if self.scrape is None else (child("loop-lag", self._lag.run),)
+        return (*self.console.children(), *lag)
 
     def begin(self, system: System, budgets: Callable[[], Budgets]) -> None:
         """This is whom to read; `budgets` is asked for when it runs."""
         self._system, self._budgets = system, budgets
+        self.console.begin(system, lambda: budgets().standings())
 
     def _kind_of(self, path: str) -> str:
         return self._running.kind_of(path)

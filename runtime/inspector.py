@@ -13,10 +13,11 @@ import attrs
 
 from .actor import Actor
 from .actor_tasks import ActorTasks
-from .cell import Cell, Environment
+from .cell import Cell, Door, Environment, State
 from .inspection import ActorSnapshot, kind_of, snapshot
 from .life import Life
 from .mailbox import Envelope
+from .replies import Stream
 from .tapping import Tap, put_tap
 
 __all__ = ["Inspector", "Row", "Shape", "Waits"]
@@ -30,7 +31,9 @@ class Row(NamedTuple):
 
     `busy` is what handlers have taken that have waited for something, those in
     hand included. `oldest` is since when the first message waits, `current`
-    since when the longest one is in hand: infinity where there is none.
+    since when the one is in hand whose turn it is, `flight` since when the first
+    of those that have tasks of their own: infinity where there is none, and
+    where that one is a stream, which may last. `in_hand` counts both kinds.
     `retry_at` is when a child that backs off begins its next life.
     """
 
@@ -44,19 +47,22 @@ class Row(NamedTuple):
     busy: float
     oldest: float
     current: float
+    flight: float
     in_hand: int
     retry_at: float
 
 
 @attrs.frozen
 class Shape:
-    """What stays of an actor: its kind, its mailbox, and its strategy where it is a supervisor."""
+    """What stays of an actor: its kind, its mailbox (0 where it reads none), its class's patience, and its strategy where
+    it is a supervisor."""
 
     path: str
     kind: str
     capacity: int
     overflow: str
     strategy: str | None
+    patience: float | None = None
 
 
 @attrs.frozen
@@ -91,6 +97,17 @@ class Inspector:
             if cell is not None:
                 yield _row(cell, now)
 
+    def depths(self, paths: Iterable[str]) -> Iterator[tuple[str, int, int]]:
+        """Path, how many messages wait, and how many have been handled; a sixth of a row's cost."""
+        cells = self._env.cells
+        for path in paths:
+            cell = cells.get(path)
+            if cell is not None and cell.door is not Door.CLOSED:
+                depth = len(cell.receiving._state.data)
+                if cell.lines is not None:
+                    depth = cell.waiting().depth
+                yield path, depth, cell.handled
+
     def shape(self, path: str) -> Shape | None:
         """What stays of the actor at `path`; None where nobody is."""
         cell = self._env.cells.get(path)
@@ -101,14 +118,20 @@ class Inspector:
         return Shape(
             path=path,
             kind=kind_of(cell),
-            capacity=cell.mailbox.capacity,
+            capacity=cell.mailbox.capacity if cell.takes_messages else 0,
             overflow=cell.mailbox.overflow,
             strategy=subtree.strategy.value if subtree is not None else None,
+            patience=getattr(cell.actor_type, "patience", None),
         )
 
     def snapshot(self, path: str) -> ActorSnapshot | None:
         """All counters of one actor, with its last crash."""
         return next((one for one in snapshot(self._env, path) if one.path == path), None)
+
+    def stopped_because(self, path: str) -> str:
+        """Why an actor has stopped for good; "" while it has not."""
+        cell = self._env.cells.get(path)
+        return cell.down_reason if cell is not None and cell.state is State.STOPPED else ""
 
     def stack(self, path: str) -> tuple[str, ...]:
         """Where the code of an actor waits, outermost first, as `file:line function`."""
@@ -158,7 +181,7 @@ class Inspector:
 
 def _row(cell: Cell, now: float) -> Row:
     waiting = cell.waiting()
-    busy, current = cell.busy, inf
+    busy, current, flight = cell.busy, inf, inf
     hands = 0
     if cell.current is not None:
         hands = 1
@@ -168,8 +191,10 @@ def _row(cell: Cell, now: float) -> Row:
     if cell.in_flight:
         began = cell.in_flight.values()
         hands += len(began)
-        current = min(current, *began) if current != inf else min(began)
         busy += len(began) * now - sum(began)
+        first, since = next(iter(cell.in_flight.items()))
+        if not isinstance(first.reply, Stream):
+            flight = since
     return Row(
         cell.path,
         cell.state.value,
@@ -181,6 +206,7 @@ def _row(cell: Cell, now: float) -> Row:
         busy,
         waiting.since,
         current,
+        flight,
         hands,
         cell.retry_at,
     )

@@ -14,6 +14,7 @@ from trouper.actors.config import (
     AssistantConfig,
     BreakerConfig,
     BudgetConfig,
+    ConsoleConfig,
     LocalConfig,
     McpConfig,
     ModelConfig,
@@ -372,6 +373,18 @@ clamp = false
         example="""
 [telemetry]
 traces = true
+""",
+    ),
+    Section(
+        title="`[console]`",
+        cls=ConsoleConfig,
+        text="""
+The debug console: `trouper ps` and its like, over a socket that only the user who runs the program can open. Crash reports and the
+record of what operators did lie beside the store, as `NAME-crashes.jsonl` and `NAME-audit.jsonl`.
+""",
+        example="""
+[console]
+role = "read"
 """,
     ),
 )

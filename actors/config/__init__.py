@@ -1,10 +1,10 @@
 """The configuration: frozen classes that check themselves, and a TOML file that makes them.
 
-Reading order: `app` is the whole; `server` with `tokens`, `store`, `provider` with `attempts`,
-`models` with `chain`, `assistants`, `tools`, `budgets` and `telemetry` are its
-tables; `names` is what they call each other, `checks` and `addresses` what
-single values must be like, `secret` what must not be shown, `load` the file.
-`advice` says what is right and will do harm all the same.
+Reading order: `app` is the whole; `server` with `tokens`, `store`, `provider`
+with `attempts`, `models` with `chain`, `assistants`, `tools`, `budgets` and
+`telemetry` are its tables; `names` is what they call each other, `checks` and
+`addresses` what single values must be like, `secret` what must not be shown,
+`load` the file. `advice` says what is right and will do harm all the same.
 """
 
 from .addresses import is_loopback, split_listen
@@ -13,6 +13,7 @@ from .assistants import AssistantConfig
 from .attempts import BreakerConfig, RetryConfig, TimeoutConfig
 from .budgets import BudgetConfig
 from .chain import LinkConfig, Target, TargetConfig
+from .console import ConsoleConfig
 from .demo import demo_config
 from .load import load_config, parse_config, structure_config
 from .models import ModelConfig
@@ -29,6 +30,7 @@ __all__ = [
     "AssistantConfig",
     "BreakerConfig",
     "BudgetConfig",
+    "ConsoleConfig",
     "LinkConfig",
     "LocalConfig",
     "McpConfig",

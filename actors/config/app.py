@@ -14,6 +14,7 @@ from ..wire.converter import key_path
 from . import checks
 from .assistants import AssistantConfig
 from .budgets import BudgetConfig
+from .console import ConsoleConfig
 from .models import ModelConfig
 from .names import Names, NamesOfAssistant
 from .provider import ProviderConfig
@@ -103,6 +104,8 @@ class AppConfig:
     """How much may be spent."""
     telemetry: TelemetryConfig = attrs.field(factory=TelemetryConfig)
     """What is told to those who watch."""
+    console: ConsoleConfig = attrs.field(factory=ConsoleConfig)
+    """Who may look into it while it runs, and mend it."""
 
     def __attrs_post_init__(self) -> None:
         checks.refuse_faults(self, self._across)

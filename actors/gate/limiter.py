@@ -31,6 +31,7 @@ from .limiter_messages import (
     LimiterMessage,
     Observe,
     Pause,
+    SetLimits,
     Settle,
 )
 from .line import Line, Waiter
@@ -118,6 +119,14 @@ class Limiter(Actor[LimiterMessage], background=True):
         for waiter in list(self._line):
             if not self._refuse_if_late(waiter, ahead, now):
                 ahead += waiter.acquire.cost
+
+    @on(SetLimits)
+    def set_limits(self, message: SetLimits) -> LimiterLevel:
+        """Keep to other limits."""
+        now = trio.current_time()
+        self._buckets = self._buckets.changed(message.limits, now)
+        self._stir()
+        return self._level(now)
 
     @on(GetLevel)
     def get_level(self, message: GetLevel) -> LimiterLevel:

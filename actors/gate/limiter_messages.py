@@ -8,7 +8,7 @@ import trio
 from attrs.validators import ge
 
 from ...runtime import Request
-from ..policy.bucket import Demand
+from ..policy.bucket import Demand, RateLimits
 from ..wire.rate_limits import RateSnapshot
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Observe",
     "Pause",
     "Priority",
+    "SetLimits",
     "Settle",
 ]
 
@@ -137,8 +138,15 @@ class LimiterLevel:
 
 
 @attrs.frozen
+class SetLimits(Request[LimiterLevel]):
+    """Keep to these limits from now on, until the limiter begins a new life."""
+
+    limits: RateLimits
+
+
+@attrs.frozen
 class GetLevel(Request[LimiterLevel]):
     """How is it?"""
 
 
-LimiterMessage = Acquire | Settle | Observe | Pause | GetLevel
+LimiterMessage = Acquire | Settle | Observe | Pause | SetLimits | GetLevel

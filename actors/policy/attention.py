@@ -24,6 +24,7 @@ import attrs
 from .money import short_dollars
 
 __all__ = [
+    "DONE",
     "FINE",
     "THRESHOLDS",
     "ActorView",
@@ -78,6 +79,9 @@ class Attention:
 
 FINE = Attention()
 
+DONE = "it ended (normal)"
+"""Why one has stopped that has done its work, in the runtime's words."""
+
 
 @attrs.frozen(kw_only=True)
 class Thresholds:
@@ -87,8 +91,8 @@ class Thresholds:
     # connection that streams for minutes has nobody waiting behind it.
     backlogged: float = 5.0
     stuck: float = 20.0
-    # Who works for long by design (a turn of a session) says so by `patient`.
-    patient: float = 900.0
+    # What has a task of its own holds nobody up: an answer may well take two minutes.
+    slow_task: float = 120.0
     # A share of the mailbox; at 1 the next message is lost.
     full: float = 1.0
     # A wait in the limiter's line that a person notices.
@@ -109,9 +113,9 @@ class ActorView:
     """What is looked at of an actor.
 
     `oldest` is for how long the first message has waited, `current` for how long
-    the longest one has been in hand, 0 where there is none. `waits_behind` says
-    whether messages in hand hold up those that wait. `patient` is for those that
-    work for minutes by design.
+    one is in hand that holds up those behind it, and `flight` for how long the
+    first of those that hold up nobody; 0 where there is none. `patience` is how
+    long such a one may take, where its class says so.
     """
 
     state: str
@@ -120,10 +124,10 @@ class ActorView:
     overflow: str = "reject"
     oldest: float = 0.0
     current: float = 0.0
-    in_hand: int = 0
+    flight: float = 0.0
+    patience: float | None = None
     retry_in: float | None = None
     reason: str = ""
-    patient: bool = False
 
 
 _LOST = {
@@ -139,6 +143,8 @@ def of_actor(actor: ActorView, limits: Thresholds = THRESHOLDS) -> Attention:
         wait = seconds_in_words(actor.retry_in or 0.0)
         return Attention("backing off", f"crashed; begins again in {wait}", Severity.LOOK)
     if actor.state == "stopped":
+        if actor.reason == DONE:
+            return FINE
         why = f": {actor.reason}" if actor.reason else ""
         return Attention("stopped", f"does not come back by itself{why}", Severity.ACT)
     if actor.state == "suspended":
@@ -147,14 +153,16 @@ def of_actor(actor: ActorView, limits: Thresholds = THRESHOLDS) -> Attention:
         lost = _LOST.get(actor.overflow, _LOST["reject"])
         said = f"{actor.depth} of {actor.capacity}, {lost}; oldest waits "
         return Attention("mailbox full", said + seconds_in_words(actor.oldest), Severity.ACT)
-    stuck = limits.patient if actor.patient else limits.stuck
-    if actor.current > stuck:
+    if actor.current > limits.stuck:
         behind = f"; {_waiting(actor)}" if actor.depth else ""
         took = seconds_in_words(actor.current)
         severity = Severity.ACT if actor.depth else Severity.LOOK
         return Attention("stuck", f"one message in hand for {took}{behind}", severity)
-    if actor.oldest > stuck:
+    if actor.oldest > limits.stuck:
         return Attention("stuck", _waiting(actor), Severity.ACT)
+    if actor.flight > (limits.slow_task if actor.patience is None else actor.patience):
+        took = seconds_in_words(actor.flight)
+        return Attention("stuck", f"has worked on one message for {took}", Severity.LOOK)
     if actor.oldest > limits.backlogged:
         return Attention("backlogged", f"{_waiting(actor)}, and is still handling", Severity.LOOK)
     return FINE

@@ -187,6 +187,17 @@ class Buckets:
         )
         return cls(tuple(_full(rate, limits.burst, now) for rate in rates))
 
+    def changed(self, limits: RateLimits, now: float) -> "Buckets":
+        """With other limits: each bucket as full as it was, debts included, and new ones full."""
+        fresh = Buckets.of(limits, now)
+        each = tuple(
+            new
+            if new is None or old is None
+            else attrs.evolve(new, level=old.level_at(now) / old.capacity * new.capacity, at=old.at)
+            for old, new in zip(self.each, fresh.each, strict=True)
+        )
+        return Buckets(each, self.paused_until)
+
     def wait_for(self, cost: Demand, now: float, ahead: Demand = NOTHING) -> float:
         """Seconds until `cost` may be taken, after `ahead` has been: 0 is now.
 

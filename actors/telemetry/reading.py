@@ -65,13 +65,15 @@ class Reading:
     stalls: int = 0
 
 
-async def ask_each(refs: Mapping[K, Ref[M]], question: Asked[M, R]) -> dict[K, R]:
-    """What each of them answers; who is down or busy for two seconds is left out."""
+async def ask_each(
+    refs: Mapping[K, Ref[M]], question: Asked[M, R], *, patience: float = _PATIENCE
+) -> dict[K, R]:
+    """What each of them answers; who is down or busy for `patience` seconds is left out."""
     answers: dict[K, R] = {}
 
     async def ask(key: K, ref: Ref[M]) -> None:
         try:
-            answers[key] = await ref.ask(question, timeout=_PATIENCE)
+            answers[key] = await ref.ask(question, timeout=patience)
         except ActorError:
             pass  # it restarts, and trouper_actors says so
 

@@ -89,9 +89,11 @@ async def test_rows_count_what_is_handled_refused_waits_and_is_in_hand(
         (after,) = system.inspector.rows(["w"])
 
         assert (seen.handled, seen.failed, seen.depth, seen.in_hand) == (1, 1, 1, 1)
-        assert (seen.oldest, seen.current, seen.busy) == (began, began, 1.0)
+        assert (seen.oldest, seen.current, seen.flight) == (began, inf, began)
+        assert seen.busy == 1.0
+        assert list(system.inspector.depths(["w", "nobody"])) == [("w", 0, 3)]
         assert (after.handled, after.in_hand, after.busy) == (3, 0, 4.0)
-        assert (after.oldest, after.current) == (inf, inf)
+        assert (after.oldest, after.flight) == (inf, inf)
 
 
 async def test_a_row_shows_how_long_a_handler_has_waited_in_its_turn(
@@ -104,7 +106,7 @@ async def test_a_row_shows_how_long_a_handler_has_waited_in_its_turn(
             (seen,) = system.inspector.rows(["a"])
         (after,) = system.inspector.rows(["a"])
 
-        assert (seen.busy, seen.in_hand) == (1.0, 1)
+        assert (seen.busy, seen.in_hand, seen.current) == (1.0, 1, 0.0)
         assert after.busy == 3.0
 
 

@@ -25,10 +25,10 @@ def faults(text: str, folder: Path = Path(), environ: dict[str, str] | None = No
 # Each case: the text, and the one sentence that is said.
 ONE_FAULT = {
     "a section of a later version": (
-        SERVER + PROVIDER + MODEL + ASSISTANT + "[console]\n",
+        SERVER + PROVIDER + MODEL + ASSISTANT + "[swarm]\n",
         (
-            "console: this version of trouper does not know this key; known: assistants, budgets, "
-            "facts, mcp, models, prices, providers, server, store, telemetry, tools"
+            "swarm: this version of trouper does not know this key; known: assistants, budgets, "
+            "console, facts, mcp, models, prices, providers, server, store, telemetry, tools"
         ),
     ),
     "a misspelled key": (
@@ -230,7 +230,7 @@ def test_all_faults_are_said_at_once_even_where_tables_cannot_be_made() -> None:
         "assistants.default: must be a table, not 3",
         (
             "listen: this version of trouper does not know this key; known: assistants, budgets, "
-            "facts, mcp, models, prices, providers, server, store, telemetry, tools"
+            "console, facts, mcp, models, prices, providers, server, store, telemetry, tools"
         ),
         'models.default.targets[0]: no provider "there" is configured; did you mean "here"?',
     ]

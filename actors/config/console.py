@@ -1,0 +1,38 @@
+"""The debug console: who may do what on it."""
+
+from typing import Literal, get_args
+
+import attrs
+
+from . import checks
+
+__all__ = ["ConsoleConfig", "ConsoleRole"]
+
+ConsoleRole = Literal["read", "operate", "admin"]
+
+
+@attrs.frozen(kw_only=True)
+class ConsoleConfig:
+    """The debug console: `trouper ps`, `trouper top` and their socket."""
+
+    # It can be reached by the user who runs the program and by nobody else.
+    socket: bool = attrs.field(default=True, metadata=checks.switch())
+    """Whether there is a socket for `trouper ps` and its like."""
+    # Several programs of one user are told apart by it.
+    name: str = attrs.field(default="trouper", metadata=checks.name())
+    """What the socket is called: NAME-PID.sock in $XDG_RUNTIME_DIR/trouper."""
+    # Who runs the program could kill it as well.
+    role: ConsoleRole = attrs.field(
+        default="operate", metadata=checks.one_of("role", get_args(ConsoleRole))
+    )
+    """What may be done over the socket: read, operate (restart, stop, trip, ...), or admin (also
+    set limits, and send messages where `inject` is true)."""
+    # A message out of turn is the one thing that no actor is written for.
+    inject: bool = attrs.field(default=False, metadata=checks.switch())
+    """Whether an admin may send messages to actors by hand."""
+    # A page is more than most need, and one more way in.
+    web: bool = attrs.field(default=False, metadata=checks.switch())
+    """Whether the console is a page at /console/ as well."""
+
+    def __attrs_post_init__(self) -> None:
+        checks.refuse_faults(self)

@@ -1,0 +1,176 @@
+"""The console of one program: what it remembers, its socket, its watchdog.
+
+Before you edit: it is a guest. It is a child of its own with its own restarts,
+so that its faults end nothing but itself; what it hears of in the loop it only
+writes down.
+"""
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+
+import structlog
+import trio
+
+from ...runtime import ChildSpec, System, child, supervisor
+from ...runtime.events import RuntimeEvent
+from ..config import AppConfig
+from ..config.store import MEMORY
+from .actions import Actions
+from .board import Board, Standings
+from .conversation import Receive, SendLine, converse
+from .costs import Costs
+from .crashes import CrashBook
+from .events import EventLog
+from .feed import Picture
+from .files import Lines
+from .history import History
+from .peer import Peer
+from .place import Place
+from .requests import RequestBook
+from .sessions import session_rows
+from .socket import listen, serve, socket_path
+from .stalls import Watchdog
+from .survey import Stall, Survey
+from .tracing import Taps
+
+__all__ = ["Console"]
+
+_log = structlog.get_logger("trouper.console")
+
+# A fault of the console itself: it may fall so often, and is then gone until the next start.
+_CRASHES, _PERIOD = 10, 60.0
+
+
+class Console:
+    """Hears of everything from the start; serves while `run` runs.
+
+    With `watchdog` a thread looks whether the event loop runs, and SIGUSR1
+    writes stacks and tree to the log.
+    """
+
+    def __init__(self, config: AppConfig, *, watchdog: bool = False) -> None:
+        self._config = config
+        self._watchdog = watchdog
+        self._system: System | None = None
+        self._standings: Standings | None = None
+        self._events = EventLog()
+        self._costs = Costs()
+        self.book = RequestBook(self._costs.add)
+        """To be told of all requests."""
+        self._crash_lines = Lines(_beside(config, "crashes"))
+        self._audit_lines = Lines(_beside(config, "audit"))
+        self._crashes = CrashBook(self._events, self._crash_lines, self._kind_of)
+        self._place: Place | None = None
+        self.path: Path | None = None
+        """Where the socket lies, while there is one."""
+
+    def observe(self, event: RuntimeEvent) -> None:
+        """Take an event of the runtime: an Observer of a System."""
+        self._crashes.observe(event)
+        self._events.observe(event)
+
+    def begin(self, system: System, standings: Standings) -> None:
+        """This is whom to look at; `standings` says how the budgets stand."""
+        self._system, self._standings = system, standings
+
+    def children(self) -> tuple[ChildSpec, ...]:
+        """What must run beside the others. It never comes back to crash the rest."""
+        if not (self._config.console.socket or self._config.console.web):
+            return ()
+        feed = child("feed", self.run)
+        return (
+            supervisor("console", feed, intensity=_CRASHES, period=_PERIOD, restart="temporary"),
+        )
+
+    async def converse(self, peer: Peer, receive: Receive, send: SendLine) -> None:
+        """Serve one client of the web; it is told nothing where the console does not run."""
+        if self._place is not None:
+            await converse(self._place, peer, receive, send)
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        assert self._system is not None
+        assert self._standings is not None
+        system = self._system
+        history = History(system.inspector, self._seconds)
+        board = Board(system, self._config, self.book, self._standings)
+        survey = Survey(system, board, history)
+        actions = Actions(
+            system,
+            self._config,
+            self._events,
+            self._audit_lines,
+            inject=self._config.console.inject,
+        )
+        picture = Picture(
+            system=system,
+            survey=survey,
+            board=board,
+            history=history,
+            events=self._events,
+            crashes=self._crashes,
+            book=self.book,
+            costs=self._costs,
+            sessions=lambda: session_rows(system.inspector),
+            clients=lambda: 0 if self._place is None else self._place.clients,
+        )
+        self._place = Place(picture, actions, Taps(system.inspector), self._config.console.name)
+        try:
+            watchdog = Watchdog(partial(self._stalled, survey), partial(_tree, system))
+            with watchdog.watch(signals=True) if self._watchdog else nullcontext():
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(history.run)
+                    nursery.start_soon(self._crash_lines.run)
+                    nursery.start_soon(self._audit_lines.run)
+                    nursery.start_soon(actions.log_level.run)
+                    if self._config.console.socket:
+                        nursery.start_soon(self._listen, self._place)
+        finally:
+            self._place = None
+
+    async def _listen(self, place: Place) -> None:
+        try:
+            listener, path = listen(socket_path(self._config.console.name))
+        except OSError as error:
+            # A read-only container may have no place for it; the program is worth more.
+            _log.warning("console has no socket", error=str(error))
+            return
+        self.path = path
+        try:
+            await serve(place, listener, path, lambda: self._config.console.role)
+        finally:
+            self.path = None
+
+    def _seconds(self) -> dict[str, float]:
+        assert self._system is not None
+        return {
+            "in_flight": len(self.book),
+            "crashes": self._crashes.count,
+            "dead": sum(self._system.dead_letter_counts.values()),
+            "cost": self._costs.total.cost,
+        }
+
+    def _stalled(self, survey: Survey, stall: Stall) -> None:
+        survey.stall = stall
+        said = f"{stall.seconds:.1f} s at {stall.line}"
+        self._events.note("error", "event loop stalled", "", said)
+
+    def _kind_of(self, path: str) -> str:
+        return "" if self._system is None else self._system.kind_of(path)
+
+
+def _tree(system: System) -> Iterator[str]:
+    inspector = system.inspector
+    for row in inspector.rows(inspector.paths):
+        hand = f", {row.in_hand} in hand" if row.in_hand else ""
+        yield f"{row.path} {row.state}, {row.depth} wait{hand}"
+
+
+def _beside(config: AppConfig, what: str) -> Path | None:
+    """A file beside the store; none where the store is in memory."""
+    if config.store.path == MEMORY:
+        return None
+    store = Path(config.store.path)
+    return store.with_name(f"{store.stem}-{what}.jsonl")

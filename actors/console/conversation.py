@@ -1,0 +1,212 @@
+"""One client of the console, from its first line to its last.
+
+It knows nothing of sockets: `receive` gives a line, or None at the end, and
+`send` sends one. The unix socket (socket.py) and a websocket use it alike.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, assert_never
+
+import trio
+
+from .feed import Feed
+from .peer import Peer
+from .place import Place
+from .protocol import (
+    Act,
+    BadRequest,
+    Dump,
+    Get,
+    Hello,
+    Inspect,
+    Ping,
+    Request,
+    Subscribe,
+    Trace,
+    Unsubscribe,
+    Word,
+    encode,
+    read_request,
+)
+from .words import answer_words
+
+__all__ = ["Receive", "SendLine", "converse"]
+
+Receive = Callable[[], Awaitable[str | None]]
+SendLine = Callable[[str], Awaitable[None]]
+
+# Seconds. Who reads nothing for so long has gone, or will ask again.
+_SEND = 30.0
+# Actions, traces and dumps that one client has under way.
+_MOST = 4
+# Seconds between two looks at a watched actor.
+_WATCH = 1.0
+
+
+async def converse(place: Place, peer: Peer, receive: Receive, send: SendLine) -> None:
+    """Serve one client until it leaves, or reads nothing for half a minute."""
+    if not place.enter():
+        await send(encode(_error(None, "busy", "too many consoles are open; close one")))
+        return
+    try:
+        async with trio.open_nursery() as nursery:
+            await _Conversation(place, peer, send, nursery).run(receive)
+            nursery.cancel_scope.cancel(reason="the console's client has left")
+    finally:
+        place.leave()
+
+
+class _Conversation:
+    def __init__(self, place: Place, peer: Peer, send: SendLine, nursery: trio.Nursery) -> None:
+        self._place = place
+        self._peer = peer
+        self._send_line = send
+        self._nursery = nursery
+        self._sending = trio.Lock()
+        self._under_way = 0
+        # What is told again and again, until it is asked for anew: the feed, a watched actor.
+        self._repeated: dict[str, trio.CancelScope] = {}
+
+    async def run(self, receive: Receive) -> None:
+        while (line := await receive()) is not None:
+            if not line.strip():
+                continue
+            try:
+                request = read_request(line)
+                if isinstance(request, Word):
+                    await self._text(await answer_words(self._place, self._peer, request.words))
+                    continue
+                await self._answer(request)
+            except BadRequest as error:
+                await self._send(_error(error.id, error.code, error.message))
+
+    async def _answer(self, request: Request) -> None:
+        place = self._place
+        match request:
+            case Hello():
+                await self._send(place.hello(self._peer))
+            case Ping():
+                await self._send({"t": "pong", "id": request.id})
+            case Subscribe():
+                self._repeat("feed", self._feed, request)
+            case Unsubscribe():
+                self._end("feed")
+                self._end("watch")
+                await self._send({"t": "ack", "id": request.id, "ok": True})
+            case Get():
+                await self._get(request)
+            case Inspect():
+                await self._send(await place.inspected(request))
+                if request.watch:
+                    self._repeat("watch", self._watch, request)
+            case Trace():
+                self._beside(self._trace, request)
+            case Act():
+                self._beside(self._act, request)
+            case Dump():
+                self._beside(self._dump, request)
+            case Word():
+                raise AssertionError
+            case _:
+                assert_never(request)
+
+    # What takes its time.
+
+    def _beside(self, function: Callable[[Any], Awaitable[None]], request: Any) -> None:
+        if self._under_way >= _MOST:
+            said = f"{_MOST} of your requests are under way; wait for one to end"
+            raise BadRequest("busy", said, request.id)
+        self._under_way += 1
+        self._nursery.start_soon(self._run_beside, function, request)
+
+    async def _run_beside(self, function: Callable[[Any], Awaitable[None]], request: Any) -> None:
+        try:
+            await function(request)
+        except BadRequest as error:
+            await self._send(_error(error.id, error.code, error.message))
+        finally:
+            self._under_way -= 1
+
+    def _repeat(self, what: str, function: Callable[[Any], Awaitable[None]], request: Any) -> None:
+        self._end(what)
+        scope = self._repeated[what] = trio.CancelScope()
+
+        async def run() -> None:
+            with scope:
+                await function(request)
+
+        self._nursery.start_soon(run)
+
+    def _end(self, what: str) -> None:
+        scope = self._repeated.pop(what, None)
+        if scope is not None:
+            scope.cancel(reason="it is asked for anew, or no longer")
+
+    async def _feed(self, request: Subscribe) -> None:
+        feed = Feed(
+            self._place.picture,
+            self._send,
+            topics=request.topics,
+            under=request.under,
+            kinds=request.kinds,
+        )
+        await feed.run(request.hz)
+
+    async def _get(self, request: Get) -> None:
+        async def send(frame: dict[str, Any]) -> None:
+            await self._send({**frame, "id": request.id})
+
+        feed = Feed(
+            self._place.picture,
+            send,
+            topics=request.topics,
+            under=request.under,
+            kinds=request.kinds,
+        )
+        await feed.first()
+        await self._send({"t": "done", "id": request.id})
+
+    async def _watch(self, request: Inspect) -> None:
+        while True:
+            await trio.sleep(_WATCH)
+            try:
+                frame = await self._place.inspected(request)
+            except BadRequest as gone:
+                await self._send(_error(gone.id, gone.code, gone.message))
+                return
+            await self._send(frame)
+
+    async def _trace(self, request: Trace) -> None:
+        async with self._place.taps.trace(request) as traced:
+            if traced is None:
+                said = f"no actor at {request.path[:200]!r}, or too many are traced"
+                raise BadRequest("not_found", said, request.id)
+            async for frame in traced.frames():
+                await self._send(frame)
+            await self._send({"t": "trace_end", "id": request.id, "why": traced.why})
+
+    async def _act(self, request: Act) -> None:
+        effect = await self._place.actions.do(request, self._peer)
+        await self._send({"t": "ack", "id": request.id, "ok": True, "effect": effect})
+
+    async def _dump(self, request: Dump) -> None:
+        async for frame in self._place.dump(self._peer):
+            await self._send({**frame, "id": request.id})
+        await self._send({"t": "done", "id": request.id})
+
+    # Sending.
+
+    async def _send(self, frame: dict[str, Any]) -> None:
+        await self._text(encode(frame))
+
+    async def _text(self, text: str) -> None:
+        async with self._sending:
+            with trio.move_on_after(_SEND) as scope:
+                await self._send_line(text)
+            if scope.cancelled_caught:
+                # Half a line may be on its way: there is nothing more to be said.
+                self._nursery.cancel_scope.cancel(reason="the console's client reads nothing")
+
+
+def _error(id: Any, code: str, message: str) -> dict[str, Any]:
+    return {"t": "err", "id": id, "ok": False, "err": {"code": code, "msg": message}}

@@ -1,0 +1,159 @@
+"""What all clients of a console share: the picture, the actions, the taps, and who is there."""
+
+import os
+import secrets
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+from math import inf
+from typing import Any
+
+import attrs
+import trio
+
+from ..policy.attention import THRESHOLDS
+from ..redaction import printable, redact_text
+from .actions import Actions
+from .feed import FASTEST, Feed, Picture
+from .fields import fields_of
+from .peer import Peer
+from .protocol import ACTIONS, TOPICS, VERSION, BadRequest, Inspect
+from .tracing import Taps, heard_frame
+
+__all__ = ["Place"]
+
+# Clients at once: an operator or two, each with a terminal and a page.
+_MOST = 8
+
+# Stacks of so many actors go into a dump.
+_STACKS = 2_000
+_FRAME = 500
+
+
+class Place:
+    """Where clients come to."""
+
+    def __init__(self, picture: Picture, actions: Actions, taps: Taps, app: str) -> None:
+        self.picture = picture
+        self.actions = actions
+        self.taps = taps
+        self.app = app
+        self.boot = secrets.token_hex(8)
+        """Another one after each start: who sees a new one begins anew."""
+        self.clients = 0
+
+    def enter(self) -> bool:
+        """One more comes; whether it may."""
+        if self.clients >= _MOST:
+            return False
+        self.clients += 1
+        return True
+
+    def leave(self) -> None:
+        """One has gone."""
+        self.clients -= 1
+
+    def hello(self, peer: Peer) -> dict[str, Any]:
+        """What there is."""
+        return {
+            "t": "hello",
+            "v": VERSION,
+            "role": peer.role,
+            "pid": os.getpid(),
+            "app": self.app,
+            "version": version("trouper"),
+            "trio": trio.__version__,
+            "boot": self.boot,
+            "up_s": round(trio.current_time() - self.picture.began, 1),
+            "mono": round(trio.current_time(), 3),
+            "thresholds": attrs.asdict(THRESHOLDS),
+            "caps": self.actions.allowed(peer),
+            "acts": list(ACTIONS),
+            "topics": list(TOPICS),
+            "max_hz": FASTEST,
+        }
+
+    async def inspected(self, request: Inspect) -> dict[str, Any]:
+        """All of one actor. Raises BadRequest where nobody is."""
+        path, want = request.path, request.want
+        picture = self.picture
+        inspector = picture.survey.inspector
+        await picture.board.refresh()
+        seen = next(picture.survey.seen([path]), None)
+        snapshot = inspector.snapshot(path)
+        if seen is None or snapshot is None:
+            raise BadRequest("not_found", f"no actor at {path[:200]!r}", request.id)
+        told: dict[str, Any] = {
+            "t": "actor",
+            "id": request.id,
+            "path": path,
+            "kind": seen.shape.kind,
+            "state": seen.row.state,
+            "gen": seen.row.life,
+            "health": seen.attention.health,
+            "detail": seen.attention.detail,
+            "strategy": seen.shape.strategy,
+            "cap": seen.shape.capacity,
+            "overflow": seen.shape.overflow,
+            "depth": seen.row.depth,
+            "n": seen.row.handled,
+            "err": seen.row.failed,
+            "restarts": seen.row.restarts,
+            "busy_ms": round(seen.row.busy * 1e3),
+            "oldest_ms": _ms(inspector.now - seen.row.oldest),
+            "retry_ms": None if snapshot.retry_in is None else _ms(snapshot.retry_in),
+            "stopped": redact_text(snapshot.stopped_because or "") or None,
+            "in_hand": [
+                {"msg": each.message, "ms": _ms(each.seconds)} for each in snapshot.in_hand[:20]
+            ],
+            "hist": picture.history.of(path),
+        }
+        return told | self._more(path, want)
+
+    def _more(self, path: str, want: tuple[str, ...]) -> dict[str, Any]:
+        inspector = self.picture.survey.inspector
+        told: dict[str, Any] = {}
+        if "fields" in want:
+            actor = inspector.actor(path)
+            told["fields"] = [] if actor is None else fields_of(actor)
+        if "stack" in want:
+            told["stack"] = [_clean(frame) for frame in inspector.stack(path)]
+        if "mailbox" in want:
+            told["mailbox"] = [
+                {"msg": each.message, "ms": _ms(each.seconds)} for each in inspector.waiting(path)
+            ]
+        if "recent" in want:
+            # From now on, if nobody has looked before: nothing is remembered of all actors.
+            tap, now = self.taps.look(path), inspector.now
+            told["recent"] = [heard_frame(each, now) for each in tap.heard] if tap else []
+        if "crashes" in want:
+            told["crashes"] = [each.frame(whole=True) for each in self.picture.crashes.of(path)]
+        return told
+
+    async def dump(self, peer: Peer) -> AsyncIterator[dict[str, Any]]:
+        """Everything, for a look after the fact: frames with a `part` each."""
+        picture = self.picture
+        yield {"t": "dump", "part": "hello", "value": self.hello(peer)}
+        frames: list[dict[str, Any]] = []
+
+        async def keep(frame: dict[str, Any]) -> None:
+            frames.append(frame)
+
+        await Feed(picture, keep, topics=TOPICS).first()
+        for frame in frames:
+            yield {"t": "dump", "part": "picture", "value": frame}
+        for crash in picture.crashes.all():
+            yield {"t": "dump", "part": "crash", "value": crash.frame(whole=True)}
+        inspector = picture.survey.inspector
+        for number, path in enumerate(inspector.paths[:_STACKS]):
+            stack = [_clean(frame) for frame in inspector.stack(path)]
+            yield {"t": "dump", "part": "stack", "value": {"path": path, "stack": stack}}
+            if number % 100 == 99:
+                await trio.lowlevel.checkpoint()
+
+
+def _clean(text: str) -> str:
+    return printable(redact_text(text))[:_FRAME]
+
+
+def _ms(seconds: float) -> int:
+    return 0 if abs(seconds) == inf else round(seconds * 1e3)
