@@ -42,11 +42,12 @@ from ..wire.session_results import NO_CHOICES, Choices, initialize_result
 from .acp_calls import SessionCalls
 from .attachments import Attachments
 from .auth import Principal
+from .http import HttpFault
 from .limits import Limits
 from .questions import Questions
 from .refusal import refused
 from .sessions import Sessions
-from .websocket import Websocket
+from .websocket import Turn, Websocket
 
 __all__ = ["AcpConversation"]
 
@@ -164,7 +165,7 @@ class AcpConversation:
                 attachment = here.reached(id, params.session_id)
                 here.check_free(id, params.session_id, attachment)
                 calls.check_pictures(id, params, attachment)
-                attachment.begin(id)
+                attachment.begin(id, self._begin_turn(id))
                 self._start(id, calls.prompt, params, attachment)
             case ListParams():
                 self._start(id, calls.page, params)
@@ -180,6 +181,12 @@ class AcpConversation:
                 self._start(id, calls.set_config, params, attachment)
             case _:
                 assert_never(params)
+
+    def _begin_turn(self, id: RequestId) -> Turn:
+        try:
+            return self._websocket.begin_turn()
+        except HttpFault as full:
+            raise RpcFault(TOO_MANY, full.message, id=id) from None
 
     def _cancel(self, session_id: str, id: RequestId, *, answer: bool) -> None:
         """End the session's turn, also one that was begun over another connection."""

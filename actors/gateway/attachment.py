@@ -17,6 +17,7 @@ from .refusal import refused
 from .replay import Replay
 from .sessions import SessionRef
 from .telling import Telling
+from .websocket import Turn
 
 __all__ = ["SessionAttachment"]
 
@@ -40,6 +41,7 @@ class SessionAttachment:
     __slots__ = (
         "_attached",
         "_cancelled",
+        "_counted",
         "_early",
         "_free",
         "_lane",
@@ -78,6 +80,7 @@ class SessionAttachment:
         self._early: dict[int, TurnEnded] = {}
         self._usage: Usage | None = None
         self._attached = False
+        self._counted: Turn | None = None
         self._free: trio.Event | None = None
 
     # The session's side (events.Attachment).
@@ -121,6 +124,12 @@ class SessionAttachment:
         self._lane.frame(frame)
         if self._free is not None:
             self._free.set()
+        self._uncount()
+
+    def _uncount(self) -> None:
+        if self._counted is not None:
+            self._counted.end()
+            self._counted = None
 
     # The client's side.
 
@@ -178,9 +187,10 @@ class SessionAttachment:
             return attached
         raise AssertionError("the last try returns or raises")
 
-    def begin(self, id: RequestId) -> None:
-        """Note that `prompt` is about to be called for request `id`."""
+    def begin(self, id: RequestId, counted: Turn) -> None:
+        """Note that `prompt` is about to be called for request `id`, which `counted` is for."""
         self.busy, self._request, self._turn, self._cancelled = True, id, None, False
+        self._counted = counted
 
     async def prompt(self, parts: tuple[Part, ...]) -> ActorError | None:
         """Begin a turn; its end will answer the request. A refusal answers it at once, and is
@@ -222,6 +232,7 @@ class SessionAttachment:
 
     def detach(self) -> None:
         """Want no more events. The session and its turn go on."""
+        self._uncount()
         if self._ref is None:
             return
         self._attached = False

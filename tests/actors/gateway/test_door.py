@@ -9,7 +9,7 @@ import trio
 import trio.testing
 from trio_websocket import ConnectionClosed, open_websocket_url
 
-from tests.fakes.gateway import Running, acp_in_memory, start_gateway
+from tests.fakes.gateway import Running, acp_client, acp_in_memory, start_gateway
 from tests.fakes.http_by_hand import GOOD_HANDSHAKE, LAST, exchange, get, status, words
 from tests.fakes.sessions import FakeSessions
 from trouper.actors.config import Scope
@@ -20,8 +20,10 @@ from trouper.actors.gateway.http import HttpFault, Request, Response, text
 from trouper.actors.gateway.limits import Limits
 from trouper.actors.gateway.routes import PlainRoute, SocketRoute
 from trouper.actors.gateway.websocket import Turn, Websocket
+from trouper.actors.session.events import StopReason
 
 ONE, TWO = "one-s-token", "two-s-token"
+AS_ONE = (b"Authorization", f"Bearer {ONE}".encode())
 BEARER_ONE = f"Authorization: Bearer {ONE}"
 BEARER_TWO = f"Authorization: Bearer {TWO}"
 
@@ -240,3 +242,43 @@ async def test_an_old_plain_connection_ends_with_its_next_answer(
     assert [b"Connection: close" in head for head in heads] == [False, False, True]
     assert end == b""
     await ours.aclose()
+
+
+async def test_a_prompt_is_a_turn_of_its_client_until_it_is_answered(
+    nursery: trio.Nursery,
+) -> None:
+    limits = Limits(requests_per_client=1)
+    running = await start_gateway(nursery, access=tokens(), limits=limits)
+    async with acp_client(running, extra_headers=[AS_ONE]) as client:
+        session = await client.open()
+        prompt = await client.prompt(session)
+        async with acp_client(running, extra_headers=[AS_ONE]) as other:
+            another = await other.open()
+            refused = await other.answer(await other.prompt(another))
+            await client.notify("session/cancel", {"sessionId": session})
+            await client.answer(prompt)
+            await other.prompt(another)
+        await running.wait_connections(1)
+        # Who left waits for nothing any more, though the turn goes on.
+        prompt = await client.prompt(session)
+        await client.notify("session/cancel", {"sessionId": session})
+        again = await client.answer(prompt)
+
+    assert again["result"]["stopReason"] == "cancelled"
+    assert "max_requests_per_client" in refused["error"]["message"]
+
+
+async def test_an_old_websocket_of_acp_closes_behind_the_answer(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    running = await start_gateway(nursery)
+    async with acp_in_memory(running, nursery) as client:
+        session = await client.open()
+        prompt = await client.prompt(session)
+        await trio.sleep(3700)
+        running.sessions.only.say("at last")
+        running.sessions.only.end(StopReason.END_TURN)
+        await client.answer(prompt)
+        code = await close_code(client.ws)
+
+    assert (client.said, code) == ("at last", 1012)
