@@ -225,6 +225,7 @@ class App:
             self.sessions,
             version=version("trouper"),
             models=ServedModels(tuple(self.config.models), self._assistants.resolve),
+            choices=self._assistants.choices(),
             access=_access(server),
             limits=_limits(server),
             ready=self.readiness,

@@ -12,7 +12,7 @@ from .errors import ErrorKind, ProviderError, UnknownAssistant, UnknownModel
 from .gate.budget import Budgets
 from .gate.router import Router
 from .provider.knowledge import Knowledge
-from .provider.route import Route, make_route
+from .provider.route import Route, facts_of, make_route
 from .provider.target import Target
 from .session.assistant import Assistant, Company
 from .session.prompts import SystemPrompt
@@ -20,6 +20,7 @@ from .store.ledger import Ledger
 from .telemetry.observer import RequestObserver
 from .tooling import Tools
 from .tree import ROUTER, find_target
+from .wire.session_results import Choices
 
 __all__ = ["Assistants"]
 
@@ -59,6 +60,22 @@ class Assistants:
         """Whom and what sessions may call upon."""
         return Company(
             assistant=self.assistant, with_model=self.with_model, tools=self._tools.directory
+        )
+
+    def choices(self) -> Choices:
+        """Whom one can talk with."""
+        config = self._config
+        return Choices(
+            assistants={name: assistant.model for name, assistant in config.assistants.items()},
+            models=tuple(config.models),
+            default=config.default_assistant,
+            images=frozenset(name for name in config.models if self._may_see(name)),
+        )
+
+    def _may_see(self, model: str) -> bool:
+        """Whether one of its targets takes pictures, or nobody knows that it does not."""
+        return any(
+            facts_of(target).images is not False for target in self.route(model).targets.values()
         )
 
     def assistant(self, name: str) -> Assistant:

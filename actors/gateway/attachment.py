@@ -7,7 +7,6 @@ import trio
 
 from ...runtime.errors import ActorError
 from ..chat import Part, Usage
-from ..errors import EventsGone
 from ..session.events import SessionEvent, StopReason, TurnEnded, TurnStarted, UsageChanged
 from ..session.messages import Attach, Attached, CancelTurn, Detach, GetTranscript, Prompt
 from ..wire.jsonrpc import RequestId, encode_fault
@@ -21,9 +20,9 @@ from .websocket import Turn
 
 __all__ = ["SessionAttachment"]
 
-# Histories that are told one behind the other, where a reader is so slow that what
-# happened meanwhile is no longer at hand.
-_TRIES = 3
+# Looks for turns that have ended while those before were told: a reader that is slower
+# than a session speaks would be told of them for ever.
+_MOST_ROUNDS = 3
 
 
 class SessionAttachment:
@@ -152,9 +151,10 @@ class SessionAttachment:
         """Have the session's events delivered here. Raises ActorError as ask does."""
         ref = await self.ref()
         if not self._attached:
-            if not new:
-                self.telling.begin((await ref.ask(GetTranscript())).state)
-            await ref.ask(Attach(self))
+            if new:
+                await ref.ask(Attach(self))
+            else:
+                await self.resume(None)
             self._attached = True
         return ref
 
@@ -164,8 +164,9 @@ class SessionAttachment:
         Raises EventsGone where that is not all at hand, and ActorError as ask does.
         """
         ref = await self.ref()
-        self.telling.begin((await ref.ask(GetTranscript())).state)
-        attached = await ref.ask(Attach(self, after))
+        transcript = await ref.ask(GetTranscript())
+        self.telling.begin(transcript, ref)
+        attached = await ref.ask(Attach(self, transcript.seq if after is None else after))
         self._attached = True
         return attached
 
@@ -173,19 +174,16 @@ class SessionAttachment:
         """Tell the whole history, and attach. Raises ActorError as ask does."""
         ref = await self.ref()
         replay = Replay(self._lane)
-        for tries_left in reversed(range(_TRIES)):
+        transcript = await ref.ask(GetTranscript())
+        for _ in range(_MOST_ROUNDS):
+            if not await replay.show_past(transcript):
+                break
             transcript = await ref.ask(GetTranscript())
-            self.telling.begin(transcript.state)
-            await replay.show(transcript.state)
-            try:
-                attached = await ref.ask(Attach(self, transcript.state.seq))
-            except EventsGone:
-                if not tries_left:
-                    raise
-                continue
-            self._attached = True
-            return attached
-        raise AssertionError("the last try returns or raises")
+        await replay.show_rest(transcript)
+        self.telling.begin(transcript, ref)
+        attached = await ref.ask(Attach(self, transcript.seq))
+        self._attached = True
+        return attached
 
     def begin(self, id: RequestId, counted: Turn) -> None:
         """Note that `prompt` is about to be called for request `id`, which `counted` is for."""

@@ -24,6 +24,7 @@ from trio_websocket import ConnectionClosed
 
 from ..config.tokens import Scope
 from ..errors import ConfigError
+from ..wire.session_results import NO_CHOICES, Choices
 from .acp import AcpConversation
 from .auth import Access, Principal
 from .completions import Completions
@@ -81,8 +82,8 @@ class Gateway:
     tells what is used and what that costs, which the health routes do not.
     `models` are those that OpenAI's clients may ask; without any, the paths that
     such clients use do not exist.
-    `routes` and `sockets` add paths; `version` is what we tell clients of
-    ourselves. Port 0 picks one, which a restart uses again.
+    `choices` is whom one can talk with. `routes` and `sockets` add paths; `version`
+    is what we tell clients of ourselves. Port 0 picks one, which a restart uses again.
     """
 
     def __init__(
@@ -99,11 +100,13 @@ class Gateway:
         metrics: Metrics | None = None,
         routes: Mapping[str, PlainRoute] | None = None,
         sockets: Mapping[str, SocketRoute] | None = None,
+        choices: Choices = NO_CHOICES,
     ) -> None:
         self._host = host
         self._port = port
         self._sessions = sessions
         self._version = version
+        self._choices = choices
         self._limits = limits or Limits()
         self._door = Door(access or Access(), self._limits)
         self._ready = ready
@@ -322,7 +325,9 @@ class Gateway:
         return Response(200, shown, content_type)
 
     def _acp(self, websocket: Websocket, principal: Principal) -> Conversation:
-        return AcpConversation(websocket, self._sessions, principal, self._limits, self._version)
+        return AcpConversation(
+            websocket, self._sessions, principal, self._limits, self._version, self._choices
+        )
 
 
 def _begin(route: SocketRoute, principal: Principal, websocket: Websocket) -> Conversation:

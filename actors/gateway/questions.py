@@ -46,6 +46,12 @@ class Questions:
         self._open[self._last] = _Open(session_id, ref, call_id)
         return frame(self._last)
 
+    def is_open(self, session_id: str, call_id: str) -> bool:
+        """Whether the client is being asked about that call."""
+        return any(
+            (one.session_id, one.call_id) == (session_id, call_id) for one in self._open.values()
+        )
+
     async def answered(self, reply: Reply) -> None:
         """Hand on what the client has answered."""
         asked = self._open.pop(reply.id, None) if isinstance(reply.id, int) else None

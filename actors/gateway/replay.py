@@ -7,8 +7,11 @@ for a reader.
 from collections.abc import Iterator
 from typing import Final
 
+import attrs
+
 from ..chat import Message, TextPart, ThinkingPart, ToolCallPart
-from ..session.state import PastTurn, State
+from ..session.messages import Transcript
+from ..session.state import PastTurn, calls_of
 from ..wire.jsonrpc import dump_text
 from ..wire.session_content import blocks_of, shown_text
 from .outbox import Lane
@@ -20,47 +23,49 @@ _UNKNOWN: Final = "the server was stopped while it ran; whether it has done its 
 
 
 class Replay:
-    """Tells a conversation into `lane`; what it has told once, it does not tell again."""
+    """Tells a conversation into `lane`, each turn of it once."""
 
-    __slots__ = ("_calls", "_lane", "_said", "_turn")
+    __slots__ = ("_lane", "_last")
 
     def __init__(self, lane: Lane) -> None:
         self._lane = lane
-        # Up to where it has come: of the answer of this turn, so many messages, and
-        # the calls of so many.
-        self._turn = self._said = self._calls = 0
+        # The number of the last turn that was told.
+        self._last = 0
 
-    async def show(self, state: State) -> None:
-        """Tell what the state has that was not told yet.
-
-        Of a turn under way the last calls of tools are left to its events, which
-        tell them behind number `state.seq`.
-        """
-        if state.title and not self._turn:
+    async def show_past(self, transcript: Transcript) -> bool:
+        """Tell the turns that have ended; whether there were any. More may have happened since."""
+        state = transcript.state
+        past = [turn for turn in state.turns if turn.stop and turn.number > self._last]
+        if state.title and not self._last:
             lane = self._lane
             lane.frame(lane.updates.replayed("session_info_update", {"title": state.title}))
-        for turn in state.turns:
-            if turn.number < self._turn:
-                continue
-            for frame in self._frames(turn):
-                await self._lane.wait_for_room()
-                self._lane.frame(frame)
+        for turn in past:
+            await self._show(turn)
+        return bool(past)
+
+    async def show_rest(self, transcript: Transcript) -> None:
+        """Tell all that was not told yet: also the turn that is under way, as far as it was told
+        to others."""
+        for turn in transcript.state.turns:
+            if turn.number > self._last:
+                if not turn.stop:
+                    turn = attrs.evolve(turn, said=(*turn.said, transcript.streamed))
+                await self._show(turn)
+
+    async def _show(self, turn: PastTurn) -> None:
+        self._last = turn.number
+        for frame in self._frames(turn):
+            await self._lane.wait_for_room()
+            self._lane.frame(frame)
 
     def _frames(self, turn: PastTurn) -> Iterator[str]:
         updates = self._lane.updates
-        if turn.number > self._turn:
-            self._turn, self._said, self._calls = turn.number, 0, 0
-            for block in blocks_of(turn.asked):
-                yield updates.replayed_chunk("user_message_chunk", block)
-        for number, message in enumerate(turn.said, 1):
-            if number > self._said:
-                self._said = number
-                yield from self._words(message)
-            if number > self._calls and (turn.stop or number < len(turn.said)):
-                self._calls = number
-                for part in message.parts:
-                    if isinstance(part, ToolCallPart):
-                        yield self._call(turn, part)
+        for block in blocks_of(turn.asked):
+            yield updates.replayed_chunk("user_message_chunk", block)
+        for message in turn.said:
+            yield from self._words(message)
+            for call in calls_of(message):
+                yield self._call(turn, call)
 
     def _words(self, message: Message) -> Iterator[str]:
         updates = self._lane.updates
@@ -75,12 +80,14 @@ class Replay:
 
     def _call(self, turn: PastTurn, call: ToolCallPart) -> str:
         updates = self._lane.updates
+        body = updates.tool_call(turn.number, call.id, call.name, call.args_json)
         result = next((one for one in turn.results if one.call_id == call.id), None)
         if result is not None:
             text, is_error = result.content, result.is_error
+        elif not turn.stop:
+            return updates.replayed("tool_call", {**body, "status": "in_progress"})
         else:
             begun = any(one.call.id == call.id for one in turn.intended)
             text, is_error = (_UNKNOWN if begun else _NOT_RUN), True
-        body = updates.tool_call(turn.number, call.id, call.name, call.args_json)
         ended = updates.tool_result(turn.number, call.id, text, is_error=is_error)
         return updates.replayed("tool_call", {**body, **ended})

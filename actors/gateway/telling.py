@@ -7,6 +7,7 @@ from typing import assert_never
 
 import attrs
 
+from ..chat import ToolCallPart
 from ..session.events import (
     AnswerReset,
     AssistantChanged,
@@ -25,7 +26,7 @@ from ..session.events import (
     TurnStarted,
     UsageChanged,
 )
-from ..session.state import State
+from ..session.messages import Transcript
 from ..wire.session_results import Choices, Chosen
 from .outbox import Lane
 from .questions import Questions
@@ -58,8 +59,12 @@ class Telling:
         self._before: int | None = 0
         self._turn_cost: int | None = 0
 
-    def begin(self, state: State) -> None:
-        """What happens from now on happens to a session that is in this state."""
+    def begin(self, transcript: Transcript, ref: SessionRef) -> None:
+        """What happens from now on happens to this conversation, the session at `ref`.
+
+        What its turn waits for leave for is asked here, too.
+        """
+        state = transcript.state
         assistant = state.assistant or self._choices.default
         self.chosen = Chosen(assistant=assistant, model=state.model)
         turn = state.turn
@@ -69,6 +74,8 @@ class Telling:
             cost, unpriced = cost - turn.cost, unpriced - turn.unpriced
         self._before = None if unpriced else cost
         self._turn_cost = 0
+        for call in transcript.asked:
+            self._ask(transcript.seq, transcript.running or 0, call, ref)
 
     def tell(self, event: SessionEvent, ref: SessionRef | None) -> None:
         """Tell of the next event; what is asked is answered to `ref`."""
@@ -115,10 +122,10 @@ class Telling:
         match event:
             case ToolCalled(name=name, arguments=arguments):
                 lane.frame(updates.tool_called(seq, turn, call, name, arguments))
-            case PermissionAsked():
+            case PermissionAsked(name=name, arguments=arguments):
                 lane.frame(updates.tool_status(seq, turn, call, "pending"))
                 if ref is not None:
-                    self._ask(event, ref)
+                    self._ask(seq, turn, ToolCallPart(call, name, arguments), ref)
             case PermissionSettled(granted=granted):
                 self._questions.settled(self._session_id, call)
                 if granted:
@@ -130,12 +137,12 @@ class Telling:
             case _:
                 assert_never(event)
 
-    def _ask(self, event: PermissionAsked, ref: SessionRef) -> None:
+    def _ask(self, seq: int, turn: int, call: ToolCallPart, ref: SessionRef) -> None:
+        if self._questions.is_open(self._session_id, call.id):
+            return
         updates = self._lane.updates
 
         def question(id: int) -> str:
-            return updates.permission(
-                id, event.seq, event.turn, event.call_id, event.name, event.arguments
-            )
+            return updates.permission(id, seq, turn, call.id, call.name, call.args_json)
 
-        self._lane.frame(self._questions.ask(self._session_id, ref, event.call_id, question))
+        self._lane.frame(self._questions.ask(self._session_id, ref, call.id, question))

@@ -45,6 +45,7 @@ class _Open:
 class _Asked:
     """A call that waits for leave."""
 
+    call: ToolCallPart
     answered: trio.Event = attrs.field(factory=trio.Event)
     granted: bool = False
 
@@ -83,6 +84,11 @@ class Acting(CallHooks):
         calls = [one.call for one in self._open.values()]
         await run_calls(calls, self._tools, self._context, self)
 
+    @property
+    def asked(self) -> tuple[ToolCallPart, ...]:
+        """The calls that wait for somebody to permit them."""
+        return tuple(one.call for one in self._asked.values())
+
     def permit(self, call_id: str, *, granted: bool) -> bool:
         """Somebody has answered: whether the call still waited for it."""
         asked = self._asked.get(call_id)
@@ -114,7 +120,7 @@ class Acting(CallHooks):
     # Of CallHooks.
 
     async def approve(self, call: ToolCallPart, tool: Tool) -> bool:
-        asked = self._asked[call.id] = _Asked()
+        asked = self._asked[call.id] = _Asked(call)
         self._narrator.tell(
             PermissionAsked,
             turn=self._turn,

@@ -3,7 +3,7 @@
 import attrs
 
 from ...runtime.messages import Request
-from ..chat import Message, Part
+from ..chat import Message, Part, ToolCallPart
 from .events import Attachment
 from .state import State
 
@@ -87,13 +87,16 @@ class GetHistory(Request[tuple[Message, ...]]):
 class Transcript:
     """All of a conversation: `state` has its turns, titles and sums, as of event `seq`.
 
-    `running` is the turn under way, if one is; what is streamed of it is in no
-    state before it is whole.
+    `running` is the turn under way, if one is. `streamed` is what was told of an
+    answer of it that is in no state yet, since it is not whole, and `asked` are
+    the calls that wait for somebody to permit them.
     """
 
     seq: int
     running: int | None
     state: State
+    streamed: Message = Message("assistant", ())
+    asked: tuple[ToolCallPart, ...] = ()
 
 
 @attrs.frozen

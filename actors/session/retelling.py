@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-from ..chat import Message, TextPart, ThinkingPart
+from ..chat import Message, Part, TextPart, ThinkingPart
 from .events import (
     AnswerReset,
     AssistantChanged,
@@ -41,7 +41,7 @@ from .record import (
 )
 from .state import PastTurn, State, applied, calls_of, results_of
 
-__all__ = ["WAS_INTERRUPTED", "cuts_of", "events_of", "in_order", "retold"]
+__all__ = ["WAS_INTERRUPTED", "cuts_of", "events_of", "in_order", "retold", "told_of"]
 
 WAS_INTERRUPTED: Final = "the server was stopped during this turn; ask again"
 """What is said of a turn that was under way when its process ended."""
@@ -57,6 +57,16 @@ def cuts_of(cuts: Sequence[int], message: Message) -> tuple[int, ...]:
         cut for cut in standing if cut < 0
     ) == len(thought)
     return tuple(cuts) if fits else ()
+
+
+def told_of(cuts: Sequence[int], message: Message) -> Message:
+    """As much of an answer that is under way as these cuts have told: its text and thoughts."""
+    standing = [cut for cut in cuts[_after_reset(cuts) :] if cut != OTHER]
+    text, thought = _texts(message)
+    text = text[: sum(cut for cut in standing if cut > 0)]
+    thought = thought[: -sum(cut for cut in standing if cut < 0)]
+    parts: list[Part] = [ThinkingPart(thought)] if thought else []
+    return Message("assistant", (*parts, TextPart(text)) if text else tuple(parts))
 
 
 def retold(records: Iterable[Record], seq: int = 0) -> list[SessionEvent]:

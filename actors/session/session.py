@@ -212,7 +212,16 @@ class Session(Actor[SessionMessage], background=True):
     @on(GetTranscript)
     async def transcript(self, message: GetTranscript) -> Transcript:
         """All that was written down of it."""
-        return Transcript(seq=self._audience.seq, running=self._running, state=self._scribe.state)
+        turn = self._turn
+        if turn is None:
+            return Transcript(seq=self._audience.seq, running=None, state=self._scribe.state)
+        return Transcript(
+            seq=self._audience.seq,
+            running=turn.number,
+            state=self._scribe.state,
+            streamed=turn.streamed,
+            asked=turn.asked,
+        )
 
     @on(SwitchModel)
     async def switch_model(self, message: SwitchModel) -> None:

@@ -9,7 +9,7 @@ not written down: a crash leaves a turn that was interrupted, and the next life
 says so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from math import inf
 
@@ -28,6 +28,7 @@ from .context import Context
 from .events import StopReason, TurnEnded
 from .narration import Narrator
 from .record import Record, Summarised, ToolReturned, TurnOver
+from .retelling import told_of
 from .scribe import Scribe
 from .state import PastTurn, calls_of, messages_of, total
 from .written import answer_record, cost_of, in_words, log_answer, size_of, spoken
@@ -76,7 +77,8 @@ class Turn:
     """Turn number `number` of session `id`, which has been accepted.
 
     `before` is what a model is shown before it, and `call` what its requests are
-    like; `pinned` is who has answered last.
+    like; `pinned` is who has answered last. `over` is called when the end is
+    about to be told: whoever hears of it may begin the next turn.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Turn:
         scribe: Scribe,
         narrator: Narrator,
         tools: ToolDirectory,
+        over: "Callable[[Turn], None]",
         hidden: int = 0,
         pinned: str = "",
     ) -> None:
@@ -98,6 +101,7 @@ class Turn:
         self.pinned = pinned
         self.scope = trio.CancelScope()
         self._id = id
+        self._over = over
         self._assistant = assistant
         self._before = before
         # Of `before`, those that are no part of the conversation: the system's.
@@ -118,8 +122,24 @@ class Turn:
         )
         # The answer that is not written down.
         self._answer: provider_request.Answer | None = None
+        # The same until it is written down, and what it calls, once that was told.
+        self._unwritten: provider_request.Answer | None = None
+        self._called: Sequence[ToolCallPart] = ()
         self._usage = Usage()
         self._cost: int | None = 0
+
+    @property
+    def asked(self) -> tuple[ToolCallPart, ...]:
+        """The calls that wait for somebody to permit them."""
+        return self._acting.asked
+
+    @property
+    def streamed(self) -> Message:
+        """What was told of the answer that is not written down, as far as it was told."""
+        if self._unwritten is None:
+            return Message("assistant", ())
+        said = told_of(self._narrator.cuts, self._unwritten.completion().message)
+        return attrs.evolve(said, parts=(*said.parts, *self._called))
 
     def permit(self, call_id: str, *, granted: bool) -> bool:
         """Somebody says whether a call may be run: whether it still waited for that."""
@@ -172,9 +192,10 @@ class Turn:
     async def _ask(self) -> tuple[Finish, Message]:
         """One leg: why the answer ended, and what of it belongs to the conversation."""
         self._narrator.answer_begins()
-        answer = self._answer = provider_request.stream(
+        answer = self._answer = self._unwritten = provider_request.stream(
             self._assistant.route, self._request(), self._call, pinned=self.pinned
         )
+        self._called = ()
         async with aclosing(answer):
             async for batch in answer:
                 self._narrator.hand_on(self.number, batch)
@@ -190,6 +211,7 @@ class Turn:
     def _tell(self, answer: provider_request.Answer, calls: Sequence[ToolCallPart]) -> None:
         """Tell how an answer has ended."""
         usage, cost = answer.completion().usage, cost_of(answer.trail)
+        self._called = calls
         self._usage = total(self._usage, usage or Usage())
         self._cost = None if cost is None or self._cost is None else self._cost + cost
         self._narrator.answer_ends(
@@ -215,6 +237,7 @@ class Turn:
             lambda _: [answer_record(self.number, self._narrator, answer, said, window)],
             patience=_TO_END,
         )
+        self._unwritten = None
 
     def _request(self) -> ChatRequest:
         assistant = self._assistant
@@ -258,6 +281,7 @@ class Turn:
         def tell() -> None:
             while told:
                 self._acting.tell_end(told.pop(0))
+            self._over(self)
             self._narrator.tell(
                 TurnEnded,
                 turn=self.number,

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import trio
 
-from trouper.actors.chat import Part, Usage
+from trouper.actors.chat import Message, Part, TextPart, ToolCallPart, Usage
 from trouper.actors.errors import TurnInProgress, UnknownAssistant, UnknownSession
 from trouper.actors.gateway.sessions import Sessions
 from trouper.actors.session.audience import Audience
@@ -14,10 +14,13 @@ from trouper.actors.session.events import (
     AssistantChanged,
     Attachment,
     ModelChanged,
+    PermissionAsked,
+    PermissionSettled,
     SessionEvent,
     StopReason,
     TextAdded,
     ThoughtAdded,
+    ToolCalled,
     TurnEnded,
     TurnStarted,
     UsageChanged,
@@ -49,6 +52,8 @@ class FakeSession:
         self.audience = Audience(id)
         self.state = State()
         self.permits: list[tuple[str, bool]] = []
+        self.streamed = ""
+        self.asked: list[ToolCallPart] = []
         self.prompts: list[tuple[Part, ...]] = []
         self.cancels = 0
         self.seq = 0
@@ -71,10 +76,16 @@ class FakeSession:
                 await self.hold_attach.wait()
             return Attached(self.seq, self.turn)
         if isinstance(message, GetTranscript):
-            return Transcript(seq=self.seq, running=self.turn, state=self.state)
+            return Transcript(
+                seq=self.audience.seq,
+                running=self.turn,
+                state=self.state,
+                streamed=Message("assistant", (TextPart(self.streamed),)),
+                asked=tuple(self.asked),
+            )
         if isinstance(message, Permit):
             self.permits.append((message.call_id, message.granted))
-            return len(self.permits) == 1
+            return self.settle(message.call_id, granted=message.granted)
         if isinstance(message, SwitchModel):
             seq = self.seq + 1
             self.emit(ModelChanged(first=seq, seq=seq, model=message.model))
@@ -90,6 +101,7 @@ class FakeSession:
             raise TurnInProgress(self.id)
         self.prompts.append(message.parts)
         turn = self.turn = len(self.prompts)
+        self.streamed = ""
         self.emit(TurnStarted(first=self.seq + 1, seq=self.seq + 1, turn=turn))
         if self._behaviour is not None:
             self._nursery.start_soon(self._behaviour, self)
@@ -113,8 +125,30 @@ class FakeSession:
         self.seq = event.seq
         self.audience.tell(event)
 
+    def happens(self, kind: type[Any], **fields: Any) -> None:
+        """Tell of an event of that kind, of the turn under way."""
+        seq = self.seq + 1
+        self.emit(kind(first=seq, seq=seq, turn=self.turn, **fields))
+
+    def ask_leave(self, call: ToolCallPart) -> None:
+        """Let a call wait for leave."""
+        fields = {"call_id": call.id, "name": call.name, "arguments": call.args_json}
+        self.happens(ToolCalled, **fields)
+        self.asked.append(call)
+        self.happens(PermissionAsked, **fields)
+
+    def settle(self, call_id: str, *, granted: bool) -> bool:
+        """Have it waited long enough; whether it still waited."""
+        waiting = [call for call in self.asked if call.id != call_id]
+        if len(waiting) == len(self.asked):
+            return False
+        self.asked = waiting
+        self.happens(PermissionSettled, call_id=call_id, granted=granted)
+        return True
+
     def say(self, text: str) -> None:
         assert self.turn is not None
+        self.streamed += text
         self.emit(TextAdded(first=self.seq + 1, seq=self.seq + 1, turn=self.turn, text=text))
 
     def think(self, text: str) -> None:
