@@ -9,7 +9,7 @@ journal, so each is shielded, and bounded by its patience instead.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import attrs
@@ -64,6 +64,17 @@ class Scribe:
     def is_open(self) -> bool:
         """Whether `state` is what is there, and more can be written."""
         return self._keeper is None or self._keeper.is_open
+
+    async def ready(self, reopen: Callable[[Keeper], Awaitable[None]]) -> None:
+        """Be able to write: where a write has failed, `reopen` reads the journal again.
+
+        Not while one is under way, when nobody knows yet whether it fails.
+        """
+        if self._keeper is None:
+            return
+        async with self._pen:
+            if not self._keeper.is_open:
+                await reopen(self._keeper)
 
     async def write(
         self,

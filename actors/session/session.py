@@ -157,7 +157,7 @@ class Session(Actor[SessionMessage], background=True):
             lambda: self._narrator.begin(number),
             events=1,
             patience=_TO_BEGIN,
-            title=first_words(user) if number == 1 else None,
+            title=None if self._scribe.state.title else first_words(user),
         )
         self._prompt = message
         self._turn = Turn(
@@ -171,6 +171,7 @@ class Session(Actor[SessionMessage], background=True):
             scribe=self._scribe,
             narrator=self._narrator,
             tools=self._company.tools,
+            over=self._over,
             pinned=self._pinned,
         )
         # It runs at least as far as its `finally`, so this turn will be told ended.
@@ -269,11 +270,7 @@ class Session(Actor[SessionMessage], background=True):
         try:
             await turn.run()
         finally:
-            # Nothing is awaited between the word that it has ended and this.
-            self._turn = self._prompt = None
-            self._pinned = turn.pinned
-            self._idle_since = trio.current_time()
-            self._remember(turn.number)
+            self._over(turn)
         if self._keeper is not None:
             await self._keeper.tidy()
         small = self._assistant.small
@@ -282,16 +279,21 @@ class Session(Actor[SessionMessage], background=True):
             if title:
                 await self._propose(title)
 
-    def _remember(self, number: int) -> None:
-        """What was said belongs to the conversation, also where it was broken off.
+    def _over(self, turn: Turn) -> None:
+        """A turn has ended, once: the next one may begin.
 
+        What was said belongs to the conversation, also where it was broken off.
         A turn of which nobody has seen an answer leaves no trace, so that it
         can be asked again.
         """
-        turns = self._scribe.state.turns
+        if self._turn is not turn:
+            return
+        self._turn = self._prompt = None
+        self._pinned = turn.pinned
+        self._idle_since = trio.current_time()
         # What could not be written down is read again, before the next turn.
-        if self._scribe.is_open and turns and turns[-1].number == number:
-            said = list(messages_of(turns[-1]))
+        if self._scribe.is_open:
+            said = list(messages_of(self._scribe.state.turns[-1]))
             self._history += said
             self._size += sum(map(size_of, said))
 
@@ -311,8 +313,12 @@ class Session(Actor[SessionMessage], background=True):
 
     async def _ready(self) -> None:
         """Be able to write. Raises NotKept."""
-        if self._keeper is not None and not self._keeper.is_open and self._turn is None:
-            await self._reopen(self._keeper)
+        await self._scribe.ready(self._reopen_between_turns)
+
+    async def _reopen_between_turns(self, keeper: Keeper) -> None:
+        # Who opens the journal ends the turn that is under way in it.
+        if self._turn is None:
+            await self._reopen(keeper)
 
     async def _reopen(self, keeper: Keeper) -> None:
         """Take up the conversation as the journal has it."""

@@ -91,13 +91,14 @@ async def open_house(
     journal: Journal | None = None,
     tools: Sequence[Tool] = (),
     small: Answers | None = None,
+    with_models: Sequence[str] = ("large", "huge"),
     **more: Any,
 ) -> AsyncGenerator[House]:
     """Sessions whose provider gives these answers, in turn; or those of a `stage`.
 
     They may call the `tools`, and titles are asked of `small`. Besides "default"
-    there is an assistant called "other", and a model called "large" and one
-    called "huge"; `more` are fields of all assistants.
+    there is an assistant called "other", and models called as `with_models` has
+    them; `more` are fields of all assistants.
     """
     fake, directory = Answers(*answers), ToolDirectory()
 
@@ -119,8 +120,8 @@ async def open_house(
             )
 
         def with_model(one: Assistant, model: str) -> Assistant:
-            if model not in ("large", "huge"):
-                raise UnknownModel(model, ["large", "huge"])
+            if model not in with_models:
+                raise UnknownModel(model, with_models)
             route = make_route([attrs.evolve(target, model=f"{model}-1")])
             return attrs.evolve(one, model=model, route=route)
 
