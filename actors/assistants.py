@@ -111,8 +111,8 @@ class Assistants:
             model=model_name,
             small=None if assistant.small_model is None else self.route(assistant.small_model),
             tools=self._tools.patterns(name),
-            max_requests=assistant.max_requests,
-            approval_timeout=assistant.approval_timeout,
+            max_tool_rounds=assistant.max_tool_rounds,
+            approval_seconds=assistant.approval_seconds,
         )
 
     def resolve(self, request: ChatRequest) -> tuple[Route, ChatRequest]:

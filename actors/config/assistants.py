@@ -76,13 +76,12 @@ class AssistantConfig:
         default=None, metadata=checks.optional(checks.one_of("reasoning effort", EFFORTS))
     )
     """How long the model thinks before it answers; without it as the model is configured."""
-    # Most questions are answered after two or three rounds of tools; what is not by then goes
-    # round, and each round costs as much as the whole conversation.
-    max_requests: int = attrs.field(default=25, metadata=checks.whole(1, 1_000))
-    """How often the model is asked in one turn, each time with the results of the tools that it
-    has called."""
+    # Most questions take two or three rounds; what takes more mostly goes round in circles, and
+    # each costs as much as the whole conversation.
+    max_tool_rounds: int = attrs.field(default=20, metadata=checks.whole(1, 1_000))
+    """How often in a turn the model may ask for tools, as many at once as it likes."""
     # A person comes back to the screen within them.
-    approval_timeout: float = attrs.field(default=300.0, metadata=checks.seconds())
+    approval_seconds: float = attrs.field(default=300.0, metadata=checks.seconds())
     """Seconds that a person has to agree to a call that needs it; then it is not run."""
 
     def __attrs_post_init__(self) -> None:

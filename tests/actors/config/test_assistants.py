@@ -57,8 +57,8 @@ def test_every_key_of_an_assistant_arrives() -> None:
         temperature = 0.5
         max_output_tokens = 100
         reasoning_effort = "low"
-        max_requests = 3
-        approval_timeout = 10
+        max_tool_rounds = 3
+        approval_seconds = 10
     """)
 
     assert config.assistants["default"] == AssistantConfig(
@@ -71,8 +71,8 @@ def test_every_key_of_an_assistant_arrives() -> None:
         temperature=0.5,
         max_output_tokens=100,
         reasoning_effort="low",
-        max_requests=3,
-        approval_timeout=10.0,
+        max_tool_rounds=3,
+        approval_seconds=10.0,
     )
 
 
@@ -197,7 +197,7 @@ def test_a_value_for_a_program_says_whether_it_is_a_secret() -> None:
             'tools[0]: no MCP server "time" is configured under mcp; known: none',
         ),
         ('small_model = "tiny"', 'small_model: no model "tiny" is configured; known: default'),
-        ("max_requests = 0", "max_requests: must be a whole number from 1 to 1000, not 0"),
+        ("max_tool_rounds = 0", "max_tool_rounds: must be a whole number from 1 to 1000, not 0"),
     ],
 )
 def test_what_is_wrong_with_an_assistant_is_said_with_its_key(lines: str, sentence: str) -> None:
