@@ -28,11 +28,11 @@ class Assistant:
     what users call its model, "" where it has no name. `small` is asked for
     titles and summaries; without it a title is the first words, and a summary is
     written by the model that answers.
-    `max_requests` is how often a model is asked in one turn: most questions
-    are answered after two or three rounds of tools, and what is not after 25
-    is a loop, each round of which costs as much as the whole conversation.
-    `approval_timeout` is how many seconds a call waits for somebody to agree to
-    it: five minutes, in which a person comes back to the screen.
+    `max_tool_rounds` is how often its model may ask for tools in one turn: most
+    questions take two or three rounds, and what takes more than 20 mostly goes
+    round in circles, each of which costs as much as the whole conversation.
+    `approval_seconds` is how long a call waits for somebody to agree to it: five
+    minutes, in which a person comes back to the screen.
     """
 
     name: str
@@ -45,8 +45,8 @@ class Assistant:
     tools: tuple[str, ...] = ()
     model: str = ""
     small: Route | None = None
-    max_requests: int = 25
-    approval_timeout: float = 300.0
+    max_tool_rounds: int = 20
+    approval_seconds: float = 300.0
 
 
 def _no_assistant(name: str) -> Assistant:

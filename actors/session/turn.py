@@ -118,7 +118,7 @@ class Turn:
             self._view,
             session=id,
             principal=call.user,
-            patience=assistant.approval_timeout,
+            patience=assistant.approval_seconds,
         )
         # The answer that is not written down.
         self._answer: provider_request.Answer | None = None
@@ -167,15 +167,15 @@ class Turn:
     # Its legs.
 
     async def _legs(self) -> _Ending:
-        most = self._assistant.max_requests
-        for leg in range(1, most + 1):
+        most = self._assistant.max_tool_rounds
+        for done in range(most + 1):
             finish, said = await self._ask()
             calls = calls_of(said)
             if not calls:
                 return _Ending(_STOP_REASONS.get(finish, StopReason.END_TURN))
             self._acting.take(calls)
             await self._write(said)
-            if leg < most:
+            if done < most:
                 await self._acting.run()
             if sum(map(size_of, (*self._before, *self._messages()))) > MAX_HISTORY:
                 return _Ending(
@@ -185,8 +185,8 @@ class Turn:
                 )
         return _Ending(
             StopReason.MAX_TURN_REQUESTS,
-            f"the model has called tools again after {most} answers, which is as many as one "
-            f"turn may have; ask it to go on, or for less at once",
+            f"the model has asked for tools {most + 1} times, and {most} is as often as it may "
+            f"in one turn; ask it to go on, or for less at once",
         )
 
     async def _ask(self) -> tuple[Finish, Message]:

@@ -167,7 +167,7 @@ async def test_what_goes_wrong_with_a_tool_is_its_result_and_the_turn_goes_on(
 async def test_a_turn_has_a_limit_of_rounds_and_says_so(autojump_clock: MockClock) -> None:
     bench = Bench()
     again = [calling(wants("work", name=f"round {n}")) for n in range(3)]
-    async with open_house(*again, answer("fine"), tools=bench.tools(), max_requests=3) as house:
+    async with open_house(*again, answer("fine"), tools=bench.tools(), max_tool_rounds=2) as house:
         ref, listener = await attached(house)
         await ref.ask(prompt())
         end = await listener.ended()
@@ -176,8 +176,8 @@ async def test_a_turn_has_a_limit_of_rounds_and_says_so(autojump_clock: MockCloc
 
     assert end.stop is StopReason.MAX_TURN_REQUESTS
     assert end.error == (
-        "the model has called tools again after 3 answers, which is as many as one turn may "
-        "have; ask it to go on, or for less at once"
+        "the model has asked for tools 3 times, and 2 is as often as it may in one turn; "
+        "ask it to go on, or for less at once"
     )
     assert bench.ran == ["round 0", "round 1"]
     assert ended(listener)[-1][1] == "work was not run: the turn had to end before"
@@ -306,7 +306,7 @@ async def test_nobody_who_answers_is_no_leave(autojump_clock: MockClock) -> None
     bench = Bench()
     call = calling(wants("work", name="it"))
     async with open_house(
-        call, answer("Ok."), tools=bench.tools(approval="always"), approval_timeout=30.0
+        call, answer("Ok."), tools=bench.tools(approval="always"), approval_seconds=30.0
     ) as house:
         _, listener, _ = await asked(house)
         await listener.ended()
