@@ -226,6 +226,7 @@ class App:
             version=version("trouper"),
             models=ServedModels(tuple(self.config.models), self._assistants.resolve),
             choices=self._assistants.choices(),
+            responses=self._store.responses(self.system.ref(Store.writer_path(), Writer)),
             access=_access(server),
             limits=_limits(server),
             ready=self.readiness,

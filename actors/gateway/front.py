@@ -24,6 +24,8 @@ from trio_websocket import ConnectionClosed
 
 from ..config.tokens import Scope
 from ..errors import ConfigError
+from ..store.memory_responses import MemoryResponses
+from ..store.responses import ResponseStore, Retention
 from ..wire.session_results import NO_CHOICES, Choices
 from .acp import AcpConversation
 from .auth import Access, Principal
@@ -34,6 +36,9 @@ from .http import HttpConnection, HttpFault, Request, Response, announced_body, 
 from .limits import Limits
 from .models import Models
 from .readiness import READY, Readiness
+from .responding import Responding
+from .responses import RESPONSES, Responses
+from .responses_websocket import ResponsesConversation
 from .routes import Calls, Metrics, PlainRoute, SocketRoute
 from .sessions import Sessions
 from .stream import ClientStream
@@ -43,6 +48,9 @@ from .websocket import RESTART, Conversation, Opening, Websocket, converse
 __all__ = ["Gateway", "Listening"]
 
 log = structlog.get_logger("trouper.gateway")
+
+# Where nobody says where to keep responses: some days of a person's.
+_IN_MEMORY = Retention(most_bytes=64 * 1024 * 1024)
 
 # Those that are told 503 at once; beyond, connections are just dropped.
 _MOST_TURNED_AWAY = 64
@@ -81,7 +89,8 @@ class Gateway:
     `metrics` is what GET /metrics shows, to those who may open a session: it
     tells what is used and what that costs, which the health routes do not.
     `models` are those that OpenAI's clients may ask; without any, the paths that
-    such clients use do not exist.
+    such clients use do not exist. What they are answered by Responses is kept in
+    `responses`, by default for a while in memory.
     `choices` is whom one can talk with. `routes` and `sockets` add paths; `version`
     is what we tell clients of ourselves. Port 0 picks one, which a restart uses again.
     """
@@ -94,6 +103,7 @@ class Gateway:
         *,
         version: str,
         models: Models | None = None,
+        responses: ResponseStore | None = None,
         access: Access | None = None,
         limits: Limits | None = None,
         ready: Callable[[], Awaitable[Readiness]] = _always,
@@ -123,9 +133,22 @@ class Gateway:
         self._calls: list[Calls] = []
         if models is not None:
             self._calls.append(Completions(models, self._door, self._limits))
+            self._respond(models, responses or MemoryResponses(_IN_MEMORY))
         self._watchdog = Watchdog()
         self._connections = 0
         self._turned_away = 0
+
+    def _respond(self, models: Models, store: ResponseStore) -> None:
+        """Serve Responses at their one path, over HTTP and websocket."""
+        responding = Responding(models, store, self._limits)
+        self._calls.append(Responses(responding, self._door, self._limits))
+        self._sockets[RESPONSES] = SocketRoute(
+            begin=partial(ResponsesConversation, responding, self._limits),
+            scope=Scope.MODELS,
+            subprotocols=("openai-beta.responses.v1", "responses", "trouper.v1"),
+            # As much as over HTTP: whole conversations come in one frame.
+            frame_chars=self._limits.chat_body_bytes,
+        )
 
     @property
     def listening(self) -> Listening:

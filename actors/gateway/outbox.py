@@ -73,6 +73,7 @@ class Outbox:
         "_parked",
         "_room",
         "goodbye",
+        "patient",
         "shut",
     )
 
@@ -87,6 +88,8 @@ class Outbox:
         self._parked: Task | None = None
         # Who tells more than may wait at once waits for it.
         self._room: trio.Event | None = None
+        self.patient = False
+        """Whether all who tell anything wait for room, so that nothing is ever too much."""
         self.shut = False
         self.goodbye: tuple[int, str] | None = None
         """Close code and reason that the writer sends last; None where there is nobody to send to."""
@@ -120,7 +123,8 @@ class Outbox:
     def grew(self, size: int) -> None:
         """Count `size` bytes more that wait."""
         self._bytes += size
-        if self._bytes > self._max_bytes or len(self._entries) > self._max_events:
+        full = self._bytes > self._max_bytes or len(self._entries) > self._max_events
+        if full and not self.patient:
             self._entries.clear()
             self._bytes = 0
             self._overflow()

@@ -95,7 +95,7 @@ def test_text_is_told_in_the_order_that_clients_know() -> None:
 
 
 def test_the_text_of_a_batch_is_one_event() -> None:
-    batch = [BEGUN, TextDelta(0, "a"), TextDelta(0, "b"), TextDelta(0, "c")]
+    batch: list[Chunk] = [BEGUN, *(TextDelta(0, letter) for letter in "abc")]
 
     deltas = [frame["delta"] for frame in told(batch, END) if "delta" in frame]
 

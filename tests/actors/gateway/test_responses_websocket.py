@@ -1,0 +1,429 @@
+"""Responses over a websocket: lanes, conversations that go on, errors, who leaves, who is slow."""
+
+import json
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
+
+import pytest
+import trio
+from structlog.testing import capture_logs
+from trio_websocket import ConnectionClosed, wrap_client_stream
+
+from tests.fakes.gateway import PATIENCE, Pausing, Running, start_gateway
+from tests.fakes.http_by_hand import GOOD_HANDSHAKE, LAST, exchange, get, status
+from tests.fakes.models import FakeModels, Step, spoken
+from tests.fakes.responses_client import ResponsesSocket, open_responses
+from trouper.actors.chat import ChatRequest, TextDelta
+from trouper.actors.config.tokens import Scope
+from trouper.actors.errors import ErrorKind, ProviderError
+from trouper.actors.gateway.auth import Access, Credential
+from trouper.actors.gateway.limits import Limits
+from trouper.actors.gateway.responding import Conversation, Recent
+from trouper.actors.store.memory_responses import MemoryResponses
+
+
+def said(request: ChatRequest) -> list[tuple[str, str]]:
+    return [(message.role, message.text) for message in request.messages]
+
+
+def text(response: dict[str, Any]) -> str:
+    words: str = response["output"][0]["content"][0]["text"]
+    return words
+
+
+def failure(kind: ErrorKind, **more: Any) -> ProviderError:
+    return ProviderError(kind=kind, message="too bad", provider="acme", **more)
+
+
+async def test_a_request_gets_the_events_of_a_response(nursery: trio.Nursery) -> None:
+    models = FakeModels(spoken("You", " said"))
+    running = await start_gateway(nursery, models=models)
+
+    async with open_responses(running) as socket:
+        await socket.send(stream=True, user="alice", nobody_knows=["this"])
+        told = await socket.rest()
+
+    assert told[0]["type"] == "response.created"
+    assert "".join(event.get("delta", "") for event in told) == "You said"
+    assert [event["sequence_number"] for event in told] == list(range(len(told)))
+    assert told[-1]["response"]["usage"]["output_tokens"] == 2
+    assert not any("stream_id" in event for event in told)
+    assert models.asked[0][1].user == "alice"
+    assert told[-1]["response"]["id"][5:] == models.asked[0][1].request_id[4:]
+
+
+async def test_lanes_do_not_wait_for_each_other(nursery: trio.Nursery) -> None:
+    go_on = trio.Event()
+    models = FakeModels([*spoken("slow")[:2], go_on, *spoken("slow")[2:]])
+    running = await start_gateway(nursery, models=models)
+
+    async with open_responses(running) as socket:
+        await socket.send(stream_id="slow")
+        await models.wait_taken(3)
+        begun = [await socket.next() for _ in range(5)]
+        models.steps = spoken("quick")
+        await socket.send(stream_id="quick")
+        quick = await socket.rest()
+        await socket.send()
+        unnamed = await socket.rest()
+        go_on.set()
+        slow = await socket.rest()
+
+    assert {event["stream_id"] for event in [*begun, *slow]} == {"slow"}
+    assert {event["stream_id"] for event in quick} == {"quick"}
+    assert not any("stream_id" in event for event in unnamed)
+    assert [text(each[-1]["response"]) for each in (quick, slow)] == ["quick", "slow"]
+
+
+async def test_requests_of_a_lane_are_answered_in_their_order(nursery: trio.Nursery) -> None:
+    go_on = trio.Event()
+    models = FakeModels([go_on, *spoken("first")])
+    running = await start_gateway(nursery, models=models)
+
+    async with open_responses(running) as socket:
+        await socket.send(input="one")
+        await models.wait_taken(1)
+        models.steps = spoken("second")
+        await socket.send(input="two")
+        await socket.send(input="three")
+        await trio.sleep(0.05)
+        assert len(models.asked) == 1
+        go_on.set()
+        answers = [text((await socket.rest())[-1]["response"]) for _ in range(3)]
+
+    assert answers == ["first", "second", "second"]
+    assert [said(request)[0][1] for request, _ in models.asked] == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize("store", [True, False])
+async def test_a_conversation_goes_on_upon_its_connection(
+    nursery: trio.Nursery, store: bool
+) -> None:
+    models = FakeModels()
+    running = await start_gateway(nursery, models=models)
+
+    async with open_responses(running) as socket:
+        first = await socket.ask(input="one", store=store, instructions="Rhyme.")
+        second = await socket.ask(input="two", store=store, previous_response_id=first["id"])
+        await socket.ask(input="three", store=store, previous_response_id=second["id"])
+        await socket.ask(input="or", store=store, previous_response_id=first["id"])
+
+    assert said(models.asked[2][0]) == [
+        ("user", "one"),
+        ("assistant", "hello"),
+        ("user", "two"),
+        ("assistant", "hello"),
+        ("user", "three"),
+    ]
+    assert said(models.asked[3][0])[2:] == [("user", "or")]
+    # The same objects, so that what was encoded for the one need not be for the other.
+    assert models.asked[1][0].messages[0] is models.asked[2][0].messages[0]
+
+
+async def test_a_stored_conversation_goes_on_after_a_restart(nursery: trio.Nursery) -> None:
+    store, models = MemoryResponses(), FakeModels()
+    running = await start_gateway(nursery, models=models, responses=store)
+    async with open_responses(running) as socket:
+        kept = await socket.ask(input="one")
+        held = await socket.ask(input="one", store=False)
+    running.scope.cancel()
+    again = await start_gateway(nursery, models=models, responses=store)
+
+    async with open_responses(again) as socket:
+        await socket.ask(input="two", previous_response_id=kept["id"])
+        gone = await socket.ask(input="two", previous_response_id=held["id"])
+
+    assert said(models.asked[-1][0]) == [("user", "one"), ("assistant", "hello"), ("user", "two")]
+    assert (gone["type"], gone["status"], gone["error"]["code"], gone["error"]["param"]) == (
+        "error",
+        400,
+        "previous_response_not_found",
+        "previous_response_id",
+    )
+
+
+async def test_a_request_that_generates_nothing_is_gone_on_from(nursery: trio.Nursery) -> None:
+    models = FakeModels()
+    running = await start_gateway(nursery, models=models)
+    rules = {"role": "developer", "content": "Rhyme."}
+
+    async with open_responses(running) as socket:
+        await socket.send(input=[rules], generate=False, store=False)
+        warm = await socket.rest()
+        id = warm[-1]["response"]["id"]
+        await socket.ask(input="hi", previous_response_id=id, store=False)
+
+    assert [event["type"] for event in warm] == [
+        "response.created",
+        "response.in_progress",
+        "response.completed",
+    ]
+    ((request, _),) = models.asked
+    assert said(request) == [("system", "Rhyme."), ("user", "hi")]
+
+
+async def test_a_model_that_fails_fails_the_response(nursery: trio.Nursery) -> None:
+    steps: list[Step] = [failure(ErrorKind.RATE_LIMITED, retry_after=1.5)]
+    models = FakeModels(steps)
+    running = await start_gateway(nursery, models=models)
+
+    async with open_responses(running) as socket:
+        at_once = await socket.ask()
+        models.steps = [*spoken("You")[:2], failure(ErrorKind.CONTEXT_WINDOW_EXCEEDED)]
+        await socket.send()
+        later = await socket.rest()
+        models.steps = spoken("hello")
+        after = await socket.ask()
+
+    assert at_once["status"] == "failed"
+    assert at_once["error"]["code"] == "rate_limit_exceeded"
+    assert at_once["error"]["message"].endswith("Please try again in 1.5s.")
+    assert [event["type"] for event in later][0 :: len(later) - 1] == [
+        "response.created",
+        "response.failed",
+    ]
+    assert later[-1]["response"]["error"]["code"] == "context_length_exceeded"
+    assert after["status"] == "completed"
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "code"),
+    [
+        (ErrorKind.MODEL_NOT_FOUND, 404, "model_not_found"),
+        (ErrorKind.INVALID_REQUEST, 400, "invalid_request"),
+    ],
+)
+async def test_a_request_that_no_model_takes_is_an_error_with_its_status(
+    nursery: trio.Nursery, kind: ErrorKind, status: int, code: str
+) -> None:
+    running = await start_gateway(nursery, models=FakeModels([failure(kind)]))
+
+    async with open_responses(running) as socket:
+        told = await socket.ask(stream_id="a")
+
+    assert (told["type"], told["status"], told["error"]["code"]) == ("error", status, code)
+    assert told["stream_id"] == "a"
+
+
+async def test_a_fault_of_our_own_is_logged_and_ends_one_request(nursery: trio.Nursery) -> None:
+    models = FakeModels([ZeroDivisionError("a bug")])
+    running = await start_gateway(nursery, models=models)
+
+    async with open_responses(running) as socket:
+        with capture_logs() as logs:
+            told = await socket.ask()
+        models.steps = spoken("hello")
+        after = await socket.ask()
+
+    assert (told["status"], told["error"]["code"]) == ("failed", "server_error")
+    assert [line["event"] for line in logs] == ["request failed"]
+    assert after["status"] == "completed"
+
+
+@pytest.mark.parametrize(
+    "frame",
+    ["{", "[]", b"\x00", {"type": "x"}, {"type": "response.create", "stream_id": 5, "input": "x"}],
+)
+async def test_what_is_no_request_is_an_error_and_the_connection_stays(
+    nursery: trio.Nursery, frame: Any
+) -> None:
+    running = await start_gateway(nursery, models=FakeModels())
+
+    async with open_responses(running) as socket:
+        await socket.raw(frame)
+        told = await socket.next()
+        after = await socket.ask()
+
+    assert (told["type"], told["status"]) == ("error", 400)
+    assert after["status"] == "completed"
+
+
+async def test_a_wrong_field_is_named_in_its_lane(nursery: trio.Nursery) -> None:
+    running = await start_gateway(nursery, models=FakeModels())
+
+    async with open_responses(running) as socket:
+        told = await socket.ask(temperature="warm", stream_id="a")
+        await socket.raw({"type": "response.steer", "previous_response_id": "x", "input": "more"})
+        steered = await socket.next()
+
+    assert (told["error"]["param"], told["stream_id"]) == ("temperature", "a")
+    assert steered["error"]["code"] == "steering_not_supported"
+
+
+async def test_a_client_that_leaves_cancels_what_is_under_way(nursery: trio.Nursery) -> None:
+    models = FakeModels([*spoken("You")[:2], trio.Event()])
+    running = await start_gateway(nursery, models=models)
+
+    async with open_responses(running) as socket:
+        for lane in ("a", "b"):
+            await socket.send(stream_id=lane)
+        with trio.fail_after(PATIENCE):
+            while len(models.answers) < 2:  # noqa: ASYNC110 - the fake announces it to nobody
+                await trio.sleep(0.01)
+
+    with trio.fail_after(PATIENCE):
+        for answer in models.answers:
+            await answer.closed.wait()
+    await running.settled()
+
+
+async def test_a_reader_that_is_slow_slows_its_provider_down(nursery: trio.Nursery) -> None:
+    """Nothing is kept for it but a batch and what the kernel's buffers hold."""
+    steps: list[Step] = [[TextDelta(0, "x" * 100_000)] for _ in range(300)]
+    models = FakeModels([*spoken()[:1], *steps, *spoken()[-1:]])
+    running = await start_gateway(nursery, models=models)
+
+    async with slow_client(running, nursery) as (socket, stream):
+        stream.resumed = trio.Event()
+        await socket.send()
+        stood_at = await models.wait_stuck()
+        stream.resumed.set()
+        while len((await socket.next()).get("delta", "")) < 100_000:
+            pass
+        await models.wait_taken(stood_at + 1)
+
+    assert stood_at < 200
+    with trio.fail_after(PATIENCE):
+        await models.answers[0].closed.wait()
+
+
+@asynccontextmanager
+async def slow_client(
+    running: Running, nursery: trio.Nursery
+) -> AsyncGenerator[tuple[ResponsesSocket, Pausing]]:
+    """A client that can be made to stop reading."""
+    sock = trio.socket.socket()
+    sock.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_RCVBUF, 4096)
+    await sock.connect((running.listening.host, running.listening.port))
+    stream = Pausing(trio.SocketStream(sock))
+    ws = await wrap_client_stream(
+        nursery, cast("trio.SocketStream", stream), "x", "/v1/responses", max_message_size=2**20
+    )
+    try:
+        yield ResponsesSocket(ws), stream
+    finally:
+        await trio.aclose_forcefully(stream)
+
+
+async def test_lanes_are_bounded(nursery: trio.Nursery) -> None:
+    models = FakeModels([trio.Event()])
+    running = await start_gateway(nursery, models=models)
+
+    async with open_responses(running) as socket:
+        for number in range(32):
+            await socket.send(stream_id=f"lane-{number}")
+        told = await socket.ask(stream_id="one-more")
+
+    assert (told["status"], told["error"]["code"]) == (429, "rate_limit_exceeded")
+    assert told["headers"]["retry-after"] == "1"
+    assert "32 lanes" in told["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        (Limits(requests_per_connection=2), "2 requests wait"),
+        (Limits(chat_body_bytes=1000), "characters wait"),
+    ],
+)
+async def test_what_waits_in_lanes_is_bounded(
+    nursery: trio.Nursery, limits: Limits, words: str
+) -> None:
+    models = FakeModels([trio.Event()])
+    running = await start_gateway(nursery, models=models, limits=limits)
+
+    async with open_responses(running) as socket:
+        for _ in range(2):
+            await socket.send(input="x" * 850)
+        told = await socket.ask(input="x" * 850)
+
+    assert (told["status"], told["error"]["code"]) == (429, "rate_limit_exceeded")
+    assert words in told["error"]["message"]
+
+
+async def test_a_token_has_a_bound_over_all_its_connections(nursery: trio.Nursery) -> None:
+    models = FakeModels([trio.Event()])
+    access = Access(["token-of-alice"])
+    limits = Limits(requests_per_client=1)
+    running = await start_gateway(nursery, models=models, access=access, limits=limits)
+    headers = {"extra_headers": [(b"Authorization", b"Bearer token-of-alice")]}
+
+    async with open_responses(running, **headers) as one, open_responses(running, **headers) as two:
+        await one.send()
+        await models.wait_taken(1)
+        told = await two.ask()
+
+    assert (told["status"], told["error"]["code"]) == (429, "rate_limit_exceeded")
+    assert told["headers"]["retry-after"] == "1"
+
+
+async def test_a_frame_may_be_as_large_as_a_request_over_http(nursery: trio.Nursery) -> None:
+    models = FakeModels()
+    running = await start_gateway(nursery, models=models)
+
+    async with open_responses(running) as socket:
+        await socket.ask(input="x" * (15 * 1024 * 1024))
+        await socket.send(input="x" * (17 * 1024 * 1024))
+        with pytest.raises(ConnectionClosed) as closed:
+            await socket.next()
+
+    assert len(models.asked) == 1
+    assert closed.value.reason is not None
+    assert closed.value.reason.code == 1009
+
+
+async def test_a_token_without_the_scope_for_models_is_refused(nursery: trio.Nursery) -> None:
+    access = Access([Credential("token-of-alice", "alice", frozenset({Scope.SESSION}))])
+    running = await start_gateway(nursery, models=FakeModels(), access=access)
+    alice = "Authorization: Bearer token-of-alice"
+
+    nobody = await exchange(running, get("/v1/responses", *GOOD_HANDSHAKE, LAST))
+    known = await exchange(running, get("/v1/responses", *GOOD_HANDSHAKE, alice, LAST))
+
+    assert (status(nobody), status(known)) == (401, 403)
+
+
+async def test_who_sends_junk_and_reads_nothing_is_closed(nursery: trio.Nursery) -> None:
+    limits = Limits(
+        outbox_events=20, messages_per_second=1e9, messages_burst=10**9, close_seconds=0.1
+    )
+    running = await start_gateway(nursery, models=FakeModels(), limits=limits)
+
+    async with slow_client(running, nursery) as (socket, stream):
+        stream.resumed = trio.Event()
+        with trio.fail_after(PATIENCE):
+            while running.gateway.websockets:
+                with suppress(ConnectionClosed):
+                    await socket.raw("{" * 100)
+                await trio.lowlevel.checkpoint()
+        stream.resumed.set()
+
+
+def conversations(*sizes: int) -> Iterator[tuple[str, Conversation]]:
+    for number, size in enumerate(sizes):
+        yield str(number), Conversation((), size)
+
+
+def test_a_connection_remembers_what_it_was_asked_for_last() -> None:
+    recent = Recent(1000)
+    for id, conversation in conversations(400, 400):
+        recent.put(id, conversation)
+    assert recent.get("0") is not None
+
+    recent.put("2", Conversation((), 400))
+
+    assert [id for id in "012" if recent.get(id)] == ["0", "2"]
+    for id, conversation in conversations(*[1] * 100):
+        recent.put(f"more-{id}", conversation)
+    assert recent.get("2") is None
+
+
+async def test_every_event_is_one_frame_of_json(nursery: trio.Nursery) -> None:
+    running = await start_gateway(nursery, models=FakeModels(spoken('"\n\u2713')))
+
+    async with open_responses(running) as socket:
+        await socket.send(stream_id="a")
+        frames = [await socket.ws.get_message() for _ in range(9)]
+
+    assert [json.loads(frame)["type"] for frame in frames][-1] == "response.completed"
