@@ -154,7 +154,12 @@ class Actions:
 
     def _effect(self, act: Act, *, restart: bool = False) -> Effect:
         effect = self._system.operator.effect(act.path, restart=restart)
-        return {"also": effect.also, "in_hand": effect.in_hand, "waiting": effect.waiting}
+        return {
+            "gen": self._system.operator.life(act.path),
+            "also": effect.also,
+            "in_hand": effect.in_hand,
+            "waiting": effect.waiting,
+        }
 
     async def _restart(self, act: Act) -> Effect:
         effect = self._effect(act, restart=True)

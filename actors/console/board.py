@@ -85,9 +85,9 @@ class Board:
                 pass  # the ledger is down, and the tree says so
             self._looked = trio.current_time()
 
-    def limiter(self, provider: str, key: str) -> LimiterLevel | None:
-        """A limiter, as it was seen last."""
-        return self._limiters.get((provider, key))
+    def outdate(self) -> None:
+        """Somebody has changed something: who looks next is to see it."""
+        self._looked = -inf
 
     def attention(self) -> dict[str, Attention]:
         """What needs attention, by the path of the gate."""

@@ -187,6 +187,7 @@ class _Conversation:
 
     async def _act(self, request: Act) -> None:
         effect = await self._place.actions.do(request, self._peer)
+        self._place.picture.board.outdate()
         await self._send({"t": "ack", "id": request.id, "ok": True, "effect": effect})
 
     async def _dump(self, request: Dump) -> None:

@@ -10,7 +10,6 @@ import os
 import socket
 import stat
 import struct
-import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,8 +21,9 @@ from .conversation import converse
 from .peer import Peer
 from .place import Place
 from .protocol import LONGEST_LINE, Role
+from .where import folder
 
-__all__ = ["folder", "listen", "serve", "socket_path"]
+__all__ = ["listen", "serve", "socket_path"]
 
 _log = structlog.get_logger("trouper.console")
 
@@ -31,14 +31,6 @@ _log = structlog.get_logger("trouper.console")
 _LONGEST_PATH = 107
 _BACKLOG = 16
 _CHUNK = 65_536
-
-
-def folder() -> Path:
-    """Where the sockets of this user's programs lie."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime:
-        return Path(runtime) / "trouper"
-    return Path(tempfile.gettempdir()) / f"trouper-{os.getuid()}"
 
 
 def socket_path(name: str) -> Path:
