@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .app import App, open_app
+    from .bot import Bot
     from .chat import ChatRequest, Completion, Message, TextDelta, TextPart
     from .config import AppConfig, ProviderConfig, demo_config, load_config
     from .errors import ConfigError, ErrorKind, ProviderError, SessionError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "App",
     "AppConfig",
+    "Bot",
     "ChatRequest",
     "Completion",
     "ConfigError",
@@ -43,6 +45,7 @@ __all__ = [
 
 _HOMES = {
     "app": ("App", "open_app"),
+    "bot": ("Bot",),
     "chat": ("ChatRequest", "Completion", "Message", "TextDelta", "TextPart"),
     "config": ("AppConfig", "ProviderConfig", "demo_config", "load_config"),
     "errors": ("ConfigError", "ErrorKind", "ProviderError", "SessionError"),

@@ -106,7 +106,7 @@ class App:
             redact=redact_text,
         )
         self._watching.begin(self.system, lambda: self.budgets)
-        self._assistants = Assistants(
+        self.assistants = Assistants(
             config,
             system=self.system,
             knowledge=knowledge,
@@ -116,13 +116,14 @@ class App:
             ledger=lambda: self.ledger,
             observer=self._watching.requests,
         )
+        """The configured assistants, with their models and tools."""
         self.sessions = Directory(
             self._session_children,
             self.system.registry,
-            self._assistants.assistant,
+            self.assistants.assistant,
             config.server.session_idle_seconds,
             journal=self._journal if self._store.database.is_file else None,
-            company=self._assistants.company,
+            company=self.assistants.company,
             node=f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}",
         )
 
@@ -174,7 +175,7 @@ class App:
         under, and what the ledger calls them. Raises ProviderError.
         """
         call = Call(session=session, user=user, priority=priority)
-        route, request = self._assistants.resolve(request)
+        route, request = self.assistants.resolve(request)
         return await provider_request.complete(route, request, call)
 
     async def stream(
@@ -191,7 +192,7 @@ class App:
         provider stops at once.
         """
         call = Call(session=session, user=user, priority=priority)
-        route, request = self._assistants.resolve(request)
+        route, request = self.assistants.resolve(request)
         async with aclosing(provider_request.stream(route, request, call)) as batches:
             async for batch in batches:
                 for chunk in batch:
@@ -224,8 +225,8 @@ class App:
             server.port if self.listening is None else self.listening.port,
             self.sessions,
             version=version("trouper"),
-            models=ServedModels(tuple(self.config.models), self._assistants.resolve),
-            choices=self._assistants.choices(),
+            models=ServedModels(tuple(self.config.models), self.assistants.resolve),
+            choices=self.assistants.choices(),
             responses=self._store.responses(self.system.ref(Store.writer_path(), Writer)),
             access=_access(server),
             limits=_limits(server),
@@ -246,7 +247,7 @@ class App:
             knowledge=self.knowledge,
             budgets=self.budgets.budgets,
             ask=self._ask_for_batch,
-            fit=lambda request: self._assistants.resolve(request)[1],
+            fit=lambda request: self.assistants.resolve(request)[1],
             one_by_one=self.batches.one_by_one,
         )
 

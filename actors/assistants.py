@@ -16,9 +16,11 @@ from .provider.route import Route, facts_of, make_route
 from .provider.target import Target
 from .session.assistant import Assistant, Company
 from .session.prompts import SystemPrompt
+from .session.room import Room, room_for
 from .store.ledger import Ledger
 from .telemetry.observer import RequestObserver
 from .tooling import Tools
+from .tools import ToolView
 from .tree import ROUTER, find_target
 from .wire.session_results import Choices
 
@@ -90,6 +92,17 @@ class Assistants:
         if model not in self._config.models:
             raise UnknownModel(model, self._config.models)
         return self._made(assistant.name, model)
+
+    def tools(self, name: str) -> ToolView:
+        """The tools that the assistant of that name may use now. Raises KeyError."""
+        return self._tools.view(name)
+
+    async def room_for(
+        self, text: str, name: str, *, session: str = "", user: str = ""
+    ) -> Room | None:
+        """How much of `text` that assistant can read at once; None where nobody knows."""
+        assistant, tools = self.assistant(name), self.tools(name).specs()
+        return await room_for(text, assistant, tools=tools, session=session, user=user)
 
     def _made(self, name: str, model: str) -> Assistant:
         known = self._assistants.get((name, model))

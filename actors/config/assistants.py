@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
 import attrs
 
@@ -11,7 +11,9 @@ from ..wire.converter import ALLOWED, CHECK, key_path, shown
 from . import checks
 from .models import EFFORTS
 
-__all__ = ["AssistantConfig"]
+__all__ = ["AssistantConfig", "LongText"]
+
+LongText = Literal["refuse", "split"]
 
 # A name, or a pattern of names; behind a slash those of an MCP server.
 _TOOL = re.compile(r"[A-Za-z0-9_*?-]{1,64}|[A-Za-z0-9_-]{1,32}/[!-~]{1,128}")
@@ -76,6 +78,12 @@ class AssistantConfig:
         default=None, metadata=checks.optional(checks.one_of("reasoning effort", EFFORTS))
     )
     """How long the model thinks before it answers; without it as the model is configured."""
+    # Each part is a call that is paid for, which nobody expects who has not asked for it.
+    long_text: LongText = attrs.field(
+        default="refuse", metadata=checks.one_of("way with a long text", get_args(LongText))
+    )
+    """What a bot does with a text that is longer than the model's window: an error (refuse), or it
+    is read part by part, and the answers become one (split)."""
     # Most questions take two or three rounds; what takes more mostly goes round in circles, and
     # each costs as much as the whole conversation.
     max_tool_rounds: int = attrs.field(default=20, metadata=checks.whole(1, 1_000))

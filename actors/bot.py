@@ -1,0 +1,331 @@
+"""What a chat bot says: commands in, lines out, on any network.
+
+The network's part is to hand over what people write, and to send the lines that
+come back, one after another:
+
+    bot = Bot(app)
+    async for line in bot.respond("alice", "!default What can you do?"):
+        await network.say(line)
+
+Every person has a conversation of their own with every assistant. It is kept as
+any session of the program is, so it goes on after a restart where the store is a
+file.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing
+from urllib.parse import quote
+
+import attrs
+
+from ..runtime import ActorError, Ref
+from .app import App
+from .errors import TurnInProgress, UnknownSession
+from .policy.long_text import joining, reading, request_in
+from .session.commands import Ask, Command, Help, Ruling, Unknown, Word, help_for, help_of, parse
+from .session.events import (
+    AnswerReset,
+    PermissionAsked,
+    PermissionSettled,
+    StopReason,
+    TextAdded,
+    ThoughtAdded,
+    ToolCalled,
+    ToolEnded,
+    ToolEvent,
+    UsageChanged,
+)
+from .session.lines import LONGEST_LINE, LineBuffer, lines_of
+from .session.messages import CancelTurn, Permit, SessionMessage
+from .session.reader import SessionHandle
+from .session.room import Room
+
+__all__ = ["Approve", "Bot"]
+
+Approve = Callable[[str, PermissionAsked], Awaitable[bool]]
+"""Asked whether a tool may be run for a user; without one the user is asked, by !yes and !no."""
+
+# Each is an answer that is paid for. Who sends a book means a summary of it, and
+# hears what it would take.
+_MOST_PARTS = 20
+# Characters of a tool's arguments that somebody is shown who has to agree to them.
+_LONGEST_ARGUMENTS = 200
+
+# The longest user name in a session's id; the file systems' limit for names, less ours.
+_LONGEST_NAME = 150
+
+_ENDINGS: Mapping[StopReason | None, str] = {
+    StopReason.CANCELLED: "(Stopped.)",
+    StopReason.MAX_TOKENS: "(The answer has reached its greatest length.)",
+    StopReason.REFUSAL: "(The model does not answer that.)",
+    StopReason.MAX_TURN_REQUESTS: "(The tools were used as often as one answer may; say: go on.)",
+}
+
+Event = TextAdded | ThoughtAdded | AnswerReset | UsageChanged | ToolEvent
+Lines = AsyncGenerator[str]
+
+
+@attrs.define(eq=False)
+class _Talk:
+    """A conversation of one user in which a turn is running."""
+
+    session: str
+    asked: list[str] = attrs.field(factory=list[str])
+    stopped: bool = False
+
+
+class Bot:
+    """Answers commands with lines. `prefix` begins a command, `longest` is that of a line in
+    bytes; `most_parts` is how many answers one long text may take."""
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        prefix: str = "!",
+        longest: int = LONGEST_LINE,
+        most_parts: int = _MOST_PARTS,
+        approve: Approve | None = None,
+    ) -> None:
+        self._app = app
+        self._prefix = prefix
+        self._longest = longest
+        self._most_parts = most_parts
+        self._approve = approve
+        # By user: what they wait for. It is empty when nobody does.
+        self._talks: dict[str, list[_Talk]] = {}
+
+    async def respond(self, user: str, text: str, *, assistant: str = "") -> Lines:
+        """The lines that answer `text`, which `user` has written; none where it is no command.
+
+        With an `assistant`, what is no command is for that one, as in a private
+        chat. Leave the generator early (`contextlib.aclosing`), and the answer is
+        cancelled. What goes wrong is said in a line; raises only what a program's
+        own fault is.
+        """
+        command = parse(text, self._app.config.assistants, prefix=self._prefix)
+        if command is None and assistant and text.strip():
+            command = Ask(assistant, text.strip())
+        if command is None:
+            return
+        async with aclosing(self._answered(user, command)) as answer:
+            async for said in answer:
+                for line in lines_of(said, self._longest):
+                    yield line
+
+    async def _answered(self, user: str, command: Command) -> Lines:
+        try:
+            async with aclosing(self._carried_out(user, command)) as answer:
+                async for said in answer:
+                    yield said
+        except TurnInProgress:
+            yield f"I am still at your last one; {self._prefix}stop ends it."
+        except ActorError as error:
+            yield f"That did not work: {error}"
+
+    def _carried_out(self, user: str, command: Command) -> Lines:
+        match command:
+            case Ask():
+                return self._ask(user, command)
+            case Help():
+                return self._help(command.assistant)
+            case Unknown():
+                return self._unknown(command)
+            case Ruling(word=Word.NEW):
+                return self._begin_anew(user, command.assistant)
+            case Ruling():
+                return self._rule(user, command.word)
+
+    # What is said without a model.
+
+    async def _help(self, assistant: str) -> Lines:
+        assistants = self._app.config.assistants
+        if assistant:
+            tools = self._app.assistants.tools(assistant).specs()
+            words = assistants[assistant].description
+            lines = help_of(assistant, words, tools, prefix=self._prefix)
+        else:
+            named = {name: one.description for name, one in assistants.items()}
+            lines = help_for(named, prefix=self._prefix)
+        for line in lines:
+            yield line
+
+    async def _unknown(self, command: Unknown) -> Lines:
+        meant = f"; did you mean {self._prefix}{command.close}?" if command.close else "."
+        yield f"There is no assistant called {command.name}{meant}"
+        async for line in self._help(""):
+            yield line
+
+    async def _begin_anew(self, user: str, assistant: str) -> Lines:
+        name = assistant or self._app.config.default_assistant
+        try:
+            await self._app.end_session(_session_id(user, name), user=user)
+        except UnknownSession:
+            yield f"There is no conversation with {name} yet."
+            return
+        yield f"The conversation with {name} is forgotten."
+
+    async def _rule(self, user: str, word: Word) -> Lines:
+        talks = self._talks.get(user, [])
+        if word is Word.STOP:
+            for talk in talks:
+                talk.stopped = True
+                self._ref(talk, user).tell(CancelTurn())
+            if not talks:
+                yield "There is nothing to stop."
+            return
+        for talk in talks:
+            if talk.asked:
+                await self._ref(talk, user).ask(Permit(talk.asked[0], word is Word.YES))
+                return
+        yield "There is nothing to agree to."
+
+    # What a model says.
+
+    async def _ask(self, user: str, command: Ask) -> Lines:
+        id = _session_id(user, command.assistant)
+        session = await self._app.session(id, assistant=command.assistant, user=user)
+        talk = _Talk(id)
+        self._talks.setdefault(user, []).append(talk)
+        try:
+            room = await self._room(session, user, command)
+            if room is None or room.fits:
+                said = self._turn(user, session, talk, command.text)
+            else:
+                said = self._in_parts(user, session, talk, command, room)
+            async with aclosing(said):
+                async for line in said:
+                    yield line
+        finally:
+            self._talks[user].remove(talk)
+            if not self._talks[user]:
+                del self._talks[user]
+
+    async def _room(self, session: SessionHandle, user: str, command: Ask) -> Room | None:
+        if self._app.config.assistants[command.assistant].long_text == "refuse":
+            return None
+        return await self._app.assistants.room_for(
+            command.text, command.assistant, session=session.id, user=user
+        )
+
+    async def _turn(
+        self,
+        user: str,
+        session: SessionHandle,
+        talk: _Talk,
+        text: str,
+        kept: list[str] | None = None,
+    ) -> Lines:
+        """The lines of one turn; with a list, the answer is put there and not said."""
+        buffer = LineBuffer(self._longest)
+        answer: list[str] = []
+        async with session.prompt(text) as turn:
+            async for event in turn:
+                if isinstance(event, TextAdded):
+                    answer.append(event.text)
+                    event_lines = buffer.feed(event.text) if kept is None else iter(())
+                else:
+                    event_lines = self._told(event, talk, buffer)
+                    if isinstance(event, AnswerReset):
+                        answer.clear()
+                for line in event_lines:
+                    yield line
+                if isinstance(event, PermissionAsked) and self._approve is not None:
+                    granted = await self._approve(user, event)
+                    await self._ref(talk, user).ask(Permit(event.call_id, granted))
+        for line in buffer.flush():
+            yield line
+        words = _ENDINGS.get(turn.stop)
+        if words is None and not "".join(answer).strip():
+            words = "(The model said nothing.)"
+        if words is not None:
+            yield words
+        if kept is not None:
+            kept.append("".join(answer))
+
+    def _told(self, event: Event, talk: _Talk, buffer: LineBuffer) -> Iterator[str]:
+        """What is said of what happens beside the text."""
+        match event:
+            case AnswerReset():
+                yield from buffer.flush()
+                yield f"(The answer begins again: {event.reason}.)"
+            case ToolCalled():
+                yield from buffer.flush()
+                yield f"Using the {event.name} tool..."
+            case PermissionAsked() if self._approve is None:
+                talk.asked.append(event.call_id)
+                shown = event.arguments[:_LONGEST_ARGUMENTS]
+                yield (
+                    f"May I run {event.name} with {shown}? "
+                    f"Say {self._prefix}yes or {self._prefix}no."
+                )
+            case PermissionSettled() if event.call_id in talk.asked:
+                talk.asked.remove(event.call_id)
+            case ToolEnded() if event.is_error:
+                yield f"The {event.name} tool gave no result: {_first_line(event.text)}"
+            case _:
+                pass
+
+    # A text that is too long.
+
+    async def _in_parts(
+        self, user: str, session: SessionHandle, talk: _Talk, command: Ask, room: Room
+    ) -> Lines:
+        request, text = request_in(command.text)
+        parts = room.parts(text)
+        if not 1 <= len(parts) <= self._most_parts:
+            yield (
+                f"That is longer than the model can read at once (about {room.tokens:,} tokens, "
+                f"where {max(0, room.limit):,} fit), and more than I may read in "
+                f"{self._most_parts} parts; send less of it."
+            )
+            return
+        yield (
+            f"That is longer than the model can read at once (about {room.tokens:,} tokens, where "
+            f"{room.limit:,} fit), so I break it into {len(parts)} parts."
+        )
+        answers: list[str] = []
+        for number, prompt in enumerate(reading(request, parts), 1):
+            async with aclosing(self._turn(user, session, talk, prompt, answers)) as said:
+                async for line in said:
+                    yield line
+            if talk.stopped:
+                return
+            yield f"Part {number} of {len(parts)} is read."
+        async with aclosing(self._joined(user, session, talk, command, request, answers)) as said:
+            async for line in said:
+                yield line
+
+    async def _joined(
+        self,
+        user: str,
+        session: SessionHandle,
+        talk: _Talk,
+        command: Ask,
+        request: str,
+        answers: list[str],
+    ) -> Lines:
+        last = joining(request, answers)
+        room = await self._app.assistants.room_for(
+            last, command.assistant, session=session.id, user=user
+        )
+        if room is None or room.fits:
+            async with aclosing(self._turn(user, session, talk, last)) as said:
+                async for line in said:
+                    yield line
+            return
+        yield "The answers are too long together, too; here they are one by one."
+        for number, answer in enumerate(answers, 1):
+            yield f"Part {number}: {answer}"
+
+    def _ref(self, talk: _Talk, user: str) -> Ref[SessionMessage]:
+        return self._app.sessions.find(talk.session, owner=user)
+
+
+def _session_id(user: str, assistant: str) -> str:
+    # A path has its own use for slashes, and nobody's name is that long.
+    return f"{assistant}.{quote(user, safe='')[:_LONGEST_NAME]}"
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0][:_LONGEST_ARGUMENTS]
