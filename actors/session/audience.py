@@ -13,7 +13,7 @@ from typing import Final
 import attrs
 
 from ..errors import EventsGone
-from .events import Attachment, SessionEvent, TextAdded, ThoughtAdded
+from .events import Attachment, SessionEvent, TextAdded, ThoughtAdded, weight
 
 __all__ = ["Audience"]
 
@@ -21,6 +21,10 @@ __all__ = ["Audience"]
 # 30 KiB of the 120 that a session may have which streams.
 _MOST_EVENTS: Final = 1_000
 _MOST_CHARACTERS: Final = 24 * 1024
+
+# The texts of tools are those of the conversation, which it has in any case, but
+# for what of it was forgotten meanwhile.
+_SHARED: Final = 8
 
 # Deltas that are kept as one: 64 strings of a few letters are 4 KiB, joined 300 bytes.
 _MOST_IN_RUN: Final = 64
@@ -123,6 +127,7 @@ class Audience:
             if not isinstance(last, _Run) or not last.takes(event):
                 self._kept.append(_Run(event))
         else:
+            self._characters += weight(event) // _SHARED
             self._kept.append(event)
         while self._count > _MOST_EVENTS or self._characters > _MOST_CHARACTERS:
             gone = self._kept.popleft()
@@ -131,6 +136,7 @@ class Audience:
                 self._characters -= sum(map(len, gone.pieces))
             else:
                 self._count -= 1
+                self._characters -= weight(gone) // _SHARED
 
     def _behind(self, after: int) -> list[SessionEvent]:
         oldest = self._kept[0].first if self._kept else self.seq + 1

@@ -33,6 +33,7 @@ __all__ = [
     "TurnStarted",
     "UsageChanged",
     "merged",
+    "weight",
 ]
 
 
@@ -240,6 +241,17 @@ def merged(earlier: SessionEvent, later: SessionEvent) -> SessionEvent | None:
             return ThoughtAdded(first=a.first, seq=b.seq, turn=a.turn, text=a.text + b.text)
         case _:
             return None
+
+
+def weight(event: SessionEvent) -> int:
+    """How many characters an event holds that may be long."""
+    match event:
+        case TextAdded(text=text) | ThoughtAdded(text=text) | ToolProgressed(text=text):
+            return len(text)
+        case ToolCalled(arguments=text) | PermissionAsked(arguments=text) | ToolEnded(text=text):
+            return len(text)
+        case _:
+            return 0
 
 
 class Attachment(Protocol):

@@ -23,6 +23,7 @@ from .events import (
     TurnEnded,
     TurnStarted,
     UsageChanged,
+    weight,
 )
 from .messages import Attach, CancelTurn, Detach, Prompt, SessionMessage
 
@@ -134,6 +135,7 @@ class Turn:
         if isinstance(event, TextAdded | ThoughtAdded):
             self._take(event)
         else:
+            self._characters += weight(event)
             self._waiting.append(event)
             self._over = isinstance(event, TurnEnded) and event.turn == self._number
         if len(self._waiting) > _MOST_EVENTS or self._characters > _MOST_CHARACTERS:
@@ -211,8 +213,6 @@ class Turn:
 
     def _next(self) -> Event | TurnEnded:
         event = self._waiting.popleft()
-        if not isinstance(event, _Run):
-            return event
-        whole = event.event()
-        self._characters -= len(whole.text)
+        whole = event.event() if isinstance(event, _Run) else event
+        self._characters -= weight(whole)
         return whole

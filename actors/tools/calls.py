@@ -92,10 +92,28 @@ async def _run_call(
     offer = tools.get(call.name)
     if offer is None:
         return failed(call, _unknown(call.name, tools.names()))
+    tool, approved = offer.tool, False
     try:
-        return await _ask(call, offer, context, hooks)
+        # Nobody is asked about a call that cannot be run as it stands.
+        arguments = tool.arguments(call)
     except ToolFailed as failure:
-        return failed(call, str(failure), offer.tool.policy.result_limit)
+        return failed(call, str(failure), tool.policy.result_limit)
+    if tool.needs_approval(arguments):
+        approved = await hooks.approve(call, tool)
+        if not approved:
+            return failed(call, f"{call.name} was not run: the user did not agree to this call")
+    await hooks.starting(call, tool)
+    return await _ask(call, offer, context, approved=approved)
+
+
+async def _ask(
+    call: ToolCallPart, offer: Offer, context: ToolContext, *, approved: bool
+) -> ToolResultPart:
+    tool = offer.tool
+    try:
+        return await offer.ref.ask(Run(call, context, approved), timeout=tool.longest + _MARGIN)
+    except ToolFailed as failure:
+        return failed(call, str(failure), tool.policy.result_limit)
     except (ActorCrashed, AskTimeout) as error:
         # Why is for the log: it may quote what a server wrote there.
         _log.warning("tool was broken off", tool=call.name, call=call.id, exc_info=error)
@@ -104,21 +122,6 @@ async def _run_call(
     except ActorError as error:
         # Of the executor, and not of the tool: it has stopped, or is full.
         return failed(call, f"{call.name} was not run ({error}); it may work later")
-
-
-async def _ask(
-    call: ToolCallPart, offer: Offer, context: ToolContext, hooks: CallHooks
-) -> ToolResultPart:
-    tool = offer.tool
-    # Nobody is asked about a call that cannot be run as it stands.
-    arguments = tool.arguments(call)
-    approved = False
-    if tool.needs_approval(arguments):
-        approved = await hooks.approve(call, tool)
-        if not approved:
-            raise ToolFailed(f"{call.name} was not run: the user did not agree to this call")
-    await hooks.starting(call, tool)
-    return await offer.ref.ask(Run(call, context, approved), timeout=tool.longest + _MARGIN)
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:

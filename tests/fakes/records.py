@@ -22,6 +22,7 @@ from trouper.actors.chat import (
 from trouper.actors.session.record import (
     MOST_IN_A_TURN,
     Answered,
+    AssistantSwitched,
     Forgotten,
     Interrupted,
     ModelSwitched,
@@ -34,6 +35,7 @@ from trouper.actors.session.record import (
     TurnAccepted,
     TurnOver,
 )
+from trouper.actors.session.state import calls_of
 
 __all__ = ["accepted", "answered", "lives", "over", "parts", "records"]
 
@@ -60,7 +62,9 @@ records: st.SearchStrategy[Record] = st.one_of(
     st.builds(Opened, owner=WORDS, assistant=WORDS),
     st.builds(TurnAccepted, turn=TURNS, seq=NUMBERS, parts=st.lists(parts, max_size=2).map(tuple)),
     st.builds(ToolIntended, turn=TURNS, call=CALLS, idempotent=st.booleans()),
-    st.builds(ToolReturned, turn=TURNS, result=st.builds(ToolResultPart, WORDS, WORDS)),
+    st.builds(
+        ToolReturned, turn=TURNS, result=st.builds(ToolResultPart, WORDS, WORDS), seq=NUMBERS
+    ),
     st.builds(
         Answered,
         turn=TURNS,
@@ -73,6 +77,7 @@ records: st.SearchStrategy[Record] = st.one_of(
         model=WORDS,
         usage=st.none() | USAGES,
         cost=st.none() | NUMBERS,
+        window=st.none() | NUMBERS,
     ),
     st.builds(
         TurnOver,
@@ -83,10 +88,11 @@ records: st.SearchStrategy[Record] = st.one_of(
         retryable=st.booleans(),
     ),
     st.builds(Interrupted, turn=TURNS, seq=NUMBERS),
-    st.builds(ModelSwitched, model=WORDS),
+    st.builds(ModelSwitched, model=WORDS, seq=NUMBERS),
+    st.builds(AssistantSwitched, assistant=WORDS, seq=NUMBERS),
     st.builds(Summarised, until=st.integers(0, 9), text=WORDS),
     st.builds(Forgotten, until=st.integers(0, 9)),
-    st.builds(Titled, title=WORDS),
+    st.builds(Titled, title=WORDS, seq=NUMBERS),
 )
 """Any record at all."""
 
@@ -97,8 +103,9 @@ def accepted(turn: int = 1, seq: int = 1, text: str = "hello") -> TurnAccepted:
 
 def answered(turn: int = 1, first: int = 2, text: str = "hi", **more: Any) -> Answered:
     cuts = more.setdefault("cuts", (len(text),) if text else ())
+    calls = calls_of(more["message"]) if "message" in more else ()
     fields: dict[str, Any] = {
-        "seq": first + len(cuts) - 1 + ("usage" in more),
+        "seq": first + len(cuts) - 1 + ("usage" in more) + len(calls),
         "message": Message("assistant", (TextPart(text),) if text else ()),
         "finish": Finish.STOP,
         "target": "sim/m",
@@ -137,11 +144,15 @@ def lives(draw: st.DrawFn) -> list[Record]:
             written.append(answer)
             harmless = draw(st.booleans())
             written += [ToolIntended(turn=turn, call=call, idempotent=harmless) for call in calls]
-            written += [
-                ToolReturned(turn=turn, result=ToolResultPart(call.id, "found"))
-                for call in draw(st.permutations(calls))
-                if draw(st.booleans())
-            ]
+            for call in draw(st.permutations(calls)):
+                if draw(st.booleans()):
+                    # Between them it may be told how far the others are.
+                    seq += draw(st.integers(1, 3))
+                    result = ToolResultPart(call.id, "found")
+                    written.append(ToolReturned(turn=turn, result=result, seq=seq))
+            if draw(st.booleans()):
+                seq += 1
+                written.append(draw(st.builds(Titled, title=WORDS, seq=st.just(seq))))
         if draw(st.booleans()):
             seq += 1
             written.append(over(turn, seq, draw(st.sampled_from(["end_turn", "error"]))))

@@ -16,6 +16,7 @@ from trouper.actors.session.events import (
     SessionEvent,
     TextAdded,
     ThoughtAdded,
+    ToolEnded,
     TurnEnded,
     TurnStarted,
     UsageChanged,
@@ -189,6 +190,20 @@ def test_what_was_told_in_this_life_is_known_better() -> None:
 
     assert audience.seq == 10
     assert [event.seq for event in heard(audience, 0)] == [1, 10]
+
+
+def test_large_results_of_tools_are_not_kept_for_long() -> None:
+    audience = Audience("s")
+    for seq in range(1, 50):
+        text = "x" * 32_000
+        audience.tell(
+            ToolEnded(
+                first=seq, seq=seq, turn=1, call_id="c", name="look", text=text, is_error=False
+            )
+        )
+    with pytest.raises(EventsGone):
+        heard(audience, 40)
+    assert len(heard(audience, 45)) == 4
 
 
 def test_cuts_that_do_not_make_up_the_message_are_none() -> None:

@@ -1,5 +1,8 @@
-"""A program that is killed again and again: no acknowledged turn is lost, and no client sees an
-event twice or misses one."""
+"""A program that is killed again and again: no acknowledged turn is lost, no client sees an event
+twice or misses one, and no tool is run twice.
+
+12 rounds of 12 sessions, or as many as TROUPER_KILL_ROUNDS and TROUPER_KILL_SESSIONS say.
+"""
 
 import json
 import os
@@ -13,10 +16,11 @@ from random import Random
 import attrs
 
 from trouper.actors.session.export import stored_state
-from trouper.actors.session.state import State
+from trouper.actors.session.state import State, calls_of
 from trouper.actors.store.journal_reading import JournalReader
 
-ROUNDS = 12
+ROUNDS = int(os.environ.get("TROUPER_KILL_ROUNDS", "12"))
+SESSIONS = os.environ.get("TROUPER_KILL_SESSIONS", "12")
 ROOT = Path(__file__).parents[3]
 
 
@@ -29,6 +33,9 @@ class Seen:
     accepted: list[int] = attrs.field(factory=list[int])
     texts: dict[int, str] = attrs.field(factory=dict[int, str])
     ends: dict[int, str] = attrs.field(factory=dict[int, str])
+    ran: list[str] = attrs.field(factory=list[str])
+    called: set[str] = attrs.field(factory=set[str])
+    results: dict[str, str] = attrs.field(factory=dict[str, str])
 
     def event(self, first: int, seq: int, kind: str, turn: int, said: str) -> None:
         if first != self.last + 1 or seq < first:
@@ -36,6 +43,13 @@ class Seen:
         self.last = seq
         if kind == "TextAdded":
             self.texts[turn] = self.texts.get(turn, "") + said
+        if kind == "ToolCalled":
+            self.called.add(said)
+        if kind == "ToolEnded":
+            call, _, result = said.partition(" ")
+            if call in self.results:
+                self.faults.append(f"tool {call} has ended twice")
+            self.results[call] = result
         if kind == "TurnEnded":
             if turn in self.ends:
                 self.faults.append(f"turn {turn} has ended twice")
@@ -45,7 +59,7 @@ class Seen:
 def killed(path: Path, clients: dict[str, Seen], after: float) -> list[str]:
     """Run the program, kill it some time after its first word; the whole lines that it said."""
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.fakes.busy_sessions", str(path)],
+        [sys.executable, "-m", "tests.fakes.busy_sessions", str(path), SESSIONS],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=ROOT,
@@ -72,6 +86,8 @@ def hear(clients: dict[str, Seen], lines: list[str]) -> None:
         client = clients.setdefault(sid, Seen())
         if what == "accepted":
             client.accepted.append(int(rest[0]))
+        elif what == "ran":
+            client.ran.append(rest[0])
         else:
             first, seq, kind, turn, said = rest
             client.event(int(first), int(seq), kind, int(turn), said)
@@ -103,6 +119,8 @@ def test_after_many_kills_every_client_has_seen_what_the_journal_has(tmp_path: P
     # Most of the time something was under way.
     assert "interrupted" in stops
     assert "end_turn" in stops
+    assert sum(len(client.ran) for client in clients.values()) > ROUNDS
+    assert any(turn.unknown for state in journal.values() for turn in state.turns)
 
 
 def check(state: State, client: Seen) -> None:
@@ -116,4 +134,20 @@ def check(state: State, client: Seen) -> None:
         # What has ended by a crash was told as an error.
         assert past.stop == ("interrupted" if stop == "error" else stop)
         if past.stop == "end_turn":
-            assert client.texts[number] == past.said[0].text
+            assert client.texts[number] == "".join(said.text for said in past.said)
+    check_tools(state, client)
+
+
+def check_tools(state: State, client: Seen) -> None:
+    assert len(client.ran) == len(set(client.ran))
+    results = {result.call_id: result for turn in state.turns for result in turn.results}
+    unknown = {one.call.id: one for turn in state.turns for one in turn.intended}
+    calls = {call.id for turn in state.turns for said in turn.said for call in calls_of(said)}
+    # That a tool is about to be run is written down before it is.
+    assert set(client.ran) <= results.keys() | unknown.keys()
+    for call, said in client.results.items():
+        if call in results:
+            assert said == results[call].content
+        else:
+            assert call in calls
+            assert "not known" in said or "was not run" in said or "no harm" in said
