@@ -168,7 +168,7 @@ def _gates(config: ProviderConfig, models: Iterable[str]) -> Iterator[ChildSpec]
     for key in keys or ("",):
         yield child(
             _named("limiter", key),
-            partial(Limiter, name, config.limits),
+            partial(Limiter, name, config.limits, max_in_flight=config.in_flight),
             backoff=_BACKOFF,
             poison=_NO_POISON,
         )

@@ -156,6 +156,11 @@ class ProviderConfig:
     # What the providers' own clients open at most is 100 to 1,000; 64 streams saturate no key.
     max_connections: int = attrs.field(default=64, metadata=checks.whole(1, 1_024))
     """How many connections are open at once; each answer has one while it comes."""
+    max_in_flight: int | None = attrs.field(
+        default=None, metadata=checks.optional(checks.whole(1, 1_024))
+    )
+    """How many calls of one key are under way at once; the next ones wait in line, those first
+    for which a person waits. Without it, as many as there may be connections."""
     retry: RetryConfig = attrs.field(factory=RetryConfig)
     """How often a request is tried."""
     breaker: BreakerConfig = attrs.field(factory=BreakerConfig)
@@ -203,6 +208,17 @@ class ProviderConfig:
             input_tokens_per_minute=self.input_tokens_per_minute,
             output_tokens_per_minute=self.output_tokens_per_minute,
         )
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls of one key may be under way at once.
+
+        More than there are connections would only stand in another line, which knows
+        no priorities. Where there are several keys, each may have all connections:
+        else a dead one would take its share of them with it.
+        """
+        most = self.max_connections
+        return most if self.max_in_flight is None else min(self.max_in_flight, most)
 
     def _across(self) -> Iterator[str]:
         for key, kinds in _OF_KINDS.items():

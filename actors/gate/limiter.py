@@ -160,7 +160,7 @@ class Limiter(Actor[LimiterMessage], background=True):
         waiter = Waiter(acquire, since=now)
         if len(self._line) >= self._max_waiting:
             said = f"{self._max_waiting} calls wait already"
-            raise self._refusal(said, self._buckets.wait_for(acquire.cost, now, ahead))
+            raise self._refusal(said, self._again_in(acquire, ahead, now))
         if self._refuse_if_late(waiter, ahead, now):
             assert waiter.refused is not None
             raise waiter.refused
@@ -189,8 +189,15 @@ class Limiter(Actor[LimiterMessage], background=True):
 
     def _late(self, acquire: Acquire) -> ProviderError:
         ahead = self._line.ahead_of(acquire.priority)
-        wait = self._buckets.wait_for(acquire.cost, trio.current_time(), ahead)
+        wait = self._again_in(acquire, ahead, trio.current_time())
         return self._refusal("its turn did not come by the call's deadline", wait)
+
+    def _again_in(self, acquire: Acquire, ahead: Demand, now: float) -> float:
+        """Seconds after which one who is refused may ask again: never at once.
+
+        Where the line waits for calls to end, nobody knows how long that is.
+        """
+        return max(self._buckets.wait_for(acquire.cost, now, ahead), _LOOK_EVERY)
 
     def _refuse_if_late(self, waiter: Waiter, ahead: Demand, now: float) -> bool:
         """Refuse one who cannot go by its deadline, as things stand."""
