@@ -7,8 +7,10 @@ from typing import Any
 import attrs
 import trio
 
+from trouper.actors.catalog.models import Models
 from trouper.actors.chat import Message
 from trouper.actors.errors import UnknownAssistant, UnknownModel
+from trouper.actors.provider.knowledge import Knowledge
 from trouper.actors.provider.route import make_route
 from trouper.actors.provider.target import Target
 from trouper.actors.session.assistant import Assistant, Company
@@ -91,12 +93,14 @@ async def open_house(
     journal: Journal | None = None,
     tools: Sequence[Tool] = (),
     small: Answers | None = None,
+    small_window: int | None = None,
     with_models: Sequence[str] = ("large", "huge"),
     **more: Any,
 ) -> AsyncGenerator[House]:
     """Sessions whose provider gives these answers, in turn; or those of a `stage`.
 
-    They may call the `tools`, and titles are asked of `small`. Besides "default"
+    They may call the `tools`, and titles and summaries are asked of `small`, whose
+    window nobody knows where it is not said. Besides "default"
     there is an assistant called "other", and models called as `with_models` has
     them; `more` are fields of all assistants.
     """
@@ -115,7 +119,7 @@ async def open_house(
                 context=context,
                 max_output_tokens=max_output_tokens,
                 tools=("*",) if tools else (),
-                small=None if small is None else make_route(_targets(minor)),
+                small=None if small is None else make_route([_small(minor, small_window)]),
                 **more,
             )
 
@@ -143,6 +147,11 @@ async def open_house(
 
 def _targets(target: Target) -> tuple[Target, ...]:
     return (attrs.evolve(target, model="fake-1"),)
+
+
+def _small(target: Target, window: int | None) -> Target:
+    known = {} if window is None else {"fake/small-1": {"max_input_tokens": window}}
+    return attrs.evolve(target, model="small-1", knowledge=Knowledge(Models(known)))
 
 
 async def said(ref: Ref[SessionMessage]) -> list[tuple[str, str]]:

@@ -72,11 +72,13 @@ async def open_talk(
     facts: dict[str, Any] | None = None,
     max_output_tokens: int | None = 64,
     journal: Journal | None = None,
+    small: Model | None = None,
+    small_window: int | None = None,
     **models: Model,
 ) -> AsyncGenerator[Talk]:
     """A session over these models, whose windows are known as `windows` has them.
 
-    With a `journal`, it is the one that is kept there.
+    With a `journal`, it is the one that is kept there. `small` is asked for summaries.
     """
     if windows is None:
         windows = {name: model.window for name, model in models.items()}
@@ -88,7 +90,12 @@ async def open_talk(
     async with (
         open_route(chain, facts=Knowledge(Models(known), tokens=counter), answers=answers) as stage,
         open_house(
-            stage=stage, context=context, max_output_tokens=max_output_tokens, journal=journal
+            stage=stage,
+            context=context,
+            max_output_tokens=max_output_tokens,
+            journal=journal,
+            small=None if small is None else Answers(*small),
+            small_window=small_window,
         ) as house,
     ):
         ref, listener = await house.open(id="" if journal is None else "s"), Listener()

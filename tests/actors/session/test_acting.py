@@ -14,8 +14,6 @@ from tests.fakes.house import House, Listener, open_house
 from tests.fakes.provider import DONE, ROLE, Body, delta, frame
 from trouper.actors.chat import TextPart, Usage
 from trouper.actors.session.events import (
-    PermissionAsked,
-    PermissionSettled,
     SessionEvent,
     StopReason,
     ToolCalled,
@@ -28,7 +26,6 @@ from trouper.actors.session.messages import (
     CancelTurn,
     GetHistory,
     GetTranscript,
-    Permit,
     Prompt,
     SessionMessage,
 )
@@ -260,73 +257,6 @@ async def test_a_cancelled_turn_cancels_its_tools_and_says_what_is_not_known(
     )
     assert "may be called again" in results["c2"][0]
     assert [m["role"] for m in sent(house)["messages"]].count("tool") == 3
-
-
-# Leave.
-
-
-async def asked(house: House) -> tuple[Ref[SessionMessage], Listener, PermissionAsked]:
-    """A session whose tool waits for leave."""
-    ref, listener = await attached(house)
-    await ref.ask(prompt())
-    await wait_all_tasks_blocked(0.01)
-    last = listener.events[-1]
-    assert isinstance(last, PermissionAsked)
-    return ref, listener, last
-
-
-@pytest.mark.parametrize("granted", [True, False])
-async def test_a_tool_that_needs_leave_waits_for_the_first_who_answers(
-    autojump_clock: MockClock, granted: bool
-) -> None:
-    bench = Bench()
-    call = calling(wants("work", name="it"))
-    async with open_house(call, answer("Ok."), tools=bench.tools(approval="always")) as house:
-        ref, listener, waits = await asked(house)
-        other = Listener()
-        await ref.ask(Attach(other, after=0))
-        assert bench.ran == []
-        first = await ref.ask(Permit(waits.call_id, granted))
-        second = await ref.ask(Permit(waits.call_id, not granted))
-        await listener.ended()
-        late = await ref.ask(Permit(waits.call_id, True))
-
-    assert (waits.name, waits.arguments) == ("work", '{"name":"it"}')
-    assert (first, second, late) == (True, False, False)
-    assert bench.ran == (["it"] if granted else [])
-    settled = [event for event in listener.events if isinstance(event, PermissionSettled)]
-    assert [event.granted for event in settled] == [granted]
-    [(_, text, is_error)] = ended(listener)
-    assert is_error is not granted
-    assert granted or text == "work was not run: the user did not agree to this call"
-    assert other.events == listener.events
-
-
-async def test_nobody_who_answers_is_no_leave(autojump_clock: MockClock) -> None:
-    bench = Bench()
-    call = calling(wants("work", name="it"))
-    async with open_house(
-        call, answer("Ok."), tools=bench.tools(approval="always"), approval_seconds=30.0
-    ) as house:
-        _, listener, _ = await asked(house)
-        await listener.ended()
-
-    assert trio.current_time() == pytest.approx(30.0, abs=0.5)
-    assert bench.ran == []
-    assert [type(event) for event in listener.events[-4:-2]] == [PermissionSettled, ToolEnded]
-
-
-async def test_a_cancel_is_no_leave(autojump_clock: MockClock) -> None:
-    bench = Bench()
-    call = calling(wants("work", name="it"))
-    async with open_house(call, tools=bench.tools(approval="always")) as house:
-        ref, listener, _ = await asked(house)
-        ref.tell(CancelTurn())
-        await listener.ended()
-
-    assert bench.ran == []
-    assert kinds(listener.events[-3:]) == ["PermissionSettled", "ToolEnded", "TurnEnded"]
-    assert ended(listener)[0][1] == "work was not run: the turn was cancelled"
 
 
 # What is told meanwhile.

@@ -17,7 +17,7 @@ from trouper.actors.chat import TextPart
 from trouper.actors.errors import ErrorKind
 from trouper.actors.session import session
 from trouper.actors.session.events import StopReason
-from trouper.actors.session.messages import CancelTurn, Prompt
+from trouper.actors.session.messages import CancelTurn, GetTranscript, Prompt
 
 WINDOW = 1_500
 OPENING = "[Summary of the earlier part of this conversation]\n"
@@ -292,3 +292,32 @@ async def test_a_summary_of_a_larger_window_gives_way_to_what_was_said_last(
     assert summaries_in(model.bodies[-1]) == []
     assert texts(model.bodies[-1])[-1] == "why, " * 400
     assert (model.refused, len(model.summaries)) == (1, 2)
+
+
+async def test_a_small_model_writes_the_summaries_where_there_is_one(
+    autojump_clock: MockClock,
+) -> None:
+    model, small = Model(WINDOW), Model()
+    async with open_talk("summarise", small=small, a=model) as talk:
+        await talk.talk(30)
+        told = await talk.ref.ask(GetTranscript())
+
+    assert model.summaries == []
+    assert len(small.summaries) > 1
+    assert (len(model.prompts), model.refused) == (30, 0)
+    summary = told.state.summary
+    assert summary is not None
+    # Who asks for the conversation is told what stands for its beginning.
+    assert summaries_in(model.bodies[-1]) == [summary.text]
+
+
+async def test_a_small_model_is_shown_no_more_than_its_window_takes(
+    autojump_clock: MockClock,
+) -> None:
+    model, small = Model(6_000), Model(1_200)
+    async with open_talk("summarise", small=small, small_window=1_200, a=model) as talk:
+        await talk.talk(120)
+
+    assert small.refused == 0
+    assert len(small.summaries) > 0
+    assert "[Some of it is left out here]" in asked_for(small.summaries[0])
