@@ -126,6 +126,7 @@ class Assistants:
             tools=self._tools.patterns(name),
             max_tool_rounds=assistant.max_tool_rounds,
             approval_seconds=assistant.approval_seconds,
+            kinds=tuple(kind.kind(name) for name, kind in assistant.kinds.items()),
         )
 
     def resolve(self, request: ChatRequest) -> tuple[Route, ChatRequest]:

@@ -15,6 +15,7 @@ from trouper.actors.config import (
     BreakerConfig,
     BudgetConfig,
     ConsoleConfig,
+    KindConfig,
     LocalConfig,
     McpConfig,
     ModelConfig,
@@ -260,6 +261,29 @@ prompt = "You answer guests of {place}, in few words. Today is {weekday}, {date}
 variables = {place = "the town library"}
 tools = ["clock", "summarize", "github/search_*"]
 temperature = 0.2
+""",
+    ),
+    Section(
+        level=3,
+        title="`[assistants.NAME.kinds.KIND]`",
+        cls=KindConfig,
+        text="""
+A kind of task, known by words or by length, that the model is asked differently for. The first kind of the file that fits a prompt
+decides; the rest of the turn is asked alike.
+""",
+        example="""
+[assistants.default.kinds.code]
+words = ["code", "function", "algorithm", "debug", "```"]
+temperature = 0.1
+max_output_tokens = 4_096
+
+[assistants.default.kinds.creative]
+words = ["story", "poem", "imagine", "narrative"]
+temperature = 0.9
+
+[assistants.default.kinds.long]
+longer_than = 500
+reasoning_effort = "high"
 """,
     ),
     Section(

@@ -1,7 +1,7 @@
 """The configuration: frozen classes that check themselves, and a TOML file that makes them.
 
 Reading order: `app` is the whole; `server` with `tokens`, `store`, `provider`
-with `attempts`, `models` with `chain`, `assistants`, `tools`, `budgets` and
+with `attempts`, `models` with `chain`, `assistants` with `kinds`, `tools`, `budgets` and
 `telemetry` are its tables; `names` is what they call each other, `checks` and
 `addresses` what single values must be like, `secret` what must not be shown,
 `load` the file. `advice` says what is right and will do harm all the same.
@@ -15,6 +15,7 @@ from .budgets import BudgetConfig
 from .chain import LinkConfig, Target, TargetConfig
 from .console import ConsoleConfig
 from .demo import demo_config
+from .kinds import KindConfig
 from .load import load_config, parse_config, structure_config
 from .models import ModelConfig
 from .provider import LocalConfig, ProviderConfig
@@ -31,6 +32,7 @@ __all__ = [
     "BreakerConfig",
     "BudgetConfig",
     "ConsoleConfig",
+    "KindConfig",
     "LinkConfig",
     "LocalConfig",
     "McpConfig",

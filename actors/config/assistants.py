@@ -9,6 +9,7 @@ import attrs
 from ..policy.prompts import fault_of_name, faults_of_prompt
 from ..wire.converter import ALLOWED, CHECK, key_path, shown
 from . import checks
+from .kinds import KindConfig
 from .models import EFFORTS
 
 __all__ = ["AssistantConfig", "LongText"]
@@ -24,6 +25,10 @@ def _tools(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def _variables(values: Mapping[str, str]) -> Mapping[str, str]:
+    return checks.frozen(values)
+
+
+def _kinds(values: Mapping[str, KindConfig]) -> Mapping[str, KindConfig]:
     return checks.frozen(values)
 
 
@@ -78,6 +83,11 @@ class AssistantConfig:
         default=None, metadata=checks.optional(checks.one_of("reasoning effort", EFFORTS))
     )
     """How long the model thinks before it answers; without it as the model is configured."""
+    kinds: Mapping[str, KindConfig] = attrs.field(
+        factory=dict[str, KindConfig], converter=_kinds, hash=False
+    )
+    """Kinds of tasks that the model is asked differently for, the first that fits; without any,
+    all prompts are asked alike."""
     # Each part is a call that is paid for, which nobody expects who has not asked for it.
     long_text: LongText = attrs.field(
         default="refuse", metadata=checks.one_of("way with a long text", get_args(LongText))
@@ -101,6 +111,12 @@ class AssistantConfig:
             if fault is not None:
                 yield f"{key_path('variables', name)}: {fault}"
         yield from faults_of_prompt(self.prompt, self.variables)
+        for name in self.kinds:
+            if not checks.is_name(name):
+                yield (
+                    f"{key_path('kinds', name)}: a name has up to 64 letters, digits, dots, hyphens "
+                    "and underscores"
+                )
         for index, tool in enumerate(self.tools):
             if not isinstance(tool, str) or not _TOOL.fullmatch(tool):  # pyright: ignore[reportUnnecessaryIsInstance]
                 yield (

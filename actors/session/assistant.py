@@ -6,6 +6,7 @@ import attrs
 
 from ..chat import Sampling
 from ..errors import UnknownAssistant, UnknownModel
+from ..policy.adaptive import TaskKind, kind_of
 from ..provider.route import Route
 from ..tools.directory import ToolDirectory
 from .context import ContextPolicy
@@ -32,7 +33,8 @@ class Assistant:
     questions take two or three rounds, and what takes more than 20 mostly goes
     round in circles, each of which costs as much as the whole conversation.
     `approval_seconds` is how long a call waits for somebody to agree to it: five
-    minutes, in which a person comes back to the screen.
+    minutes, in which a person comes back to the screen. `kinds` are kinds of
+    tasks whose prompts are asked with other parameters.
     """
 
     name: str
@@ -47,6 +49,22 @@ class Assistant:
     small: Route | None = None
     max_tool_rounds: int = 20
     approval_seconds: float = 300.0
+    kinds: tuple[TaskKind, ...] = ()
+
+    def asked(self, prompt: str) -> "Assistant":
+        """The assistant as this prompt is put to it: by what `kinds` say of what it is about."""
+        kind = kind_of(prompt, self.kinds)
+        if kind is None:
+            return self
+        sampling, warmth = self.sampling, kind.temperature
+        if warmth is not None:
+            sampling = attrs.evolve(sampling, temperature=warmth)
+        return attrs.evolve(
+            self,
+            sampling=sampling,
+            max_output_tokens=kind.max_output_tokens or self.max_output_tokens,
+            reasoning_effort=kind.reasoning_effort or self.reasoning_effort,
+        )
 
 
 def _no_assistant(name: str) -> Assistant:

@@ -163,7 +163,7 @@ class Session(Actor[SessionMessage], background=True):
         self._turn = Turn(
             number,
             self._id,
-            self._assistant,
+            self._assistant.asked(user.text),
             before=(*self._system, *self._history),
             hidden=len(self._system),
             call=self._call,

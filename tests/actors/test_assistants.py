@@ -8,7 +8,13 @@ import trio
 
 from tests.fakes.simulator import SimulatorProcess
 from trouper.actors import open_app
-from trouper.actors.config import AppConfig, AssistantConfig, ModelConfig, ProviderConfig
+from trouper.actors.config import (
+    AppConfig,
+    AssistantConfig,
+    KindConfig,
+    ModelConfig,
+    ProviderConfig,
+)
 from trouper.actors.errors import UnknownAssistant, UnknownModel, UnknownSession
 from trouper.actors.session.messages import SwitchAssistant, SwitchModel
 from trouper.actors.tools import tool
@@ -64,6 +70,22 @@ async def test_what_an_assistant_says_goes_before_what_its_model_says(
         await (await app.session("b", assistant="plain")).ask("hello")
         assert "temperature" not in sent(simulator)
         assert sent(simulator)["reasoning_effort"] == "low"
+
+
+async def test_a_kind_of_task_is_asked_in_its_own_way(simulator: SimulatorProcess) -> None:
+    code = KindConfig(words=["code"], temperature=0.1, reasoning_effort="high")
+    long = KindConfig(longer_than=5, max_output_tokens=9)
+    own = AssistantConfig(model="default", kinds={"code": code, "long": long})
+    async with open_app(config(simulator, own=own), signals=False) as app:
+        session = await app.session("a")
+        asked: list[tuple[object, ...]] = []
+        for text in ("Mend my code", "one two three four five six", "hello"):
+            await session.ask(text)
+            body = sent(simulator)
+            keys = ("temperature", "max_tokens", "reasoning_effort")
+            asked.append(tuple(body.get(key) for key in keys))
+
+    assert asked == [(0.1, 77, "high"), (0.2, 9, None), (0.2, 77, None)]
 
 
 async def test_a_session_of_one_user_is_nobody_elses(simulator: SimulatorProcess) -> None:

@@ -8,6 +8,7 @@ import pytest
 from trouper.actors.config import (
     AppConfig,
     AssistantConfig,
+    KindConfig,
     McpConfig,
     Secret,
     ToolConfig,
@@ -59,6 +60,13 @@ def test_every_key_of_an_assistant_arrives() -> None:
         reasoning_effort = "low"
         max_tool_rounds = 3
         approval_seconds = 10
+        long_text = "split"
+        [assistants.default.kinds.code]
+        words = ["code"]
+        longer_than = 3
+        temperature = 0.1
+        max_output_tokens = 10
+        reasoning_effort = "high"
     """)
 
     assert config.assistants["default"] == AssistantConfig(
@@ -73,6 +81,16 @@ def test_every_key_of_an_assistant_arrives() -> None:
         reasoning_effort="low",
         max_tool_rounds=3,
         approval_seconds=10.0,
+        long_text="split",
+        kinds={
+            "code": KindConfig(
+                words=["code"],
+                longer_than=3,
+                temperature=0.1,
+                max_output_tokens=10,
+                reasoning_effort="high",
+            )
+        },
     )
 
 
@@ -195,6 +213,22 @@ def test_a_value_for_a_program_says_whether_it_is_a_secret() -> None:
         (
             'tools = ["time/*"]',
             'tools[0]: no MCP server "time" is configured under mcp; known: none',
+        ),
+        (
+            "kinds = {code = {temperature = 0.1}}",
+            "kinds.code.words: by these or by longer_than a prompt is known to be of this kind",
+        ),
+        (
+            'kinds = {code = {words = ["code"]}}',
+            "kinds.code.temperature: nothing is asked for this kind; say one parameter at least",
+        ),
+        (
+            'kinds = {code = {words = [" "], temperature = 1}}',
+            "kinds.code.words[0]: must be a word of up to 64 characters, not ' '",
+        ),
+        (
+            'kinds = {"a b" = {words = ["code"], temperature = 1}}',
+            "kinds.'a b': a name has up to 64 letters, digits, dots, hyphens and underscores",
         ),
         ('small_model = "tiny"', 'small_model: no model "tiny" is configured; known: default'),
         ("max_tool_rounds = 0", "max_tool_rounds: must be a whole number from 1 to 1000, not 0"),
