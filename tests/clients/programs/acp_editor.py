@@ -40,7 +40,7 @@ class Editor:
 
 @asynccontextmanager
 async def connected() -> AsyncGenerator[Any]:
-    editor = Editor()
+    editor: Any = Editor()
     headers = {"Authorization": f"Bearer {TOKEN}"}
     agent = acp.connect_to_agent(editor, await create_websocket_stream(URL, headers=headers))
     try:
