@@ -10,7 +10,7 @@ under load this is the hot path.
 import itertools
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -34,6 +34,8 @@ DONE = b"data: [DONE]\n\n"
 # Characters of one reply, all repeats told: a script's slip must not fill the memory.
 _MAX_TEXT = 16 * 1024 * 1024
 _WORD = re.compile(r"\s*\S+|\s+")
+# What a scripted text may hold the place of.
+_PLACES = re.compile(r"\{last\}|\{result\}")
 _TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -62,6 +64,8 @@ class ChatCall:
     number: int
     model: str
     last: str
+    result: str
+    after_tool: bool
     stream: bool
     include_usage: bool
     prompt_words: int
@@ -97,7 +101,9 @@ def read_call(raw: bytes, header: str | None, number: int) -> ChatCall:
     return ChatCall(
         number=number,
         model=model,
-        last=next((text for role, text in reversed(texts) if role == "user"), ""),
+        last=_last(texts, "user"),
+        result=_last(texts, "tool"),
+        after_tool=texts[-1][0] == "tool",
         stream=body.get("stream") is True,
         include_usage=isinstance(options, dict) and options.get("include_usage") is True,
         prompt_words=sum(len(text.split()) for _, text in texts),
@@ -118,6 +124,10 @@ def _role(message: Any) -> str:
     if not isinstance(role, str):
         raise BadRequest("each of 'messages' must be an object with a role")
     return role
+
+
+def _last(texts: Sequence[tuple[str, str]], role: str) -> str:
+    return next((text for who, text in reversed(texts) if who == role), "")
 
 
 def _content(message: Mapping[str, Any]) -> str:
@@ -223,7 +233,8 @@ def _finish(reply: Reply) -> str:
 
 
 def _text(call: ChatCall, reply: Reply) -> str:
-    text = reply.text.replace("{last}", call.last)
+    said = {"{last}": call.last, "{result}": call.result}
+    text = _PLACES.sub(lambda place: said[place.group()], reply.text)
     if len(text) * reply.repeat > _MAX_TEXT:
         raise BadRequest(f"the scripted reply has more than {_MAX_TEXT} characters")
     return text * reply.repeat

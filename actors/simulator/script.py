@@ -82,8 +82,8 @@ class ScriptedUsage:
 class Reply:
     """What the model answers.
 
-    `{last}` in `text` stands for the request's last user message, and the text
-    is said `repeat` times. A stream deals it into `chunks` deltas of even
+    `{last}` in `text` stands for the request's last user message, `{result}` for
+    the last result of a tool, and the text is said `repeat` times. A stream deals it into `chunks` deltas of even
     length (never more than it has characters), or else `words_per_chunk` at a
     time. The first content comes `delay` seconds after the head, each further
     delta `pace` seconds after the one before; the schedule is absolute, so a
@@ -256,19 +256,24 @@ class Rule(Answer):
     """An answer for the requests that match: all of them where no condition is given.
 
     `model` is compared whole, `contains` is looked for in the last user
-    message, and the rule is used up after `times` answers.
+    message, `after_tool` says whether the request ends in the result of a tool
+    (without it a model that calls one would call it for ever), and the rule is
+    used up after `times` answers.
     """
 
     model: str | None = None
     contains: str | None = None
+    after_tool: bool | None = None
     times: int | None = attrs.field(
         default=None, validator=validators.optional(validators.and_(_count, validators.ge(1)))
     )
 
-    def matches(self, model: str, last: str) -> bool:
-        """Whether this rule answers a request for `model` that ends in the user's `last`."""
-        return (self.model is None or self.model == model) and (
-            self.contains is None or self.contains in last
+    def matches(self, model: str, last: str, *, after_tool: bool) -> bool:
+        """Whether this rule answers a request for `model` whose last user message is `last`."""
+        return (
+            (self.model is None or self.model == model)
+            and (self.contains is None or self.contains in last)
+            and (self.after_tool is None or self.after_tool is after_tool)
         )
 
 

@@ -106,7 +106,7 @@ class Simulator:
             return answer_from(call.override, source="x-sim")
         for index, rule in enumerate(self.script.rules):
             spent = rule.times is not None and self._used[index] >= rule.times
-            if not spent and rule.matches(call.model, call.last):
+            if not spent and rule.matches(call.model, call.last, after_tool=call.after_tool):
                 self._used[index] += 1
                 record.rule = index
                 return rule

@@ -195,3 +195,26 @@ async def test_models_are_those_of_the_script(simulator: SimulatorProcess) -> No
         models = (await client.get("/models")).json()
 
     assert [model["id"] for model in models["data"]] == ["a", "b"]
+
+
+async def test_a_rule_may_wait_for_the_result_of_a_tool_and_say_it_again(
+    simulator: SimulatorProcess,
+) -> None:
+    simulator.script(
+        {"after_tool": False, "reply": {"tool_calls": [{"name": "clock", "id": "call_1"}]}},
+        {"after_tool": True, "reply": {"text": "{last} It is {result}."}},
+    )
+    user = {"role": "user", "content": "The time? Not {result}."}
+    calls = [{"id": "call_1", "type": "function", "function": {"name": "clock", "arguments": "{}"}}]
+    result = [
+        {"role": "assistant", "content": None, "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "call_1", "content": "noon"},
+    ]
+    async with httpx.AsyncClient(trust_env=False, base_url=simulator.base_url) as client:
+        body = {"model": "m", "messages": [user]}
+        asked = (await client.post("/chat/completions", json=body)).json()
+        body = {"model": "m", "messages": [user, *result]}
+        told = (await client.post("/chat/completions", json=body)).json()
+
+    assert asked["choices"][0]["finish_reason"] == "tool_calls"
+    assert told["choices"][0]["message"]["content"] == "The time? Not {result}. It is noon."
