@@ -125,6 +125,8 @@ class App:
             journal=self._journal if self._store.database.is_file else None,
             company=self.assistants.company,
             node=f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}",
+            # Without tokens no client is told from another.
+            most_per_owner=config.server.max_sessions_per_client if config.server.tokens else None,
         )
 
     @functools.cached_property

@@ -310,15 +310,17 @@ class TurnFailed(SessionError):
 
 
 class TooManySessions(SessionError):
-    """`limit` sessions are open, which is as many as the server takes."""
+    """`limit` sessions are open, which is as many as the server takes; `key` of its
+    configuration says so: of all, or of one client."""
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(limit)
+    def __init__(self, limit: int, key: str = "max_sessions") -> None:
+        super().__init__(limit, key)
         self.limit = limit
+        self.key = key
 
     def __str__(self) -> str:
         return (
-            f"{self.limit} sessions are open, which is max_sessions of the server; "
+            f"{self.limit} sessions are open, which is {self.key} of the server; "
             f"try again later, or raise it"
         )
 

@@ -53,6 +53,9 @@ class ServerConfig:
     # Some 12 KiB each without a connection: 120 MiB.
     max_sessions: int = attrs.field(default=10_000, metadata=checks.whole(1, 10_000_000))
     """How many conversations may be open at once."""
+    # Half of them: a bot of thousands of people is one client, and not the only one.
+    max_sessions_per_client: int = attrs.field(default=5_000, metadata=checks.whole(1, 10_000_000))
+    """How many of them one of the names in `tokens` may have open."""
     # Long enough for a train in a tunnel, and for a person who thinks.
     session_idle_seconds: float = attrs.field(default=900.0, metadata=checks.seconds())
     """Seconds that a conversation without its client waits to be taken up again."""

@@ -6,6 +6,7 @@ stored, and opened again when somebody asks for it.
 
 import heapq
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, suppress
 from math import inf
@@ -41,7 +42,8 @@ class Directory:
     since sessions and providers come and go; `assistant` raises
     UnknownAssistant. `idle` is in seconds. `journal` is called likewise, and
     None where nothing is kept; `node` is this run of this program. `company` is
-    whom and what sessions may call upon.
+    whom and what sessions may call upon. An owner has `most_per_owner` sessions
+    open at most, not counting those that are `kept`.
     """
 
     def __init__(
@@ -54,10 +56,13 @@ class Directory:
         journal: Callable[[], Journal] | None = None,
         node: str = "",
         company: Company | None = None,
+        most_per_owner: int | None = None,
     ) -> None:
         self._company = company or Company(assistant=assistant)
         self._journal = journal
         self._node = node
+        self._most_per_owner = most_per_owner
+        self._starting: Counter[str] = Counter()
         # Sessions that are being opened, and whoever else wants them waits.
         self._opening: dict[str, trio.Event] = {}
         self._children = children
@@ -161,6 +166,25 @@ class Directory:
         return self._registry.named((Session, owner, id)) is not None
 
     async def _start(
+        self, id: str, assistant: str, owner: str, *, kept: bool = False
+    ) -> Ref[SessionMessage]:
+        if kept:
+            return await self._start_child(id, assistant, owner, kept=True)
+        most = self._most_per_owner
+        open_now = len(self._registry.members((Session, owner))) + self._starting[owner]
+        if most is not None and open_now >= most:
+            raise TooManySessions(most, "max_sessions_per_client")
+        self._starting[owner] += 1
+        try:
+            ref = await self._start_child(id, assistant, owner)
+            self._registry.join((Session, owner), ref)
+        finally:
+            self._starting[owner] -= 1
+            if not self._starting[owner]:
+                del self._starting[owner]
+        return ref
+
+    async def _start_child(
         self, id: str, assistant: str, owner: str, *, kept: bool = False
     ) -> Ref[SessionMessage]:
         who, keeper = self._assistant(assistant), None

@@ -85,6 +85,7 @@ class House:
 async def open_house(
     *answers: Any,
     limit: int = 100,
+    most_per_owner: int | None = None,
     idle: float = 900.0,
     prompt: str = "be kind",
     stage: Stage | None = None,
@@ -141,6 +142,7 @@ async def open_house(
                 journal=None if journal is None else lambda: journal,
                 node="this run",
                 company=company,
+                most_per_owner=most_per_owner,
             )
             yield House(system, house, fake)
 

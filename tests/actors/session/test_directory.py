@@ -1,6 +1,7 @@
 """Who opens sessions, finds them, and ends those that nobody needs. In virtual time."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 import trio
@@ -59,6 +60,31 @@ async def test_there_are_as_many_sessions_as_the_server_takes(autojump_clock: Mo
             await house.open()
         await house.stop("a")
         await house.open()
+
+
+async def test_one_owner_has_as_many_as_each_may_and_others_have_theirs(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_house(most_per_owner=2) as house:
+        first, _ = await house.directory.open(owner="alice")
+        async with trio.open_nursery() as nursery:
+            for id in ("b", "c"):
+                nursery.start_soon(_opened_or_refused, house, id)
+        await house.directory.open(owner="alice", kept=True)
+        await house.directory.open(owner="bob")
+        with pytest.raises(TooManySessions, match="2 sessions are open, which is max_sessions_per"):
+            await house.directory.open(owner="alice")
+        await house.stop(first)
+        await house.directory.open(owner="alice")
+        open_now = [id for id in ("b", "c") if house.directory._is_open(id, "alice")]
+
+    # Two came at once for the one place.
+    assert len(open_now) == 1
+
+
+async def _opened_or_refused(house: House, id: str) -> None:
+    with suppress(TooManySessions):
+        await house.directory.open(owner="alice", id=id)
 
 
 async def test_a_session_that_has_ended_is_found_no_more(autojump_clock: MockClock) -> None:
