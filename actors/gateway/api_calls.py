@@ -112,6 +112,10 @@ class ApiCalls(ABC):
     async def _route(self, asked: Asked) -> bool:
         """Answer; whether the connection may be used again. What it raises is told."""
 
+    def _worded(self, fault: ApiFault) -> ApiFault:
+        """An error in the words of these calls."""
+        return fault
+
     async def serve(self, request: Request, http: HttpConnection) -> bool:
         """Answer `request`; whether the connection may be used again."""
         asked = Asked(request, http, secrets.token_hex(12))
@@ -123,7 +127,7 @@ class ApiCalls(ABC):
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             raise
         except TOLD as failed:
-            fault = fault_told(failed, asked.id)
+            fault = self._worded(fault_told(failed, asked.id))
             more = failed.headers if isinstance(failed, HttpFault) else ()
         except Exception:
             log.exception("request failed", request_id=f"req_{asked.id}")

@@ -10,6 +10,8 @@ from functools import partial
 from typing import Final
 from urllib.parse import unquote
 
+import attrs
+
 from ..config.tokens import Scope
 from ..wire.openai_faults import ApiFault
 from ..wire.openai_served_request import load_body
@@ -42,6 +44,10 @@ class Responses(ApiCalls):
     def takes(self, path: str) -> bool:
         """Whether requests for `path` are answered here."""
         return path == RESPONSES or path.startswith(f"{RESPONSES}/")
+
+    def _worded(self, fault: ApiFault) -> ApiFault:
+        # What is said to a model is in another field here.
+        return attrs.evolve(fault, param="input") if fault.param == "messages" else fault
 
     async def _route(self, asked: Asked) -> bool:
         path = asked.request.path

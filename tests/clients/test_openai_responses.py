@@ -1,6 +1,8 @@
 """The official client of OpenAI's, asking for responses with nothing changed but its base_url."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +24,11 @@ def client() -> Client:
 @pytest.fixture
 def told(client: Client, served: Server, token: str) -> Callable[..., Any]:
     """What a part of a program has seen."""
-    return lambda program, *what: client.program(program, f"{served.url}/v1", token, *what)
+
+    def run(program: str, *what: str) -> Any:
+        return client.program(program, f"{served.url}/v1", token, *what)
+
+    return run
 
 
 HTTP, SOCKET = "openai_responses.py", "openai_socket.py"
@@ -130,7 +136,7 @@ def test_its_lanes_are_answered_together(
 
     answer = told(SOCKET, "lanes")
 
-    assert (answer["texts"], answer["together"], answer["more"]) == (texts, True, "to 0")
+    assert (answer["texts"], answer["together"], answer["more"]) == (texts, True, "You said: more")
 
 
 def test_it_may_prepare_a_conversation(
@@ -153,3 +159,18 @@ def test_its_websocket_tells_errors_and_stays(
         "limit": ["failed", "rate_limit_exceeded"],
         "after": "You said: hello",
     }
+
+
+def test_the_example_of_the_documentation_runs(
+    client: Client, served: Server, token: str, tmp_path: Path
+) -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "responses.md"
+    (example,) = re.findall(r"```py\n(.*?)```", page.read_text(), re.DOTALL)
+    program = tmp_path / "example.py"
+    program.write_text(
+        example.replace("http://127.0.0.1:8700", served.url).replace("your TROUPER_TOKEN", token)
+    )
+
+    done = client.run("python", str(program))
+
+    assert done.stdout == "You said: hello", done.stderr

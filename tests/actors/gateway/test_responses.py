@@ -250,6 +250,17 @@ async def test_an_error_before_the_first_word_has_its_status(
     assert b"retry-after: 2\r\n" in answer.head
 
 
+async def test_a_conversation_too_long_for_the_model_is_too_long_in_its_input(
+    nursery: trio.Nursery,
+) -> None:
+    too_long = ProviderError(kind=ErrorKind.CONTEXT_WINDOW_EXCEEDED, message="too long")
+    running = await start_gateway(nursery, models=FakeModels([too_long]))
+
+    fault = error(await ask(running))
+
+    assert (fault["code"], fault["param"]) == ("context_length_exceeded", "input")
+
+
 async def test_an_error_behind_the_first_word_fails_the_response(nursery: trio.Nursery) -> None:
     running = await start_gateway(nursery, models=FakeModels([*spoken("You")[:2], SLOW_DOWN]))
 
