@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from ..runtime import ActorError, ChildSpec, System, child
 from ..runtime.events import Observer, RuntimeEvent
+from .catalog.facts import ModelRef
 from .config import AppConfig
 from .console.console import Console
 from .gate.budget import Budgets
@@ -13,6 +14,7 @@ from .gate.limiter import Limiter
 from .gate.limiter_messages import GetLevel
 from .gateway.front import Gateway
 from .provider.target import key_ids
+from .store.ledger import Closing
 from .telemetry.lag import LoopLag
 from .telemetry.observer import RequestObserver, together
 from .telemetry.reading import BudgetReading, Deployment, Reading, ask_each
@@ -40,6 +42,8 @@ class Watching:
         """Whose connections are counted; set it when there is one."""
         self.scrape: Scrape | None = None
         """What GET /metrics answers."""
+        self.settled: Callable[[ModelRef, Closing], None] = _unseen
+        """To be told what the requests of batches have cost."""
         self.console = Console(config, watchdog=serve)
         """Who looks into it while it runs."""
         self.observer = _both(self.console.observe, observer)
@@ -52,6 +56,7 @@ class Watching:
             scrapes = Scrapes(self._read, self._kind_of, _deployments(config), config.models)
             requests.append(scrapes.requests)
             self.scrape = scrapes.scrape
+            self.settled = scrapes.settled
             self.observer = _both(scrapes.observe, self.observer)
         if config.telemetry.traces:
             requests.append(open_traces(content=config.telemetry.content))
@@ -121,6 +126,10 @@ class Watching:
             )
             for standing in standings
         )
+
+
+def _unseen(_ref: ModelRef, _closing: Closing) -> None:
+    pass
 
 
 def _deployments(config: AppConfig) -> list[Deployment]:

@@ -7,16 +7,21 @@ results say better; see store/ledger.py.
 """
 
 import time
+from collections.abc import Sequence
+
+import attrs
 
 from ..catalog.facts import ModelRef
 from ..catalog.prices import BATCH
 from ..catalog.rates import Rates, UnknownPrice, ceiling, cost_of
 from ..chat import ChatRequest, Completion
 from ..errors import ProviderError
+from ..gate.budget import Budgets
 from ..gate.budget_refusals import budget_exceeded, price_unknown, too_dear
-from ..policy.budget import UNKNOWN_LONGEST, Budget, guarded_input, limits_of
+from ..policy.budget import UNKNOWN_LONGEST, guarded_input, limits_of
 from ..provider.knowledge import Knowledge
-from ..store.ledger import MOST_NANO, Closing, Denied, Limit, Opening
+from ..store.ledger import MOST_NANO, Closing, Denied, Limit, Opening, windows_of
+from ..store.ledger_operations import Settled
 from ..wire.batch import CANCELLED, Fault
 from .lines import answer_of, answer_of_fault
 from .operations import Answer
@@ -34,7 +39,7 @@ class Books:
     """The books of the requests of one model, at the price of batch work."""
 
     def __init__(
-        self, knowledge: Knowledge, budgets: tuple[Budget, ...], ref: ModelRef, batch: BatchRow
+        self, knowledge: Knowledge, budgets: Budgets, ref: ModelRef, batch: BatchRow
     ) -> None:
         self._knowledge = knowledge
         self._budgets = budgets
@@ -59,30 +64,23 @@ class Books:
             price_id = rates.price_id
             if reserved > MOST_NANO:
                 raise too_dear(self._ref.provider, self._ref.model, longest, reserved)
-        opening = Opening(
-            op_id=op_id_of(self._batch.id, n),
-            request_id=self._batch.id,
-            attempt=1,
-            at=time.time(),
-            provider=self._ref.provider,
-            model=self._ref.model,
+        opening = attrs.evolve(
+            self._opening(op_id_of(self._batch.id, n), time.time()),
             reserved=reserved,
             price_id=price_id,
             key_id=key_id,
-            session=self._batch.session,
-            user=self._batch.user,
         )
-        held = limits_of(self._budgets, opening)
+        held = limits_of(self._budgets.budgets, opening)
         if held and isinstance(rates, UnknownPrice):
             raise price_unknown(held[0][0], opening, rates)
         # What is free goes on when nothing is left.
         return opening, tuple(limit for _, limit in held) if reserved else ()
 
-    def refused(self, opening: Opening, denied: Denied) -> Fault:
-        """That a budget does not cover it."""
-        budget = next(
-            budget for budget, limit in limits_of(self._budgets, opening) if limit == denied.limit
-        )
+    async def refused(self, opening: Opening, denied: Denied) -> Fault:
+        """That a budget does not cover it. Raises what the ledger does."""
+        held = limits_of(self._budgets.budgets, opening)
+        budget = next(budget for budget, limit in held if limit == denied.limit)
+        await self._budgets.refused(opening, denied)
         return fault_of(budget_exceeded(budget, opening, denied))
 
     def answered(self, n: int, outcome: Completion | Fault) -> Answer:
@@ -104,6 +102,30 @@ class Books:
             service_tier=BATCH,
         )
         return Answer(n, "done", answer_of(outcome, cost), op_id_of(self._batch.id, n), closing)
+
+    async def closed(self, settled: Sequence[tuple[Answer, Settled]]) -> None:
+        """Let the budgets warn of what these have cost. Raises what the ledger does."""
+        days: dict[str, tuple[float, int]] = {}
+        for _, one in settled:
+            # All of one day are the same to every budget.
+            day = windows_of(one.at)[1]
+            days[day] = one.at, days.get(day, (0.0, 0))[1] + one.added
+        for at, added in days.values():
+            await self._budgets.charged(self._opening("", at), added)
+
+    def _opening(self, op_id: str, at: float) -> Opening:
+        """A row of this batch, with no amount yet."""
+        return Opening(
+            op_id=op_id,
+            request_id=self._batch.id,
+            attempt=1,
+            at=at,
+            provider=self._ref.provider,
+            model=self._ref.model,
+            reserved=0,
+            session=self._batch.session,
+            user=self._batch.user,
+        )
 
     def failed(self, n: int, fault: Fault, closing: Closing | None) -> Answer:
         """A request that has no answer; `closing` is None where it has no row to close."""

@@ -1,15 +1,18 @@
 """What carrying batches on needs of the application that does it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import attrs
 
 from ...runtime import Ref
+from ..catalog.facts import ModelRef
 from ..chat import ChatRequest, Completion
 from ..config import AppConfig
-from ..policy.budget import Budget
+from ..gate.budget import Budgets
 from ..provider.knowledge import Knowledge
+from ..store.ledger import Closing
 from ..store.operations import Operation
 from ..store.writer import WriterMessage, write
 from .rows import BatchRow
@@ -52,9 +55,18 @@ TEMPO = Tempo()
 """That of every program."""
 
 
+OnSettled = Callable[[ModelRef, Closing], None]
+
+
+def _nobody(_ref: ModelRef, _closing: Closing) -> None:
+    pass
+
+
 @attrs.frozen(kw_only=True)
 class House:
     """The application, as a batch sees it. `path` is the file of its store.
+
+    `settled` is told of each request whose cost a provider's results have said.
 
     Not `one_by_one`: it stays for a moment only, in which nothing is asked that
     would be broken off.
@@ -64,9 +76,10 @@ class House:
     path: Path
     writer: Ref[WriterMessage]
     knowledge: Knowledge
-    budgets: tuple[Budget, ...]
+    budgets: Budgets
     ask: Ask
     fit: Fit
+    settled: OnSettled = _nobody
     one_by_one: bool = True
     tempo: Tempo = attrs.field(factory=lambda: TEMPO)
 

@@ -11,7 +11,7 @@ import attrs
 import orjson
 
 from ..store.ledger import Closing, Denied, Limit, Opening
-from ..store.ledger_operations import Reserve, Settle
+from ..store.ledger_operations import Reserve, Settled, settle
 from .rows import BatchRow, PartRow, RequestRow, RequestState
 
 __all__ = [
@@ -190,13 +190,17 @@ class Answer:
 
 @attrs.frozen
 class Record:
-    """Answers. Those of requests that have one already are left out, and cost nothing."""
+    """Answers. Those of requests that have one already are left out, and cost nothing.
+
+    Answers which attempts that has closed, each with what it added to the sums.
+    """
 
     batch: str
     answers: Sequence[Answer]
     slow: bool = True
 
-    def apply(self, connection: sqlite3.Connection) -> None:
+    def apply(self, connection: sqlite3.Connection) -> list[tuple[Answer, Settled]]:
+        closed: list[tuple[Answer, Settled]] = []
         for answer in self.answers:
             changed = connection.execute(
                 # What was asked is not needed any more, and may be long.
@@ -205,7 +209,10 @@ class Record:
                 (answer.state, answer.answer, self.batch, answer.n),
             )
             if changed.rowcount and answer.closing is not None:
-                Settle(answer.op_id, answer.closing).apply(connection)
+                settled = settle(connection, answer.op_id, answer.closing)
+                if settled is not None:
+                    closed.append((answer, settled))
+        return closed
 
 
 @attrs.frozen

@@ -73,7 +73,8 @@ class Preparation:
             index, why = denied
             denied_one, _ = openings.pop(index)
             n, _ = entries.pop(index)
-            failed.append(self._books.failed(n, self._books.refused(denied_one, why), None))
+            fault = await self._books.refused(denied_one, why)
+            failed.append(self._books.failed(n, fault, None))
         if failed:
             await self._house.write(Record(self._part.batch, failed))
         return [entry for _, entry in entries]

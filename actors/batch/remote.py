@@ -79,7 +79,7 @@ class RemoteRun:
         self._endpoint = endpoint
         self._batch = batch
         self._part = part
-        ref = ModelRef(provider, model, family)
+        self._ref = ref = ModelRef(provider, model, family)
         self._books = Books(house.knowledge, house.budgets, ref, batch)
         self._preparation = Preparation(house, endpoint, part, ref, self._books)
         self._patience = Patience(house, batch, endpoint.keys, part.key_id)
@@ -278,9 +278,9 @@ class RemoteRun:
                 found += 1
                 answers.append(self._answer(result, prefix))
                 if len(answers) >= _PAGE:
-                    await self._house.write(Record(self._batch.id, answers))
+                    await self._record(answers)
                     answers = []
-        await self._house.write(Record(self._batch.id, answers))
+        await self._record(answers)
         return found > 0 or not strange
 
     def _answer(self, result: Result, prefix: str) -> Answer:
@@ -311,7 +311,15 @@ class RemoteRun:
     async def _fail_all(self, state: RequestState, fault: Fault, closing: Closing) -> None:
         while found := await self._requests(state, -1):
             answers = [self._books.failed(row.n, fault, closing) for row in found]
-            await self._house.write(Record(self._batch.id, answers))
+            await self._record(answers)
+
+    async def _record(self, answers: Sequence[Answer]) -> None:
+        """Write them down; then those hear of it who are told what a call has cost."""
+        settled = await self._house.write(Record(self._batch.id, answers))
+        for answer, _ in settled:
+            assert answer.closing is not None
+            self._house.settled(self._ref, answer.closing)
+        await self._books.closed(settled)
 
     async def _requests(self, state: RequestState, after: int) -> list[RequestRow]:
         batch, part = self._part.batch, self._part.part

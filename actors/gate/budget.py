@@ -19,9 +19,17 @@ import attrs
 import structlog
 
 from ..catalog.rates import Rates, UnknownPrice
-from ..policy.budget import LEAST_OUTPUT, Alert, AlertKind, Budget, guarded_input, own_limit
+from ..policy.budget import (
+    LEAST_OUTPUT,
+    Alert,
+    AlertKind,
+    Budget,
+    guarded_input,
+    limits_of,
+    own_limit,
+)
 from ..policy.money import dollars
-from ..store.ledger import Ledger, Limit, Opening, Totals
+from ..store.ledger import Denied, Ledger, Limit, Opening, Totals
 from .budget_lease import Lease, Purse
 from .budget_sums import Sums
 
@@ -133,6 +141,35 @@ class Budgets:
             longest=longest,
             least=least,
         )
+
+    async def charged(self, opening: Opening, added: int) -> None:
+        """Warn as a call does whose row somebody else has closed, as those of a batch are.
+
+        `added` is what that has added to what is spent; of `opening` it counts whose
+        and when it was. Raises what the ledger does.
+        """
+        purse = self._purse
+        for budget, limit in limits_of(purse.budgets, opening):
+            known = purse.sums.has(limit)
+            [total] = await purse.sums.begin([limit])
+            total.calls -= 1
+            if not known:
+                # It was read just now, and has it already.
+                total.spent -= added
+            self._tell(total.spend(budget, limit, added))
+
+    async def refused(self, opening: Opening, denied: Denied) -> None:
+        """Warn that a budget does not cover what somebody else has tried to open."""
+        sums = self._purse.sums
+        for budget, limit in limits_of(self.budgets, opening):
+            if limit == denied.limit:
+                [total] = await sums.begin([limit])
+                total.calls -= 1
+                self._tell(total.refuse(budget, limit))
+
+    def _tell(self, alert: Alert | None) -> None:
+        if alert is not None:
+            self._purse.on_alert(alert)
 
     async def standings(self) -> list[Standing]:
         """How the budgets stand that have one limit only: those of all, and those with `only`."""

@@ -57,6 +57,10 @@ class Sums:
     def __len__(self) -> int:
         return len(self._sums)
 
+    def has(self, limit: Limit) -> bool:
+        """Whether the sum of this limit is known, without reading it."""
+        return (limit.scope, limit.window) in self._sums
+
     async def begin(self, limits: Sequence[Limit]) -> list[Sum]:
         """Note a call, with one sum for each of its limits. Raises what the ledger does.
 

@@ -32,11 +32,13 @@ __all__ = [
     "Page",
     "Reserve",
     "Settle",
+    "Settled",
     "Spent",
     "Trim",
     "Withdraw",
     "begin_sum",
     "recover",
+    "settle",
 ]
 
 # All sums that a row weighs in: five scopes and three windows.
@@ -105,16 +107,28 @@ class Settle:
     slow: bool = False
 
     def apply(self, connection: sqlite3.Connection) -> bool:
-        held = _find(connection, self.op_id)
-        if held is None or not (held.is_open or held.is_lost):
-            return False
-        weight = self.closing.weight(held.reserved)
-        connection.execute(CLOSE, (*closing_columns(self.closing), weight, self.op_id))
-        if held.is_open:
-            _add(connection, held.sums, spent=weight, reserved=-held.reserved)
-        else:
-            _add(connection, held.sums, spent=weight - held.reserved, reserved=0)
-        return True
+        return settle(connection, self.op_id, self.closing) is not None
+
+
+@attrs.frozen
+class Settled:
+    """An attempt was closed that was opened `at` then, and so much was added to what is spent."""
+
+    at: float
+    added: int
+
+
+def settle(connection: sqlite3.Connection, op_id: str, closing: Closing) -> Settled | None:
+    """Close an attempt that is open, or was lost; None where it is neither."""
+    held = _find(connection, op_id)
+    if held is None or not (held.is_open or held.is_lost):
+        return None
+    weight = closing.weight(held.reserved)
+    connection.execute(CLOSE, (*closing_columns(closing), weight, op_id))
+    # What was lost is within what is spent already.
+    added, freed = (weight, held.reserved) if held.is_open else (weight - held.reserved, 0)
+    _add(connection, held.sums, spent=added, reserved=-freed)
+    return Settled(held.at, added)
 
 
 @attrs.frozen
@@ -215,6 +229,7 @@ class _Held:
     is_open: bool
     is_lost: bool
     reserved: int
+    at: float
     sums: tuple[str, ...]
 
 
@@ -227,6 +242,7 @@ def _find(connection: sqlite3.Connection, op_id: str) -> _Held | None:
         is_open=state == "reserved",
         is_lost=state == LOST.state and outcome == LOST.outcome,
         reserved=reserved,
+        at=at,
         sums=(*scopes_of(*whose), *windows_of(at)),
     )
 

@@ -14,6 +14,7 @@ import trio
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from ..chat import Usage
 from .labels import OTHER, outcome, provider_name
 from .names import FAMILIES, FIRST_CHUNK, LABELS, OPERATION, TOKEN_USAGE
 from .observer import AttemptBegan, AttemptEnded, RequestBegan, RequestEnded
@@ -175,11 +176,14 @@ class _Calls:
         if seconds is None:
             return
         operation.observe(seconds)
-        if ended.cost is not None:
-            self.nano_dollars += ended.cost
-        elif ended.may_cost:
+        self.charge(ended.usage, ended.cost, may_cost=ended.may_cost)
+
+    def charge(self, usage: Usage | None, cost: int | None, *, may_cost: bool) -> None:
+        """Count tokens and money."""
+        if cost is not None:
+            self.nano_dollars += cost
+        elif may_cost:
             self.of_unknown_cost += 1
-        usage = ended.usage
         if usage is None or usage.estimated:
             return
         self._input.observe(usage.input)

@@ -10,6 +10,8 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
 from ...runtime.events import RuntimeEvent
+from ..catalog.facts import ModelRef
+from ..store.ledger import Closing
 from .collector import Snapshots
 from .metrics import Metrics
 from .observer import RequestObserver
@@ -41,12 +43,18 @@ class Scrapes:
         self._runtime = RuntimeMetrics(self._registry, kind_of)
         # Memory, CPU and open files of the process, where there is /proc.
         ProcessCollector(registry=self._registry)
-        self.requests: RequestObserver = Metrics(self._registry, deployments, models)
+        self._metrics = Metrics(self._registry, deployments, models)
+        self.requests: RequestObserver = self._metrics
         """To be told of all requests."""
 
     def observe(self, event: RuntimeEvent) -> None:
         """Take an event of the runtime: an Observer of a System."""
         self._runtime.observe(event)
+
+    def settled(self, ref: ModelRef, closing: Closing) -> None:
+        """Count what a request of a batch has cost, which nobody waited for."""
+        calls = self._metrics.calls(ref.provider, ref.model)
+        calls.charge(closing.usage, closing.cost, may_cost=closing.cost is None)
 
     async def scrape(self, accept: str = "") -> tuple[str, bytes]:
         """The type and the text of an answer to who sends this Accept header."""

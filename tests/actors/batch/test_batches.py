@@ -1,13 +1,17 @@
 """A batch from its submission to its results, through each way that there is."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.fakes import batch_app
 from tests.fakes.batch_app import half_price, ledger, requests, results, running
 from tests.fakes.batches import BatchProvider, usage_of
 from trouper.actors.batch.rows import Way
+from trouper.actors.config import ModelConfig
 from trouper.actors.config.budgets import BudgetConfig
 
 
@@ -91,6 +95,41 @@ async def test_what_no_budget_covers_is_refused_and_the_rest_is_asked(tmp_path: 
     assert (one["text"], two["text"]) == ("You said: one", "You said: two")
     assert three["error"]["kind"] == "budget_exceeded"
     assert 'budget "all"' in three["error"]["message"]
+
+
+def alerts(lines: Sequence[Mapping[str, Any]]) -> list[str]:
+    told = (line["event"] for line in lines if line["event"].startswith("budget "))
+    return [event for event in told if event != "budget stands"]
+
+
+async def test_a_budget_warns_of_what_the_results_of_a_batch_have_cost(tmp_path: Path) -> None:
+    cost = half_price("one") + half_price("two")
+    limit = f"{cost * 1.05 / 1e9:.9f}"
+    budgets = {
+        "all": BudgetConfig(limit_usd=limit, per="total", alert_at=0.9),
+        "alice": BudgetConfig(limit_usd="1000.00", scope="user", per="day"),
+    }
+    small = {"default": ModelConfig(targets=["fake/model-x"], max_output_tokens=1)}
+    with capture_logs() as lines:
+        async with running(
+            tmp_path / "s.db", BatchProvider(), budgets=budgets, models=small
+        ) as app:
+            id = await app.batches.submit(requests("one", "two"), user="alice")
+            await results(app, id)
+            spent = await app.ledger.spent("all", "total")
+
+    assert spent.spent == cost
+    assert alerts(lines) == ["budget is nearly spent"]
+
+
+async def test_a_budget_says_that_it_does_not_cover_a_batch(tmp_path: Path) -> None:
+    budgets = {"all": BudgetConfig(limit_usd="0.0012", per="total")}
+    with capture_logs() as lines:
+        async with running(tmp_path / "s.db", BatchProvider(), budgets=budgets) as app:
+            id = await app.batches.submit(requests("one", "two", "three", "four"))
+            await results(app, id)
+
+    assert alerts(lines) == ["budget does not cover a call"]
 
 
 async def test_requests_for_more_than_any_call_may_have_fail_alone(

@@ -54,12 +54,17 @@ async def crowd(
     monkeypatch: pytest.MonkeyPatch, *answers: Any, **more: Any
 ) -> AsyncGenerator[Crowd]:
     fake = Answers(*answers)
-    monkeypatch.setattr(Connection, "_own_transport", lambda _connection: fake)
+
+    def transport(_connection: Connection) -> Answers:
+        return fake
+
+    monkeypatch.setattr(Connection, "_own_transport", transport)
     config = ProviderConfig(name="p", kind="openai", base_url="https://fake.test/v1", **more)
     spec = providers_spec([config], Pace())
     async with System(spec, router_spec(), signals=False) as system:
         target = find_target(system, config, "m", Knowledge(), alone=True)
-        yield Crowd(system, make_route([target], router=system.ref(ROUTER, Router)))
+        router = system.ref(ROUTER, Router)
+        yield Crowd(system, make_route([target], router=router))
 
 
 def long() -> Body:

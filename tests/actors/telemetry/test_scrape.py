@@ -10,12 +10,15 @@ import pytest
 import trio
 import trio.testing
 
+from trouper.actors.catalog.facts import ModelRef
+from trouper.actors.chat import Usage
 from trouper.actors.gate.circuit_messages import CircuitState
 from trouper.actors.gate.limiter_messages import Level, LimiterLevel
+from trouper.actors.store.ledger import Closing
 from trouper.actors.telemetry.labels import FirstOnes
 from trouper.actors.telemetry.lag import LoopLag
 from trouper.actors.telemetry.names import FAMILIES
-from trouper.actors.telemetry.reading import BudgetReading, Reading, ask_each
+from trouper.actors.telemetry.reading import BudgetReading, Deployment, Reading, ask_each
 from trouper.actors.telemetry.scrape import Scrapes
 from trouper.runtime import (
     Actor,
@@ -258,3 +261,21 @@ def test_the_reference_describes_every_metric_and_no_other() -> None:
         )
         for family in FAMILIES.values()
     ]
+
+
+async def test_what_a_request_of_a_batch_has_cost_is_counted_and_no_call_is() -> None:
+    async def read() -> Reading:
+        return Reading()
+
+    scrapes = Scrapes(read, lambda path: "Kind", [Deployment("main", "big", "openai", "")])
+    ref = ModelRef("main", "big")
+    usage = Usage(input=100, output=20)
+    scrapes.settled(ref, Closing(state="settled", outcome="ok", usage=usage, cost=2_000_000))
+    scrapes.settled(ref, Closing(state="unknown", outcome="expired"))
+
+    text = (await scrapes.scrape())[1].decode()
+
+    assert 'trouper_tokens_total{model="big",provider="main",type="input"} 100.0\n' in text
+    assert 'trouper_cost_usd_total{model="big",provider="main"} 0.002\n' in text
+    assert 'trouper_cost_unknown_total{model="big",provider="main"} 1.0\n' in text
+    assert 'trouper_attempts_total{model="big",outcome="ok",provider="main"} 0.0\n' in text
