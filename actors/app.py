@@ -298,9 +298,9 @@ async def open_app(
     """
     log_by_default()
     knowledge = await load_knowledge(config)
-    for warning in warnings_of(
-        config, datetime.datetime.now(datetime.UTC).date(), knowledge.prices
-    ):
+    tools, today = tuple(tools), datetime.datetime.now(datetime.UTC).date()
+    own = [tool.name for tool in tools if isinstance(tool, Tool)]
+    for warning in warnings_of(config, today, knowledge.prices, own_tools=own):
         _log.warning(warning)
     app = App(
         config, serve=serve, observer=observer, signals=signals, knowledge=knowledge, tools=tools

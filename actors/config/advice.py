@@ -1,10 +1,10 @@
 """What an operator should know of a configuration that is right, and may still not do."""
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from urllib.parse import urlsplit
 
-from ..catalog.facts import ModelRef
+from ..catalog.facts import ModelFacts, ModelRef
 from ..catalog.models import Models, families, family_of, warnings
 from ..catalog.prices import PriceBook
 from ..catalog.rates import UnknownPrice
@@ -13,6 +13,8 @@ from ..chat import ChatRequest, Sampling
 from ..wire.converter import key_path, suggestion
 from .addresses import is_loopback
 from .app import AppConfig
+from .assistant_advice import warnings_of_assistants, warnings_of_tools
+from .chain import Target
 from .models import ModelConfig
 from .provider import ProviderConfig
 
@@ -32,7 +34,11 @@ def ref_of(provider: ProviderConfig, model: str, book: PriceBook | None = None) 
 
 
 def warnings_of(
-    config: AppConfig, today: datetime.date, book: PriceBook | None = None
+    config: AppConfig,
+    today: datetime.date,
+    book: PriceBook | None = None,
+    *,
+    own_tools: Collection[str] | None = None,
 ) -> tuple[str, ...]:
     """What is not wrong and will do harm all the same: sentences that begin with their key.
 
@@ -40,11 +46,18 @@ def warnings_of(
     or that do not take what they are to be asked; keys that are missing, or
     sent in clear. Prices that nobody knows are looked for in `book`, which
     holds `config.prices`; without a book, or without budgets, nobody asks.
+    Assistants whose tools nobody has, programs that are not on this machine;
+    `own_tools` are those that the program brings, None where nobody knows them.
     """
-    return tuple(_warnings(config, today, book))
+    return tuple(_warnings(config, today, book, own_tools))
 
 
-def _warnings(config: AppConfig, today: datetime.date, book: PriceBook | None) -> Iterator[str]:
+def _warnings(
+    config: AppConfig,
+    today: datetime.date,
+    book: PriceBook | None,
+    own_tools: Collection[str] | None,
+) -> Iterator[str]:
     for provider in config.providers.values():
         yield from _of_provider(provider)
     facts = Models(config.facts)
@@ -57,6 +70,12 @@ def _warnings(config: AppConfig, today: datetime.date, book: PriceBook | None) -
                 yield f"{key}: {words}"
             if book is not None and config.budgets:
                 yield from _of_price(key, ref, today, book)
+
+    def facts_of(target: Target) -> ModelFacts:
+        return facts.find(ref_of(config.providers[target.provider], target.model, book))
+
+    yield from warnings_of_assistants(config, facts_of, own_tools)
+    yield from warnings_of_tools(config)
 
 
 def _of_provider(provider: ProviderConfig) -> Iterator[str]:

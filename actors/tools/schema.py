@@ -44,7 +44,7 @@ def check_schema(tool: str, schema: Any, *, strict: bool) -> None:
     if not isinstance(required, list):
         raise ToolDefinitionError(tool, "parameters.required", "it is a list of names")
     for number, name in enumerate(required):
-        if name not in properties:
+        if not isinstance(name, str) or name not in properties:
             raise ToolDefinitionError(
                 tool, f"parameters.required[{number}]", f"{name!r} is none of the properties"
             )

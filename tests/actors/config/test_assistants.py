@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from trouper.actors.config import (
     AppConfig,
@@ -284,6 +285,10 @@ def test_the_name_of_a_server_is_told_apart_from_those_of_its_tools(name: str) -
         ({"description": " "}, "description: is empty; say what the tool does and when to use it"),
         ({"attempts": 2}, "attempts: is more than 1 only where idempotent = true"),
         ({"parameters": {"type": "text"}}, "parameters.type: it is \"object\", not 'text'"),
+        (
+            {"parameters": {"type": "object", "required": [[]]}},
+            "parameters.required[0]: [] is none of the properties",
+        ),
         ({"env": {"A=B": "x"}}, "env.'A=B': is no name of an environment variable"),
         ({"env": {"A": "\0"}}, "env.A: has a zero character, which no program can be given"),
         ({"env": {"A": 3}}, "env.A: must be text or a Secret, not 3"),
@@ -299,6 +304,34 @@ def test_what_is_wrong_with_a_program_is_said_in_one_sentence(
     well = {"command": ["cat"], "description": "Says it."}
 
     assert faults_of(ToolConfig, **{**well, **more}) == (sentence,)
+
+
+json_like = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["type", "properties", "required", "object", "a", "$ref", "enum"]),
+            inner | st.just("object"),
+            max_size=3,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None)
+@given(json_like, st.booleans())
+def test_whatever_the_parameters_are_they_are_a_schema_or_faults(
+    parameters: Any, strict: bool
+) -> None:
+    said: tuple[str, ...] = ()
+    try:
+        ToolConfig(command=["x"], description="x", parameters=parameters, strict=strict)
+    except ConfigError as error:
+        said = error.faults
+
+    assert all(fault.startswith("parameters") for fault in said)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from trouper.actors.config import parse_config
 from trouper.actors.errors import ConfigError
@@ -281,9 +281,22 @@ json_like = st.recursive(
 )
 
 
+# A busy machine takes longer than the 0.2 s that hypothesis allows by itself.
+@settings(deadline=None)
 @given(
     st.sampled_from(
-        ["server", "providers", "models", "assistants", "budgets", "facts", "prices", "store"]
+        [
+            "server",
+            "providers",
+            "models",
+            "assistants",
+            "tools",
+            "mcp",
+            "budgets",
+            "facts",
+            "prices",
+            "store",
+        ]
     ),
     st.sampled_from(
         [
@@ -303,6 +316,16 @@ json_like = st.recursive(
             "input",
             "shutdown",
             "apis",
+            "prompt",
+            "variables",
+            "tools",
+            "kinds",
+            "command",
+            "env",
+            "url",
+            "token",
+            "headers",
+            "cwd",
         ]
     ),
     st.text("abc\n\x1b[]= '\"", max_size=12),
