@@ -13,6 +13,7 @@ from tests.fakes.acting import Bench, answer, calling, wants
 from tests.fakes.house import House, Listener, open_house
 from tests.fakes.provider import DONE, ROLE, Body, delta, frame
 from trouper.actors.chat import TextPart, Usage
+from trouper.actors.session import turn as turn_module
 from trouper.actors.session.events import (
     SessionEvent,
     StopReason,
@@ -220,6 +221,23 @@ async def test_calls_of_one_id_are_told_apart(autojump_clock: MockClock) -> None
     told = {m["tool_call_id"]: m["content"] for m in sent(house)["messages"] if m["role"] == "tool"}
     assert sorted(told.values()) == [f"{name} is done" for name in "abcd"]
     assert set(told) == set(ids)
+
+
+async def test_tools_that_give_more_than_a_conversation_may_have_end_the_turn(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As results of four million letters would.
+    monkeypatch.setattr(turn_module, "MAX_HISTORY", 200)
+    bench = Bench()
+    call = calling(wants("work", name="x" * 200))
+    async with open_house(call, tools=bench.tools()) as house:
+        listener = await turn(house)
+
+    end = await listener.ended()
+    assert end.stop is StopReason.ERROR
+    assert end.error == (
+        "the tools of this turn have given more than a conversation may have; ask for less at once"
+    )
 
 
 # A turn that is cancelled.

@@ -5,11 +5,11 @@ from array import array
 import pytest
 
 from tests.fakes.house import Listener
-from trouper.actors.chat import Reset, TextDelta, ThinkingDelta
+from trouper.actors.chat import Reset, TextDelta, ThinkingDelta, ToolCallPart
 from trouper.actors.session.audience import Audience
-from trouper.actors.session.events import TurnStarted
+from trouper.actors.session.events import TitleChanged, TurnStarted
 from trouper.actors.session.narration import Narrator
-from trouper.actors.session.record import MOST_IN_A_TURN
+from trouper.actors.session.record import MOST_IN_A_TURN, OTHER
 
 
 def narrator() -> tuple[Narrator, Listener]:
@@ -47,3 +47,41 @@ def test_an_answer_in_too_many_pieces_breaks_off() -> None:
     with pytest.raises(OverflowError, match="more than 524,288 pieces"):
         telling.hand_on(1, [TextDelta(0, "b")])
     assert listener.text == "a"
+
+
+def test_what_is_told_while_a_record_is_written_comes_behind_it_in_order() -> None:
+    telling, listener = narrator()
+    telling.begin(1)
+    telling.hand_on(1, [TextDelta(0, "a")])
+    telling.hold()
+    call = ToolCallPart("c1", "look", "{}")
+    telling.hand_on(1, [TextDelta(0, "b")])
+    telling.answer_ends(1, [call])
+    telling.answer_begins()
+    telling.hand_on(1, [TextDelta(0, "c")])
+    assert telling.seq == 2
+    telling.release([lambda: telling.tell(TitleChanged, title="t")])
+
+    assert [type(event).__name__ for event in listener.events] == [
+        "TurnStarted",
+        "TextAdded",
+        "TitleChanged",
+        "TextAdded",
+        "ToolCalled",
+        "TextAdded",
+    ]
+    assert [event.seq for event in listener.events] == [1, 2, 3, 4, 5, 6]
+    # What came within the first answer has a place among its cuts.
+    assert (telling.first, list(telling.cuts), telling.last) == (6, [1], 5)
+
+
+def test_an_event_within_an_answer_is_marked_among_its_cuts() -> None:
+    telling, _ = narrator()
+    telling.begin(1)
+    telling.hand_on(1, [TextDelta(0, "a")])
+    telling.tell(TitleChanged, title="t")
+    telling.hand_on(1, [TextDelta(0, "bc")])
+    telling.answer_ends(1)
+    telling.tell(TitleChanged, title="u")
+
+    assert (list(telling.cuts), telling.first, telling.last) == ([1, OTHER, 2], 2, 4)

@@ -5,9 +5,10 @@ import orjson
 import pytest
 from hypothesis import given
 
-from tests.fakes.records import records
+from tests.fakes.records import answered, records
+from trouper.actors.chat import ToolResultPart
 from trouper.actors.errors import SessionUnreadable
-from trouper.actors.session.record import Record
+from trouper.actors.session.record import ModelSwitched, Record, Titled, ToolReturned
 from trouper.actors.session.record_codec import (
     Codec,
     Kind,
@@ -57,6 +58,31 @@ def test_a_record_comes_back_as_it_was(record: Record) -> None:
 )
 def test_what_an_earlier_version_has_written_is_brought_up_to_date(v: int, body: bytes) -> None:
     assert NOTES.read("note", v, body) == Note(("a",))
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "record"),
+    [
+        ("title", b'{"title":"a"}', Titled(title="a")),
+        ("model", b'{"model":"m"}', ModelSwitched(model="m")),
+        (
+            "result",
+            b'{"turn":1,"result":{"call_id":"c","content":"x","is_error":false}}',
+            ToolReturned(turn=1, result=ToolResultPart("c", "x")),
+        ),
+        (
+            "answer",
+            b"""{"turn":1,"first":2,"seq":2,"cuts":[2],"message":{"role":"assistant","parts":
+            [{"type":"TextPart","text":"hi"}],"name":""},"finish":"stop","target":"sim/m",
+            "model":"","usage":null,"cost":null}""",
+            answered(),
+        ),
+    ],
+)
+def test_records_of_the_time_before_tools_were_run_are_read(
+    kind: str, body: bytes, record: Record
+) -> None:
+    assert read_record("s", StoredEvent(1, kind, 1, 0.0, body)) == record
 
 
 def test_what_is_written_is_of_todays_version() -> None:
