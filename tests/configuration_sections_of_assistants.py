@@ -34,7 +34,7 @@ decides; the rest of the turn is asked alike.
 """,
         example="""
 [assistants.default.kinds.code]
-words = ["code", "function", "algorithm", "debug", "```"]
+words = ["code", "function", "algorithm", "debug"]
 temperature = 0.1
 max_output_tokens = 4_096
 

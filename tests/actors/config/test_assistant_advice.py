@@ -122,8 +122,15 @@ def test_what_is_amiss_with_a_server_is_named(monkeypatch: pytest.MonkeyPatch) -
         "open": McpConfig(url="http://open.test/mcp"),
     }
     uses = AssistantConfig(model="other", tools=["far/*", "near/x", "open/y"])
-    found = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: found("sys"))
+    found = importlib.util.find_spec("sys")
+
+    def installed(_: str) -> object:
+        return found
+
+    def missing(_: str) -> None:
+        return None
+
+    monkeypatch.setattr(importlib.util, "find_spec", installed)
 
     assert said(uses, mcp=mcp) == (
         'mcp.unused: no assistant uses one of its tools, as "unused/*", so it is not started',
@@ -133,7 +140,7 @@ def test_what_is_amiss_with_a_server_is_named(monkeypatch: pytest.MonkeyPatch) -
         ),
     )
 
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", missing)
     assert (
         "mcp.near: it needs the extra, which is not installed: pip install 'trouper[mcp]'"
         in said(uses, mcp=mcp)
