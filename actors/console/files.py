@@ -55,15 +55,16 @@ class Lines:
                 self._news = trio.Event()
                 await self._write()
         finally:
-            with trio.CancelScope(shield=True, relative_deadline=1.0):
-                await self._write()
+            await self._write()
 
     async def _write(self) -> None:
         lines, self._waiting = list(self._waiting), deque()
         if not lines or self.path is None:
             return
         try:
-            await trio.to_thread.run_sync(self._append, self.path, "\n".join(lines) + "\n")
+            # Shielded, or what was taken out is lost.
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(self._append, self.path, "\n".join(lines) + "\n")
         except OSError as error:
             self.lost += len(lines)
             _log.warning("console file cannot be written", file=str(self.path), error=str(error))

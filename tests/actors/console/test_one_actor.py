@@ -1,0 +1,266 @@
+"""All of one actor, again and again, and its messages as it handles them."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, ClassVar
+
+import attrs
+import pytest
+import trio
+import trio.testing
+
+from tests.fakes.consoles import ConsoleClient, open_console
+from tests.fakes.players import Crash, Hang, Life, Note, Play, Player, eventually
+from trouper.actors.config import Secret
+from trouper.actors.redaction import MASK
+from trouper.runtime import Actor, Request, child, on
+from trouper.runtime.actor import Inspected
+
+
+@pytest.fixture
+def play() -> Play:
+    return Play()
+
+
+class Look(Request[None]):
+    """Do nothing."""
+
+
+class Vault(Actor[Look]):
+    inspected: ClassVar[Mapping[str, Inspected]] = {
+        "count": "value",
+        "history": "len",
+        "pin": "secret",
+        "note": "value",
+        "odd": "value",
+        "share": "value",
+        "broken": "value",
+    }
+
+    def __init__(self) -> None:
+        self.count = 7
+        self.history = ["what was said"] * 3
+        self.pin = "1234"
+        self.note = "a key sk-abcdefgh12345678 and \x1b[31m" + "x" * 500
+        self.odd = Odd()
+        self.api_key = "plain"
+        self._prompt = "nobody declared this"
+
+    @property
+    def share(self) -> float:
+        return 0.5
+
+    @property
+    def broken(self) -> float:
+        raise ValueError("not now")
+
+    @on(Look)
+    async def look(self, message: Look) -> None: ...
+
+
+class Odd:
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+async def fields(client: ConsoleClient, path: str) -> dict[str, Any]:
+    told = await client.ask("inspect", path=path, want=["fields"])
+    return {each["name"]: (each["type"], each["value"]) for each in told["fields"]}
+
+
+async def test_fields_show_what_the_class_declares_and_of_others_name_and_type() -> None:
+    async with open_console(child("v", Vault)) as opened:
+        shown = await fields(opened.client, "v")
+
+    assert shown["count"] == ("int", "7")
+    assert shown["history"] == ("list", "3")
+    assert shown["pin"] == ("str", MASK)
+    assert shown["api_key"] == ("str", MASK)
+    assert shown["_prompt"] == ("str", None)
+    assert shown["share"] == ("float", "0.5")
+    assert shown["odd"][0] == "Odd"
+    assert "instance at" in shown["odd"][1]
+    assert shown["broken"][0] == "ValueError"
+    assert len(shown["note"][1]) <= 200
+    assert "sk-abc" not in shown["note"][1]
+    assert "\x1b" not in shown["note"][1]
+    assert next(iter(shown)) == "count"
+
+
+async def test_one_actor_shows_what_it_has_in_hand_what_waits_and_where_it_is(
+    play: Play, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_console(play.part("a")) as opened:
+        ref = opened.system.ref("a", Player)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(ref.ask, Hang(30.0), timeout=60))
+            await trio.sleep(1)
+            ref.tell(Note("private words"))
+            await trio.sleep(21)
+            told = await opened.client.ask("inspect", path="/a")
+
+    assert (told["t"], told["path"], told["state"], told["gen"]) == ("actor", "a", "running", 1)
+    assert told["in_hand"] == [{"msg": "Hang", "ms": 22_000}]
+    assert told["mailbox"] == [{"msg": "Note", "ms": 21_000}]
+    assert told["health"] == "stuck"
+    assert any("Player.hang" in frame for frame in told["stack"])
+    assert "private" not in str(told)
+
+
+async def test_a_crash_is_shown_with_its_traceback_and_what_came_before(play: Play) -> None:
+    secret = Secret("a-very-secret-key", "test").reveal()
+    async with open_console(play.part("a")) as opened:
+        opened.system.ref("a", Player).tell(Crash(ValueError(f"refused {secret}")))
+        await eventually(lambda: opened.system.operator.life("a") == 2)
+        told = await opened.client.ask("inspect", path="a", want=["crashes"])
+
+    (crash,) = told["crashes"]
+    assert (crash["error"], crash["message"], crash["life"]) == (
+        f"ValueError: refused {MASK}",
+        "Crash",
+        1,
+    )
+    assert "players.py" in crash["traceback"]
+    assert secret not in str(told)
+    assert any("actor started a" in line for line in crash["before"])
+    assert "trio" in crash["versions"]
+
+
+async def test_the_last_messages_are_remembered_from_the_first_look_on(play: Play) -> None:
+    async with open_console(play.part("a")) as opened:
+        ref = opened.system.ref("a", Player)
+        await ref.ask(Life())
+        first = await opened.client.ask("inspect", path="a", want=["recent"])
+        await ref.ask(Life())
+        second = await opened.client.ask("inspect", path="a", want=["recent"])
+
+    assert first["recent"] == []
+    assert [each["msg"] for each in second["recent"]] == ["Life"]
+
+
+async def test_looking_on_ends_some_minutes_after_the_last_look(
+    play: Play, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_console(play.part("a"), play.part("b")) as opened:
+        await opened.client.ask("inspect", path="a")
+        await trio.sleep(700)
+        await opened.client.ask("inspect", path="b")
+
+        assert [cell.path for cell in opened.system.inspector._env.taps] == ["b"]
+
+
+async def test_a_watched_actor_is_told_each_second_until_it_is_gone(
+    play: Play, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_console(play.part("a"), play.part("b")) as opened:
+        client = opened.client
+        await client.say('{"op":"watch","id":5,"path":"a","want":[]}')
+        frames = [await client.frame() for _ in range(3)]
+        await client.say('{"op":"watch","id":6,"path":"b","want":[]}')
+        other = await client.until("actor")
+        await client.say('{"op":"unsub"}')
+        await client.until("ack")
+        await trio.sleep(5)
+        last = await client.ask("ping")
+
+    assert [frame["id"] for frame in frames] == [5, 5, 5]
+    assert other["id"] in (5, 6)
+    assert last["t"] == "pong"
+
+
+async def test_nobody_at_a_path_is_said(play: Play) -> None:
+    async with open_console(play.part("a")) as opened:
+        for op in ("inspect", "watch", "trace"):
+            answer = await opened.client.ask(op, path="nobody")
+
+            assert answer["err"]["code"] == "not_found"
+
+
+async def test_a_trace_tells_each_message_and_ends_at_its_limit(play: Play) -> None:
+    async with open_console(play.part("a")) as opened:
+        client, ref = opened.client, opened.system.ref("a", Player)
+        await client.say('{"op":"trace","id":3,"path":"a","limit":2}')
+        await trio.testing.wait_all_tasks_blocked()
+        ref.tell(Note("private words"))
+        await ref.ask(Life())
+        frames = [await client.frame() for _ in range(3)]
+
+    assert [(each["t"], each.get("msg")) for each in frames] == [
+        ("trace", "Note"),
+        ("trace", "Life"),
+        ("trace_end", None),
+    ]
+    assert frames[2]["why"] == "limit"
+    assert "private" not in str(frames)
+
+
+async def test_a_trace_with_bodies_shows_them_redacted_and_cut(play: Play) -> None:
+    async with open_console(play.part("a")) as opened:
+        client, ref = opened.client, opened.system.ref("a", Player)
+        await client.say('{"op":"trace","path":"a","limit":1,"bodies":true}')
+        await trio.testing.wait_all_tasks_blocked()
+        ref.tell(Note("Bearer abcdef123456 " + "x" * 900))
+        frame = await client.until("trace")
+
+    assert frame["body"].startswith(f"Note(text='Bearer {MASK}")
+    assert len(frame["body"]) == 200
+
+
+@attrs.frozen
+class Mute:
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+class Listener(Actor[Mute]):
+    @on(Mute)
+    def hear(self, message: Mute) -> None: ...
+
+
+async def test_a_message_that_cannot_be_shown_breaks_nothing() -> None:
+    async with open_console(child("l", Listener)) as opened:
+        await opened.client.say('{"op":"trace","path":"l","limit":1,"bodies":true}')
+        await trio.testing.wait_all_tasks_blocked()
+        opened.system.ref("l", Listener).tell(Mute())
+
+        assert (await opened.client.until("trace"))["body"] == "(cannot be shown: RuntimeError)"
+
+
+async def test_a_trace_ends_by_itself_when_its_time_is_over(
+    play: Play, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_console(play.part("a")) as opened:
+        began = trio.current_time()
+        ended = await opened.client.ask("trace", path="a", seconds=7)
+
+    assert (ended["t"], ended["why"]) == ("trace_end", "time")
+    assert trio.current_time() - began == pytest.approx(7.0, abs=0.1)
+
+
+async def test_a_trace_ends_where_messages_come_faster_than_anybody_reads(play: Play) -> None:
+    async with open_console(play.part("a")) as opened:
+        client, ref = opened.client, opened.system.ref("a", Player)
+        await client.say('{"op":"trace","path":"a","rate":5}')
+        await trio.testing.wait_all_tasks_blocked()
+        for _ in range(50):
+            await ref.ask(Life())
+        ended = await client.until("trace_end")
+
+    assert ended["why"] == "rate"
+
+
+async def test_a_dump_has_everything_and_no_words_of_anybody(play: Play) -> None:
+    async with open_console(play.part("a")) as opened:
+        ref = opened.system.ref("a", Player)
+        ref.tell(Note("private words"))
+        ref.tell(Crash())
+        await eventually(lambda: opened.system.operator.life("a") == 2)
+        await opened.client.say('{"op":"dump","id":1}')
+        parts: dict[str, list[Any]] = {}
+        while (frame := await opened.client.frame())["t"] == "dump":
+            parts.setdefault(frame["part"], []).append(frame["value"])
+
+    assert set(parts) == {"hello", "picture", "crash", "stack"}
+    assert [each["path"] for each in parts["crash"]] == ["a"]
+    assert "a" in [each["path"] for each in parts["stack"]]
+    assert "private" not in str(parts)
