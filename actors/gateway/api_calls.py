@@ -94,11 +94,6 @@ class ApiCalls(ABC):
         self._watchdog = Watchdog(_SWEEP)
         self._stopping = False
 
-    @property
-    def under_way(self) -> int:
-        """Requests that are being answered now."""
-        return len(self._watchdog)
-
     async def run(self) -> None:
         """Look after all requests, for ever."""
         await self._watchdog.run()

@@ -77,6 +77,7 @@ class ResponsesConversation:
         self._held = 0
         # Who tells events waits for room; only refusals are told without.
         websocket.outbox.patient = True
+        websocket.finishes_turns = True
 
     def receive(self, message: str | bytes) -> None:
         """Take one frame of the client."""

@@ -45,6 +45,10 @@ RESTART = 1012
 OVERLOAD = 1013
 
 
+# Seconds of the grace of a server that stops which are left for saying goodbye.
+_LAST_WORDS = 1.0
+
+
 class Conversation(Protocol):
     """What is spoken over a websocket. All of it is called by the websocket's tasks."""
 
@@ -109,6 +113,7 @@ class Websocket:
         "_talk",
         "_turns",
         "_ws",
+        "finishes_turns",
         "outbox",
     )
 
@@ -131,6 +136,9 @@ class Websocket:
         self._pinging = False
         self._place = opening.place
         self._turns = 0
+        self.finishes_turns = False
+        """Whether turns are given some seconds where the server stops: for a conversation of
+        which nothing can be had later."""
         self.outbox = Outbox(limits.outbox_bytes, limits.outbox_events, self._too_slow)
         self._talk = opening.begin(self)
 
@@ -178,7 +186,12 @@ class Websocket:
 
         `reason` is at most 123 bytes long, the protocol's limit.
         """
-        if self._close_by is None:
+        if code == RESTART and self._turns and self.finishes_turns:
+            # It is old from now on, and so old that it ends with its turns or in time for that.
+            grace = self._limits.close_seconds - _LAST_WORDS
+            self._old_at = trio.current_time() - self._limits.answer_seconds + grace
+            self.finishes_turns = False
+        elif self._close_by is None:
             self._close_by = trio.current_time() + self._limits.close_seconds
             self.outbox.shut_down((code, reason))
 

@@ -35,6 +35,46 @@ async def test_a_client_that_leaves_cancels_what_is_under_way(nursery: trio.Nurs
     await running.settled()
 
 
+async def test_a_server_that_stops_lets_responses_come_to_their_end(
+    nursery: trio.Nursery,
+) -> None:
+    go_on = trio.Event()
+    models = FakeModels([*spoken("You")[:2], go_on, *spoken(" said")[1:]])
+    running = await start_gateway(nursery, models=models)
+
+    async with open_responses(running) as busy, open_responses(running) as idle:
+        await busy.send()
+        await models.wait_taken(3)
+        running.scope.cancel()
+        with pytest.raises(ConnectionClosed) as gone:
+            await idle.next()
+        go_on.set()
+        told = await busy.rest()
+        with pytest.raises(ConnectionClosed) as ended:
+            await busy.next()
+
+    assert told[-1]["type"] == "response.completed"
+    codes = [each.value.reason.code for each in (gone, ended) if each.value.reason]
+    assert codes == [1012, 1012]
+
+
+async def test_a_response_that_outlasts_the_grace_is_cut_off(nursery: trio.Nursery) -> None:
+    models = FakeModels([*spoken("You")[:2], trio.Event()])
+    running = await start_gateway(nursery, models=models, limits=Limits(close_seconds=1.0))
+
+    async with open_responses(running) as socket:
+        await socket.send()
+        await models.wait_taken(3)
+        running.scope.cancel()
+        with pytest.raises(ConnectionClosed) as ended:
+            await socket.rest()
+
+    assert ended.value.reason is not None
+    assert ended.value.reason.code == 1012
+    with trio.fail_after(PATIENCE):
+        await models.answers[0].closed.wait()
+
+
 async def test_a_reader_that_is_slow_slows_its_provider_down(nursery: trio.Nursery) -> None:
     """Nothing is kept for it but a batch and what the kernel's buffers hold."""
     steps: list[Step] = [[TextDelta(0, "x" * 100_000)] for _ in range(300)]

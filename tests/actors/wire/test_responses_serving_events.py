@@ -195,6 +195,17 @@ def test_thinking_that_nobody_may_read_has_no_words() -> None:
     assert not any("summary" in frame["type"] for frame in frames)
 
 
+def test_thinking_and_words_that_come_as_whole_parts_are_told() -> None:
+    thought = ThinkingPart("hm", "sealed", origin=ORIGIN)
+
+    reasoning, message = output(
+        [BEGUN, PartDone(0, thought), PartDone(2, TextPart("so")), PartDone(4, TextPart("")), *END]
+    )
+
+    assert reasoning["summary"][0]["text"] == "hm"
+    assert message["content"][0]["text"] == "so"
+
+
 def test_a_refusal_is_a_message_without_text() -> None:
     told_twice = OpaquePart(ORIGIN, {"type": "refusal", "refusal": "no"})
 
