@@ -19,7 +19,8 @@ TrouperError
         └── SessionUnreadable  what is kept of it cannot be read
 
 A provider's failure is one class with a kind, because what callers need is what
-follows from it (`retryable`, `scope`, `hint`), and that is one table here.
+follows from it (`retryable`, `scope`, `hint`), and that is one table here. What
+a session raises is in refusals.py, and imported from here.
 """
 
 from collections.abc import Iterable
@@ -30,6 +31,19 @@ import attrs
 
 from ..runtime.errors import ActorError, TrouperError
 from .chat import Completion
+from .refusals import (
+    EventsGone,
+    HistoryFull,
+    NotKept,
+    SessionError,
+    SessionUnreadable,
+    TooManySessions,
+    TurnFailed,
+    TurnInProgress,
+    UnknownAssistant,
+    UnknownModel,
+    UnknownSession,
+)
 from .trail import AttemptRecord
 
 __all__ = [
@@ -269,134 +283,3 @@ class StreamTruncated(ProviderError):
     in_stream: bool = True
     phase: Phase | None = "stream"
     billed: Billed = "maybe"
-
-
-class SessionError(ActorError):
-    """A session, or the house of sessions, refuses."""
-
-
-class TurnInProgress(SessionError):
-    """A session takes one turn at a time."""
-
-    def __init__(self, session: str) -> None:
-        super().__init__(session)
-        self.session = session
-
-    def __str__(self) -> str:
-        return f"session {self.session} is still answering; cancel that turn or wait for its end"
-
-
-class HistoryFull(SessionError):
-    """A conversation has its bound, in characters."""
-
-    def __init__(self, session: str, limit: int) -> None:
-        super().__init__(session, limit)
-        self.session = session
-        self.limit = limit
-
-    def __str__(self) -> str:
-        return (
-            f"session {self.session} would be longer than {self.limit} characters; "
-            f"say less at once, or open a new session"
-        )
-
-
-class TurnFailed(SessionError):
-    """A turn ended with an error, told in plain words."""
-
-    def __init__(self, message: str, *, retryable: bool = False) -> None:
-        super().__init__(message)
-        self.retryable = retryable
-
-
-class TooManySessions(SessionError):
-    """`limit` sessions are open, which is as many as the server takes; `key` of its
-    configuration says so: of all, or of one client."""
-
-    def __init__(self, limit: int, key: str = "max_sessions") -> None:
-        super().__init__(limit, key)
-        self.limit = limit
-        self.key = key
-
-    def __str__(self) -> str:
-        return (
-            f"{self.limit} sessions are open, which is {self.key} of the server; "
-            f"try again later, or raise it"
-        )
-
-
-class UnknownSession(SessionError):
-    """No session of that id is open here."""
-
-    def __init__(self, session: str) -> None:
-        super().__init__(session)
-        self.session = session
-
-    def __str__(self) -> str:
-        return f"no session {self.session!r}; open one with session/new"
-
-
-class UnknownAssistant(SessionError):
-    """No assistant of that name is configured."""
-
-    def __init__(self, name: str, known: Iterable[str]) -> None:
-        self.name = name
-        self.known = tuple(known)
-        super().__init__(name, self.known)
-
-    def __str__(self) -> str:
-        return f"no assistant {self.name!r}; configured are: {', '.join(self.known) or 'none'}"
-
-
-class UnknownModel(SessionError):
-    """No model of that name is configured."""
-
-    def __init__(self, name: str, known: Iterable[str]) -> None:
-        self.name, self.known = name, tuple(known)
-        super().__init__(name, self.known)
-
-    def __str__(self) -> str:
-        return f"no model {self.name!r}; configured are: {', '.join(self.known) or 'none'}"
-
-
-class EventsGone(SessionError):
-    """Not all events behind number `after` are at hand: the oldest one is `oldest`."""
-
-    def __init__(self, session: str, after: int, oldest: int) -> None:
-        super().__init__(session, after, oldest)
-        self.session = session
-        self.after = after
-        self.oldest = oldest
-
-    def __str__(self) -> str:
-        return (
-            f"session {self.session} has its events from {self.oldest} on at hand, and not all "
-            f"behind {self.after}; load the session, which gives its whole history"
-        )
-
-
-class NotKept(SessionError):
-    """What was to be written into the journal of a session was not; `why` says what happened."""
-
-    def __init__(self, session: str, why: str) -> None:
-        super().__init__(session, why)
-        self.session = session
-        self.why = why
-
-    def __str__(self) -> str:
-        return f"session {self.session} could not be written down ({self.why}); try again later"
-
-
-class SessionUnreadable(SessionError):
-    """What is kept of a session cannot be read; `why` says what, and whether it is too new."""
-
-    def __init__(self, session: str, why: str) -> None:
-        super().__init__(session, why)
-        self.session = session
-        self.why = why
-
-    def __str__(self) -> str:
-        return (
-            f"session {self.session} cannot be opened: {self.why}; install the latest trouper, "
-            f"or open a new session"
-        )
