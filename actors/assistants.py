@@ -145,7 +145,7 @@ class Assistants:
                 model=name[:80],
             )
         sampling = request.sampling
-        if sampling.temperature is None:
+        if sampling.temperature is None and model.temperature is not None:
             sampling = attrs.evolve(sampling, temperature=model.temperature)
         return self.route(name), attrs.evolve(
             request,

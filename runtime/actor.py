@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, overload
 
 import attrs
+import trio
 
 from .cell import Exit
 from .dynamic_children import Children
@@ -34,13 +35,18 @@ Inspected = Literal["value", "len", "secret"]
 """How an attribute is shown: by what it is, by how long it is, or as a mask."""
 
 
+def _needs_no_turn(handler: "Handler") -> bool:
+    return handler.plain or handler.task
+
+
 @attrs.frozen
 class Handler:
     """How one type of message is handled.
 
     A task handler runs in the actor's own nursery, at most `limit` at once;
     `buffer` is how many items of a stream may wait for its reader. A `plain`
-    one is no coroutine: it never waits.
+    one is no coroutine: it never waits. Such a one is run, and a task begun, `at_once`
+    in its asker's turn where the actor is idle.
     """
 
     message: type
@@ -50,6 +56,7 @@ class Handler:
     streams: bool
     buffer: int
     plain: bool = False
+    at_once: bool = attrs.field(init=False, default=attrs.Factory(_needs_no_turn, takes_self=True))
 
 
 class _Marks(Protocol[M, R]):
@@ -122,6 +129,7 @@ class Context(Protocol):
     def answer_later(
         self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]
     ) -> Any: ...
+    def own_scope(self) -> trio.CancelScope: ...
     def leave(self) -> None: ...
 
 
@@ -222,6 +230,17 @@ class Actor(Generic[M]):
         """
         answer: R = self._context.answer_later(function, args)
         return answer
+
+    def own_scope(self) -> trio.CancelScope:
+        """The cancel scope of the request in hand, for a handler in a task of its own.
+
+        Every such task has one, which is cancelled when nobody waits for its answer. Who
+        cancels it for another reason has to raise an error in place of the Cancelled that
+        comes of it: that is the answer. So a handler with deadlines needs no second scope
+        for them, which would cost as much as a short handler does. Raises SpecError where
+        no request is in hand in a task.
+        """
+        return self._context.own_scope()
 
     def stop(self) -> None:
         """End this life after the message in hand, as a normal exit."""

@@ -6,6 +6,7 @@ Handlers run in the context of their sender, so contextvars travel with the
 message.
 """
 
+from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from math import inf
@@ -32,6 +33,8 @@ __all__ = ["ActorLife"]
 # Messages between two checkpoints: at 32 another task waits 20 us more, and a
 # message costs a quarter of what it costs at 1.
 _BATCH = 32
+
+_OPEN = Door.OPEN
 
 # Seconds that `terminate` has even where shutdown is 0: cleaning up is not optional.
 _TERMINATE_AT_LEAST = 1.0
@@ -225,7 +228,9 @@ class ActorLife(ActorTasks):
             if not self._refused(envelope, error):
                 raise
         else:
-            self._answer(envelope, result)
+            reply = envelope.reply
+            if reply is not None and result is not FORWARDED:
+                reply.succeed(result)
         self.cell.handled += 1
 
     # What an asker does in its own turn while this actor is idle (cell.Idle).
@@ -233,34 +238,36 @@ class ActorLife(ActorTasks):
     def takes_at_once(self, message: Any) -> bool:
         cell, actor = self.cell, self.actor
         assert actor is not None
-        handlers = actor._handlers
-        handler = handlers.get(type(message))
-        if handler is None or not (handler.plain or handler.task):
+        handler = actor._handlers.get(type(message))
+        if handler is None or not handler.at_once:
             return False
-        if self.leaving or cell.door is not Door.OPEN:
+        if self.leaving or cell.door is not _OPEN:
+            return False
+        if handler.limit is not None and len(self._line(handler).running) >= handler.limit:
             return False
         queue = cell.receiving._state.data
+        return not queue or self._catches_up(actor, queue)
+
+    def _catches_up(self, actor: Actor[Any], queue: deque[Envelope]) -> bool:
+        """Handle what came before; whether all of it could be, here and now."""
         if len(queue) > _BATCH:
             return False
         while queue:
-            earlier = handlers.get(type(queue[0].message))
-            if earlier is None or not (earlier.plain or earlier.task):
+            earlier = actor._handlers.get(type(queue[0].message))
+            if earlier is None or not earlier.at_once:
                 return False
-            envelope = cell.receiving.receive_nowait()
+            envelope = self.cell.receiving.receive_nowait()
             if envelope.reply is None or not envelope.reply.abandoned:
-                self._in_place(actor, earlier, envelope)
+                self.serve(envelope)
             if self.leaving or self.fault is not None:
                 return False
         return True
 
     def serve(self, envelope: Envelope) -> None:
-        actor = self.actor
+        """In the task that runs now, which for that long is this actor's."""
+        cell, actor = self.cell, self.actor
         assert actor is not None
-        self._in_place(actor, actor._handlers[type(envelope.message)], envelope)
-
-    def _in_place(self, actor: Actor[Any], handler: Handler, envelope: Envelope) -> None:
-        """Handle a message in the task that runs now, which for that long is this actor's."""
-        cell = self.cell
+        handler = actor._handlers[type(envelope.message)]
         if handler.task:
             self._start(actor, handler, envelope)
             return

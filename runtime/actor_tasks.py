@@ -128,6 +128,15 @@ class ActorTasks(Life):
         self._spawn(self._nursery, handler, envelope)
         return FORWARDED
 
+    def own_scope(self) -> trio.CancelScope:
+        envelope = self.cell.env.hand()
+        reply = envelope.reply if envelope is not None and envelope.cell is self.cell else None
+        if reply is None or reply.scope is None:
+            raise SpecError(
+                f"{self.cell.path}: own_scope needs a request in hand, in a task of its own"
+            )
+        return reply.scope
+
     # Handlers in tasks of their own.
 
     def _start(self, actor: Actor[Any], handler: Handler, envelope: Envelope) -> None:
@@ -160,7 +169,10 @@ class ActorTasks(Life):
         cell = self.cell
         if cell.lines is None:
             cell.lines = {}
-        return cell.lines.setdefault(handler.message, Line())
+        line = cell.lines.get(handler.message)
+        if line is None:
+            line = cell.lines[handler.message] = Line()
+        return line
 
     def _stand_in_line(self, line: Line, envelope: Envelope) -> None:
         cell = self.cell
@@ -197,14 +209,19 @@ class ActorTasks(Life):
         if reply is not None:
             reply.scope = scope
         result = None
+        # As `_acting` does, which costs a task as much as this whole function.
+        hands, task = cell.env.hands, trio.lowlevel.current_task()
+        hands[task] = envelope
         try:
-            with self._acting(envelope), scope:
+            with scope:
                 if reply is None or not reply.abandoned:
                     result = await self._call(actor, handler, envelope)
         except BaseException as error:
+            del hands[task]
             if not self._refused(envelope, error):
                 raise
         else:
+            del hands[task]
             self._answer(envelope, result)
         # Not in a finally: what a crash interrupts stays in flight, for settle.
         cell.handled += 1
@@ -217,12 +234,14 @@ class ActorTasks(Life):
         if self.leaving:
             cell.wake()
 
-    async def _call(self, actor: Actor[Any] | None, handler: Handler, envelope: Envelope) -> Any:
+    def _call(
+        self, actor: Actor[Any] | None, handler: Handler, envelope: Envelope
+    ) -> Awaitable[Any]:
         if handler.streams:
             stream = envelope.reply
             assert isinstance(stream, Stream)
-            return await handler.function(actor, envelope.message, stream.sink)
-        return await handler.function(actor, envelope.message)
+            return handler.function(actor, envelope.message, stream.sink)  # type: ignore[no-any-return]
+        return handler.function(actor, envelope.message)  # type: ignore[no-any-return]
 
     async def _tasks_done(self) -> None:
         """Let the task handlers under way end, within `shutdown` seconds."""

@@ -150,11 +150,13 @@ class Environment:
     def _holder(self) -> "Cell | Envelope | None":
         task = current_task()
         hands = self.hands
+        # By the attributes under trio's `parent_nursery` and `parent_task`: those are
+        # properties, and every ask comes here from as deep as its task is nested.
         while task not in hands:
-            nursery = task.parent_nursery
+            nursery = task._parent_nursery
             if nursery is None:
                 return None
-            task = nursery.parent_task
+            task = nursery._parent_task
         return hands[task]
 
     def cell(self, path: str) -> "Cell":

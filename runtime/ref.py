@@ -161,6 +161,16 @@ class Ref(Generic[M_contra]):
         finally:
             deadlines.settled(timeout)
 
+    def is_free_for(self, message: M_contra) -> bool:
+        """Whether an ask of this, made now and before anybody else runs, is begun at once.
+
+        So it is while the actor is idle, for handlers that are plain functions and those in
+        tasks of their own, up to their limit. Who would only wait so long for an actor that
+        is down or busy need not watch the time where this is true.
+        """
+        idle = self._cell.idle
+        return idle is not None and idle.takes_at_once(message)
+
     def stream(
         self, message: Streamed[M_contra, T], buffer: int = 16
     ) -> AbstractAsyncContextManager[Stream[T]]:

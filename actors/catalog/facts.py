@@ -7,7 +7,7 @@ the fields are also the keys of an override.
 import datetime
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import attrs
 from cattrs import Converter
@@ -20,13 +20,13 @@ from ..wire.kind import MaxTokensField
 __all__ = ["ModelFacts", "ModelRef", "SamplingRule", "facts_from"]
 
 
-@attrs.frozen
-class ModelRef:
+class ModelRef(NamedTuple):
     """A model as our configuration names it, and whose table knows it.
 
     `provider` is the configured name and `model` the provider's own name, so
     that "provider/model" is the key of overrides; `family` is whose models
-    they are: "openai", "anthropic", "local", or another that prices know.
+    they are: "openai", "anthropic", "local", or another that prices know. A tuple,
+    because all that is known of a model is looked up by it, some times a call.
     """
 
     provider: str

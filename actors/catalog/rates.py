@@ -91,17 +91,20 @@ def cost_of(usage: Usage, rates: Rates) -> Cost:
     if (read, written, written_1h, reasoned) != parts:
         assumed = "the provider's usage contradicts itself: a part is more than the whole"
 
-    write = rates.cache_write or rates.input
     size = usage.input
     pico = (
         (usage.input - read - written) * rates.input.at(size)
-        + read * (rates.cache_read or rates.input).at(size)
-        + (written - written_1h) * write.at(size)
-        + written_1h * (rates.cache_write_1h or write).at(size)
         + (usage.output - reasoned) * rates.output.at(size)
-        + reasoned * (rates.reasoning or rates.output).at(size)
         + rates.request
     )
+    if read:
+        pico += read * (rates.cache_read or rates.input).at(size)
+    if written:
+        write = rates.cache_write or rates.input
+        pico += (written - written_1h) * write.at(size)
+        pico += written_1h * (rates.cache_write_1h or write).at(size)
+    if reasoned:
+        pico += reasoned * (rates.reasoning or rates.output).at(size)
     nano = (pico + _PICO_A_NANO // 2) // _PICO_A_NANO
     return Cost(nano_dollars=nano, price_id=rates.price_id, assumed=assumed)
 
@@ -120,4 +123,8 @@ def ceiling(input_tokens: int, output_tokens: int, rates: Rates) -> int:
 
 
 def _dearest(input_tokens: int, *rates: Rate | None) -> int:
-    return max(rate.at(input_tokens) for rate in rates if rate is not None)
+    dearest = 0
+    for rate in rates:
+        if rate is not None:
+            dearest = max(dearest, rate.at(input_tokens))
+    return dearest

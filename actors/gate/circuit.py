@@ -80,6 +80,8 @@ class Circuit(Actor[CircuitMessage]):
         self._breaker: Breaker = Closed()
         self._passes: dict[Permit, Pass] = {}
         self._look_at = _FEW
+        # trio.current_time, without its way to the clock: every call asks twice.
+        self._now = trio.lowlevel.current_clock().current_time
 
     @on(Permit)
     def permit(self, message: Permit) -> Pass:
@@ -107,7 +109,7 @@ class Circuit(Actor[CircuitMessage]):
     @on(Trip)
     def trip(self, message: Trip) -> CircuitState:
         """Open it."""
-        now = trio.current_time()
+        now = self._now()
         cause = f"opened by hand: {message.cause}"
         self._become(trip(self._breaker, now, cause, message.seconds))
         return self._state()
@@ -122,11 +124,11 @@ class Circuit(Actor[CircuitMessage]):
     def get_state(self, message: GetState) -> CircuitState:
         """Say how it is."""
         self._reap()
-        self._become(at(self._breaker, trio.current_time()))
+        self._become(at(self._breaker, self._now()))
         return self._state()
 
     def _admit(self) -> Pass | Refusal:
-        breaker, given = admit(self._breaker, trio.current_time())
+        breaker, given = admit(self._breaker, self._now())
         self._become(breaker)
         return given
 
@@ -140,7 +142,7 @@ class Circuit(Actor[CircuitMessage]):
                 given,
                 result,
                 policy=self._policy,
-                now=trio.current_time(),
+                now=self._now(),
                 chance=self._chance(),
             )
         )
@@ -162,7 +164,7 @@ class Circuit(Actor[CircuitMessage]):
             return
         match breaker:
             case Open(until=until, cause=cause):
-                seconds = round(until - trio.current_time(), 3)
+                seconds = round(until - self._now(), 3)
                 _log.warning("circuit opened", path=self.path, cause=cause, seconds=seconds)
             case HalfOpen():
                 _log.info("circuit probes", path=self.path)
@@ -178,7 +180,7 @@ class Circuit(Actor[CircuitMessage]):
         elif refusal.until == inf:
             wait, then = None, "it stays open until it is reset"
         else:
-            wait = refusal.until - trio.current_time()
+            wait = refusal.until - self._now()
             then = f"it is tried again in {wait:.1f} s"
         return ProviderError(
             kind=ErrorKind.CIRCUIT_OPEN,
@@ -196,7 +198,7 @@ class Circuit(Actor[CircuitMessage]):
             case Closed(window=window):
                 return self._told("closed", "", 0.0, window.calls, window.failures)
             case Open(until=until, cause=cause):
-                return self._told("open", cause, until - trio.current_time())
+                return self._told("open", cause, until - self._now())
             case HalfOpen(cause=cause, probing=probing):
                 return self._told("half_open", cause, None if probing else 0.0)
             case _:

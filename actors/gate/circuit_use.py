@@ -5,7 +5,6 @@ async with CircuitUse(circuit) as use:     # ProviderError while it is open
 # Leaving the block reports how the call ended, also when it is cancelled.
 """
 
-from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -77,9 +76,10 @@ class CircuitUse:
             return
         self._call.result = result
         self._call.task = None
-        # Where the mailbox is full, the circuit finds the result at the call.
-        with suppress(MailboxFull):
+        try:
             self._circuit.tell(Report(self._permit, result))
+        except MailboxFull:
+            return  # the circuit finds the result at the call
 
     async def __aenter__(self) -> Self:
         self._call.task = trio.lowlevel.current_task()

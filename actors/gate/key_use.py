@@ -6,7 +6,6 @@ async with KeyUse(keys, model="small", tried=tried) as use:     # ProviderError:
 """
 
 from collections.abc import Set
-from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -101,9 +100,10 @@ class KeyUse:
             return
         self._call.verdict = verdict
         self._call.task = None
-        # Where the mailbox is full, the keys find the verdict at the call.
-        with suppress(MailboxFull):
+        try:
             self._keys.tell(ReportKey(self._choice, verdict))
+        except MailboxFull:
+            return  # the keys find the verdict at the call
 
     async def __aenter__(self) -> Self:
         self._call.task = trio.lowlevel.current_task()

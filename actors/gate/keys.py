@@ -67,7 +67,9 @@ class Keys(Actor[KeysMessage]):
 
     def __init__(self, provider: str, key_ids: Iterable[str]) -> None:
         self._provider = provider
-        self._ring: Keyring = make_keyring(key_ids, trio.current_time())
+        # trio.current_time, without its way to the clock: every call asks twice.
+        self._now = trio.lowlevel.current_clock().current_time
+        self._ring: Keyring = make_keyring(key_ids, self._now())
         self._choices: dict[ChooseKey, Choice] = {}
         self._look_at = _FEW
 
@@ -76,18 +78,19 @@ class Keys(Actor[KeysMessage]):
         """Choose one, or raise why there is none."""
         known = self._choices.get(message)
         if known is not None:
-            return _told(known)
+            return _told(known, self._now())
         if len(self._choices) >= self._look_at:
             self._reap()
             # So that looking costs each call the same, however many there are.
             self._look_at = max(_FEW, 2 * len(self._choices))
-        choice = self._choose(message)
+        now = self._now()
+        choice = self._choose(message, now)
         if isinstance(choice, NoKeyLeft) and self._reap():
-            choice = self._choose(message)
+            choice = self._choose(message, now)
         if isinstance(choice, NoKeyLeft):
             raise self._refusal(message.model, choice)
         self._choices[message] = choice
-        return _told(choice)
+        return _told(choice, now)
 
     @on(ReportKey)
     def report(self, message: ReportKey) -> None:
@@ -98,7 +101,7 @@ class Keys(Actor[KeysMessage]):
     def revive(self, message: ReviveKey) -> tuple[KeyState, ...]:
         """Believe in a key again."""
         try:
-            self._become(revive(self._ring, message.key_id, trio.current_time()))
+            self._become(revive(self._ring, message.key_id, self._now()))
         except KeyError:
             known = ", ".join(key.id for key in self._ring.keys)
             raise Reject(
@@ -112,15 +115,14 @@ class Keys(Actor[KeysMessage]):
         self._reap()
         return self._states()
 
-    def _choose(self, message: ChooseKey) -> Choice | NoKeyLeft:
-        now = trio.current_time()
+    def _choose(self, message: ChooseKey, now: float) -> Choice | NoKeyLeft:
         self._ring, choice = choose(self._ring, message.model, message.tried, now)
         return choice
 
     def _settle(self, message: ChooseKey, verdict: Verdict) -> None:
         choice = self._choices.pop(message, None)
         if choice is not None:
-            self._become(settle(self._ring, choice, verdict, trio.current_time()))
+            self._become(settle(self._ring, choice, verdict, self._now()))
 
     def _reap(self) -> bool:
         """Settle what has ended without a report that came; say whether there was any."""
@@ -143,7 +145,7 @@ class Keys(Actor[KeysMessage]):
 
     def _log_change(self, old: Key, new: Key) -> None:
         about = {"provider": self._provider, "key_id": new.id}
-        now = trio.current_time()
+        now = self._now()
         if new.dead is not None and (old.dead is None or old.dead.times < new.dead.times):
             tried_in = round(new.dead.tried_at - now, 3)
             _log.warning("key is dead", cause=new.dead.cause, tried_in_s=tried_in, **about)
@@ -160,7 +162,7 @@ class Keys(Actor[KeysMessage]):
             _log.info("key is paused; others of its account may be, too", s=paused_s, **about)
 
     def _refusal(self, model: str, none: NoKeyLeft) -> ProviderError:
-        now = trio.current_time()
+        now = self._now()
         kinds = {fault.kind for _, fault in none.faults}
         causes = "; ".join(
             f"{id}: {fault.cause}, {now - fault.since:.0f} s ago" for id, fault in none.faults
@@ -180,15 +182,15 @@ class Keys(Actor[KeysMessage]):
         )
 
     def _states(self) -> tuple[KeyState, ...]:
-        now = trio.current_time()
+        now = self._now()
         ring = self._ring
         return tuple(_state(key, use, now) for key, use in zip(ring.keys, ring.uses, strict=True))
 
 
-def _told(choice: Choice) -> ChosenKey:
+def _told(choice: Choice, now: float) -> ChosenKey:
     return ChosenKey(
         key_id=choice.key_id,
-        paused_for=max(0.0, choice.paused_until - trio.current_time()),
+        paused_for=max(0.0, choice.paused_until - now),
         probe=choice.fault is not None,
     )
 

@@ -63,9 +63,10 @@ class LimiterUse:
     def answered(self, snapshot: RateSnapshot) -> None:
         """The server has answered, and told its limits in the headers; never blocks."""
         if not self._settled:
-            # Where the mailbox is full, the next answer will tell.
-            with suppress(MailboxFull):
+            try:
                 self._limiter.tell(Observe(self._acquire, snapshot))
+            except MailboxFull:
+                return  # the next answer will tell
 
     def settle(self, actual: Demand) -> None:
         """Say what the call took; never blocks. Only the first word counts."""
@@ -78,9 +79,10 @@ class LimiterUse:
         holder = self._acquire.holder
         holder.settled = self._acquire.cost if actual is None else actual
         holder.task = None
-        # Where the mailbox is full, the limiter finds it at the holder.
-        with suppress(MailboxFull):
+        try:
             self._limiter.tell(Settle(self._acquire, actual))
+        except MailboxFull:
+            return  # the limiter finds it at the holder
 
     async def __aenter__(self) -> Self:
         try:

@@ -10,7 +10,6 @@ finally:
 """
 
 import random
-from contextlib import suppress
 from math import inf
 
 import attrs
@@ -67,9 +66,10 @@ class RouterPlace:
         caller.has_left, caller.began = True, self._began
         caller.task = None
         if self.router is not None:
-            # Where the mailbox is full, the router finds it at the caller.
-            with suppress(MailboxFull):
+            try:
                 self.router.tell(Left(self.choose, self._began))
+            except MailboxFull:
+                return  # the router finds it at the caller
 
     def _alone(self) -> Choice:
         asked = self.choose

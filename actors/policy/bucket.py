@@ -8,7 +8,8 @@ zero: that is a debt, and the next call waits until it is paid.
 
 Times are in seconds, on any clock that does not go back; they are arguments.
 
-Before you edit: what a microsecond fills up counts as full. Compared exactly, a
+Before you edit: lists are made where a generator would cost as much as what it
+gives, since every call comes here three times. And what a microsecond fills up counts as full. Compared exactly, a
 bucket may lack so little that the clock has no step as small, and whoever
 sleeps for it is woken at the same moment, for ever.
 """
@@ -133,7 +134,9 @@ class Bucket:
 
     def level_at(self, now: float) -> float:
         """How much is in it; less than nothing is a debt."""
-        return min(self.capacity, self.level + self.rate * max(0.0, now - self.at))
+        passed = now - self.at
+        level = self.level + self.rate * passed if passed > 0 else self.level
+        return min(self.capacity, level)
 
     def wait_for(self, amount: float, now: float, ahead: float = 0.0) -> float:
         """Seconds until `amount` may be taken, after `ahead` has been taken by others.
@@ -155,14 +158,19 @@ class Bucket:
     def corrected(self, amount: float, now: float) -> "Bucket":
         """With `amount` that was not foreseen taken out, but no deeper in debt than a minute."""
         less = self.less(amount, now)
+        deepest = -self.rate * _DEEPEST
+        if less.level >= deepest:
+            return less
         # What was deeper before stays: an estimate that was taken may have been that large.
-        deepest = min(-self.rate * _DEEPEST, self.level_at(now))
+        deepest = min(deepest, self.level_at(now))
         return less if less.level >= deepest else attrs.evolve(less, level=deepest)
 
     def lowered(self, level: float, since: float, now: float) -> "Bucket":
         """With what `level` at the time `since` has become, unless there is less already."""
         filled = level + self.rate * max(0.0, now - since)
-        return Bucket(self.rate, self.capacity, min(filled, self.level_at(now)), max(now, self.at))
+        if filled >= self.level_at(now):
+            return self
+        return Bucket(self.rate, self.capacity, filled, max(now, self.at))
 
     def stopped(self, until: float, now: float) -> "Bucket":
         """With what is in it now, and no more before `until`."""
@@ -204,11 +212,11 @@ class Buckets:
         Never too long, but for what is given back meanwhile. It may be too
         short: a bucket may run over while another is waited for.
         """
-        wait = max(0.0, self.paused_until - now)
+        wait = self.paused_until - now if self.paused_until > now else 0.0
         before = _NONE if ahead is NOTHING else ahead.amounts
         for bucket, amount, first in zip(self.each, cost.amounts, before, strict=True):
-            if bucket is not None:
-                wait = max(wait, bucket.wait_for(amount, now, first))
+            if bucket is not None and (longer := bucket.wait_for(amount, now, first)) > wait:
+                wait = longer
         return wait
 
     def acquire(self, cost: Demand, now: float) -> "tuple[Buckets, float]":
@@ -228,11 +236,11 @@ class Buckets:
         if actual == estimate:
             return self
         amounts = (actual - estimate).amounts
-        each = tuple(
+        each = [
             bucket.corrected(amount, now) if bucket is not None and amount else bucket
             for bucket, amount in zip(self.each, amounts, strict=True)
-        )
-        return Buckets(each, self.paused_until)
+        ]
+        return Buckets(tuple(each), self.paused_until)
 
     def observe(
         self, remaining: Sequence[float | None], since: float, taken: Demand, now: float
@@ -244,13 +252,13 @@ class Buckets:
         server wrote later, the one makes up for the other. It never raises a
         level: others may be about to spend.
         """
-        each = tuple(
+        each = [
             bucket
             if bucket is None or left is None
             else bucket.lowered(left * _TRUST - amount, since, now)
             for bucket, left, amount in zip(self.each, remaining, taken.amounts, strict=True)
-        )
-        return Buckets(each, self.paused_until)
+        ]
+        return Buckets(tuple(each), self.paused_until)
 
     def pause(self, until: float, now: float) -> "Buckets":
         """With nothing to be had before `until`, and nothing filled. Never made shorter.
@@ -262,11 +270,11 @@ class Buckets:
         return Buckets(each, max(until, self.paused_until))
 
     def _less(self, cost: Demand, now: float) -> "Buckets":
-        each = tuple(
+        each = [
             bucket.less(amount, now) if bucket is not None and amount else bucket
             for bucket, amount in zip(self.each, cost.amounts, strict=True)
-        )
-        return Buckets(each, self.paused_until)
+        ]
+        return Buckets(tuple(each), self.paused_until)
 
 
 def _full(per_minute: float | None, burst: float, now: float) -> Bucket | None:

@@ -190,7 +190,7 @@ def least_output(request: ChatRequest) -> int:
     with a budget of Anthropic's for them (`thinking` in `extra`) the limit must
     be larger than that, or the provider refuses it.
     """
-    thinking = request.extra.get("thinking")
+    thinking = request.extra.get("thinking") if request.extra else None
     budget = thinking.get("budget_tokens") if isinstance(thinking, Mapping) else None
     if type(budget) is int and budget > 0:
         return budget + LEAST_OUTPUT

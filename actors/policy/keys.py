@@ -176,11 +176,14 @@ def choose(
     least used. But before all goes a key whose time has come to be tried, where
     this request has tried none: it has other keys to go on with.
     """
-    left = [index for index, key in enumerate(ring.keys) if key.fault(model) is None]
-    if not left or not tried:
-        for index, key in enumerate(ring.keys):
+    keys = ring.keys
+    left = [i for i, key in enumerate(keys) if key.dead is None and model not in key.barred]
+    if len(left) < len(keys) and (not left or not tried):
+        for index, key in enumerate(keys):
             if _is_due(key, model, tried, now):
                 return _chosen(_replaced(ring, index, _with_try(key, model)), index, model)
+    if len(left) == 1:
+        return _chosen(ring, left[0], model)
     if left:
         return _chosen(ring, min(left, key=lambda index: _rank(ring, index, tried, now)), model)
     faults = [(key.id, fault) for key in ring.keys if (fault := key.fault(model))]

@@ -133,6 +133,12 @@ def decide(
     """
     if any(error.committed for _, error in failures):
         return GiveUp()  # an answer is under way, and must not begin again
+    if not failures and not pinned and _is_of_one(chain):
+        # Nearly all chains, on nearly all requests.
+        [one] = chain[0].candidates
+        opens = standings.get(one.name, _UNKNOWN).not_before
+        if opens <= now:
+            return Ask(one.name)
     soonest = inf
     links = _left(chain, failures)
     if not failures and any(one.name == pinned for link in chain for one in link.candidates):
@@ -156,9 +162,13 @@ def has_other(
     error: ProviderError = _TOO_SLOW,
 ) -> bool:
     """Whether somebody would be asked after `target` if that failed so, or took too long."""
-    if len(chain) == 1 and len(chain[0].candidates) == 1:
+    if _is_of_one(chain):
         return False
     return any(_left(chain, (*failures, (target, error))))
+
+
+def _is_of_one(chain: Chain) -> bool:
+    return len(chain) == 1 and len(chain[0].candidates) == 1
 
 
 def slice_until(now: float, deadline: float, *, last: bool) -> float:

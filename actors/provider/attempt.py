@@ -267,9 +267,12 @@ class Attempt:
         request = Complete(
             self.request, self._deadline, self._gates.key_id, self, self.target.deadlines
         )
+        connection = self.target.connection
         try:
+            if connection.is_free_for(request):
+                return self._whole(await connection.ask(request, timeout=left))
             with trio.move_on_after(self._patience) as self._untaken:
-                return self._whole(await self.target.connection.ask(request, timeout=left))
+                return self._whole(await connection.ask(request, timeout=left))
             raise self._too_late(taken=False)
         except AskTimeout as error:
             self._fail(error if self._gates.is_sent else self._too_late(taken=True))

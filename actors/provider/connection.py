@@ -162,6 +162,7 @@ class Connection(Actor[ConnectionMessage], background=True):
             until=message.deadline,
             in_one_piece=isinstance(message, Complete),
             deadlines=message.deadlines,
+            scope=self.own_scope(),
         )
         return Exchanging(exchange, self._config.name, message.request.model)
 

@@ -41,20 +41,23 @@ class Exchange:
 
     A block of it is cancelled when it is overdue, and then raises ProviderError
     (TIMEOUT). It is a block itself because a generator around it costs as much
-    as all that it does.
+    as all that it does. A `scope` that is `given` is one that the block runs in
+    already.
     """
 
     limits: Deadlines
     until: float
     watched: "set[Exchange]" = attrs.field(factory=set, repr=False)
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+    given: bool = False
     waiting_since: float = inf
     phase: Phase = "pool"
     expired: str = ""
 
     def __enter__(self) -> Self:
         self.watched.add(self)
-        self.scope.__enter__()
+        if not self.given:
+            self.scope.__enter__()
         return self
 
     def __exit__(
@@ -63,10 +66,12 @@ class Exchange:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        try:
-            caught = self.scope.__exit__(kind, error, traceback)
-        finally:
-            self.watched.discard(self)
+        self.watched.discard(self)
+        if self.given:
+            if self.expired and isinstance(error, trio.Cancelled):
+                raise self.error() from None
+            return None
+        caught = self.scope.__exit__(kind, error, traceback)
         if self.scope.cancelled_caught:
             raise self.error() from None
         return caught
@@ -136,9 +141,11 @@ class Watch:
         until: float = inf,
         in_one_piece: bool = False,
         deadlines: Deadlines | None = None,
+        scope: trio.CancelScope | None = None,
     ) -> Exchange:
         """An exchange whose block is cancelled when it is overdue; at `until`, on trio's
-        clock, in any case. `deadlines` are its own, where it has some.
+        clock, in any case. `deadlines` are its own, where it has some, and `scope` is the
+        one in which its block will run; without it, it has one of its own.
 
         Raises ProviderError (TIMEOUT) where it was.
         """
@@ -149,7 +156,9 @@ class Watch:
             limits = self._in_one_piece if in_one_piece else self._streamed
         until = min(until, trio.current_time() + limits.total)
         self._some.set()
-        return Exchange(limits, until, self._under_way)
+        if scope is None:
+            return Exchange(limits, until, self._under_way)
+        return Exchange(limits, until, self._under_way, scope, given=True)
 
     async def run(self) -> NoReturn:
         """Sweep for ever; sleeps without a timer while nothing is under way."""

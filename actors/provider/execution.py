@@ -6,7 +6,7 @@ import trio
 from ..chat import ChatRequest, Completion, Finish, TextDelta, ThinkingDelta, ToolArgsDelta
 from ..errors import ErrorKind, ProviderError
 from ..ids import new_id
-from ..telemetry.observer import RequestBegan, RequestEnded
+from ..telemetry.observer import NOBODY, RequestBegan, RequestEnded
 from ..wire.assembly import Assembly
 from .attempt import Attempt
 from .call import Call
@@ -37,7 +37,7 @@ class Execution:
         # No two requests of a ledger have the same.
         id = call.request_id or f"req_{new_id()}"
         self._seen = None
-        if call.seen is None:
+        if call.seen is None and route.observer is not NOBODY:
             self._seen = route.observer.began(
                 RequestBegan(
                     request_id=id,

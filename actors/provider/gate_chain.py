@@ -30,7 +30,7 @@ from ..policy.bucket import Demand, spent
 from ..policy.budget import least_output
 from ..store.ledger import Opening
 from ..wire.extra import limits_in
-from ..wire.rate_limits import left, limits
+from ..wire.rate_limits import left, limits_of
 from .call import Call
 from .knowledge import is_paid
 from .tally import Tally
@@ -188,11 +188,10 @@ class GateChain:
         if self._limiter_use is not None and gates.limited:
             # A look at what is left: mostly it is enough, and nobody has to hear of it.
             raw = headers.raw
-            if all(gates.enough[each] <= there for each, there in left(raw).items()):
-                return
-            told = _rate_limits(raw)
-            if told:
-                self._limiter_use.answered(limits(told, time.time(), resets="date" in told))
+            for resource, there in left(raw).items():
+                if there < gates.enough[resource]:
+                    self._limiter_use.answered(limits_of(raw, time.time()))
+                    break
 
     def begun(self) -> None:
         """The first content has come."""
@@ -270,24 +269,6 @@ class GateChain:
         if tally.begun:
             return knowledge.estimate(self._ref, self._request, self._counted, tally)
         return None
-
-
-def _rate_limits(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Those of the headers that tell of limits, which most do not."""
-    told: dict[str, str] = {}
-    date = b""
-    anthropic = False
-    for raw, value in headers:
-        name = raw.lower()
-        if b"-ratelimit-" in name:
-            told[name.decode("latin-1")] = value.decode("latin-1")
-            anthropic = anthropic or name.startswith(b"anthropic")
-        elif name == b"date":
-            date = value
-    # Only Anthropic says at what time of day a limit is whole again.
-    if date and anthropic:
-        told["date"] = date.decode("latin-1")
-    return told
 
 
 def _is_unbilled(error: BaseException | None) -> bool:

@@ -22,6 +22,14 @@ Midstream = Literal["raise", "restart", "buffer"]
 """What becomes of an answer that breaks off after its beginning was handed on."""
 
 
+def _total(route: "Route") -> float:
+    return max(target.total for target in route.targets.values())
+
+
+def _several(route: "Route") -> bool:
+    return len(route.targets) > 1
+
+
 @attrs.frozen(kw_only=True)
 class Route:
     """A chain of targets, and how an answer is had from it.
@@ -43,15 +51,10 @@ class Route:
     observer: RequestObserver = attrs.field(default=NOBODY, repr=False)
     caching: Caching | None = None
 
-    @property
-    def total(self) -> float:
-        """Seconds for the whole chain: what the most patient of its targets has for itself."""
-        return max(target.total for target in self.targets.values())
-
-    @property
-    def several(self) -> bool:
-        """Whether a request is written for more than one model, and fitted to each."""
-        return len(self.targets) > 1
+    total: float = attrs.field(init=False, default=attrs.Factory(_total, takes_self=True))
+    """Seconds for the whole chain: what the most patient of its targets has for itself."""
+    several: bool = attrs.field(init=False, default=attrs.Factory(_several, takes_self=True))
+    """Whether a request is written for more than one model, and fitted to each."""
 
 
 def make_route(

@@ -68,6 +68,10 @@ class Gates:
     """So much is left of each limit where what the provider tells of it changes nothing."""
 
 
+def _name(target: "Target") -> str:
+    return f"{target.provider}/{target.model}"
+
+
 @attrs.frozen(kw_only=True)
 class Target:
     """A model of a provider, and how patiently it is asked.
@@ -92,11 +96,8 @@ class Target:
     deadlines: Deadlines | None = None
     gates: Gates = attrs.field(default=Gates(), repr=False)
     knowledge: Knowledge = attrs.field(factory=Knowledge, repr=False, eq=False)
-
-    @property
-    def name(self) -> str:
-        """As configuration writes it: "provider/model"."""
-        return f"{self.provider}/{self.model}"
+    name: str = attrs.field(init=False, default=attrs.Factory(_name, takes_self=True))
+    """As configuration writes it: "provider/model"."""
 
 
 def make_target(

@@ -7,7 +7,8 @@ open is known, and counts in full until somebody knows better.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from math import inf
 from typing import Literal, Protocol
 
@@ -38,6 +39,9 @@ MOST_NANO = 2**53
 """The most that one amount may be: nine million dollars, so that sums of many fit in 64 bits."""
 
 _KINDS = ("provider", "model", "session", "user")
+
+_DAY = 86_400
+_FIRST_DAY = date(1970, 1, 1)
 
 RowState = Literal["reserved", "settled", "released", "unknown"]
 """Under way; ended at a known cost; ended without any; ended and nobody knows at what cost."""
@@ -190,7 +194,13 @@ def scopes_of(provider: str, model: str, session: str, user: str) -> tuple[str, 
 
 def windows_of(at: float) -> tuple[str, str, str]:
     """The windows that a moment lies in, in seconds since 1970; see `Limit`."""
-    day = datetime.fromtimestamp(at, UTC).date().isoformat()
+    return _windows_of(int(at // _DAY))
+
+
+# Of the days that calls begin on: today, and at midnight two of them.
+@lru_cache(maxsize=64)
+def _windows_of(days: int) -> tuple[str, str, str]:
+    day = (_FIRST_DAY + timedelta(days=days)).isoformat()
     return "total", day, day[:7]
 
 

@@ -6,7 +6,6 @@ without a wait and keeps it while the writer is between two lives.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
 from math import inf
 from typing import Final
 
@@ -121,10 +120,11 @@ class SqliteLedger:
         if not self._backlog.put(operation):
             self._drop(operation)
         elif self._backlog.fresh in _LOOK_AT:
-            # One look takes all of them in; where the mailbox is full, the next
-            # write does, and after a crash the next life.
-            with suppress(MailboxFull):
+            try:
+                # One look takes all of them in.
                 self._writer.tell(Look())
+            except MailboxFull:
+                return  # the next write takes them in, and after a crash the next life
 
     def _drop(self, operation: Operation[object]) -> None:
         """There is no room, for the disk has refused for long: the row stays reserved.

@@ -22,6 +22,18 @@ __all__ = ["TrioTransport"]
 _SMALL_BODY = 64 * 1024
 
 
+class _AsRead(httpx.Headers):
+    """Headers as the parser gave them, which is in bytes.
+
+    `httpx.Headers` makes sure of that by two calls a header, which cost as much as the
+    parsing. It is copied from, and never handed out.
+    """
+
+    def __init__(self, pairs: list[tuple[bytes, bytes]]) -> None:
+        super().__init__()
+        self._list = [(name, name.lower(), value) for name, value in pairs]
+
+
 class TrioTransport(httpx.AsyncBaseTransport):
     """HTTP/1.1 over trio streams, for `httpx.AsyncClient` or to be called directly.
 
@@ -184,7 +196,7 @@ class TrioTransport(httpx.AsyncBaseTransport):
                 headers = [pair for pair in headers if pair[0].lower() not in spent]
         return httpx.Response(
             reader.status,
-            headers=headers,
+            headers=_AsRead(headers),
             stream=ResponseBody(request, lease, connection, reader, unpack, self._max_body),
             extensions=extensions,
             request=request,

@@ -66,13 +66,13 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Complet
     if not 200 <= status < 300:
         raise error_in_answer(status, headers, body)
     raw = load_answer(status, headers, body)
-    if isinstance(raw, list) and raw and isinstance(raw[0], Mapping) and is_error(raw[0]):
+    if isinstance(raw, list) and raw and isinstance(raw[0], dict) and is_error(raw[0]):
         raw = raw[0]
-    if isinstance(raw, Mapping):
+    if isinstance(raw, dict):
         if is_error(raw):
             raise error_in_answer(status, headers, body)
         choices = raw.get("choices")
         for choice in choices if isinstance(choices, list) else ():
-            if isinstance(choice, Mapping) and not choice.get("index"):
+            if isinstance(choice, dict) and not choice.get("index"):
                 return completion_of(raw, choice)
     raise not_the_wire("JSON that is no chat completion", body, headers, in_stream=False)

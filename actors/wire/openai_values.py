@@ -74,8 +74,8 @@ def usage_of(raw: Mapping[str, Any]) -> Usage:
     """Tokens by our rule: totals, with the cached and the reasoning ones within them."""
     asked = raw.get("prompt_tokens_details")
     answered = raw.get("completion_tokens_details")
-    asked = asked if isinstance(asked, Mapping) else {}
-    answered = answered if isinstance(answered, Mapping) else {}
+    asked = asked if isinstance(asked, dict) else {}
+    answered = answered if isinstance(answered, dict) else {}
     total_in = count_of(raw.get("prompt_tokens"))
     total_out = count_of(raw.get("completion_tokens"))
     reasoning = count_of(answered.get("reasoning_tokens"))
@@ -197,7 +197,7 @@ def _call_part(raw: Any) -> Part | None:
 def completion_of(raw: Mapping[str, Any], choice: Mapping[str, Any]) -> Completion:
     """A whole answer from `choice` of the body `raw`."""
     said = choice.get("message")
-    said = said if isinstance(said, Mapping) else {}
+    said = said if isinstance(said, dict) else {}
     text, thinking = text_and_thinking(said.get("content"))
     thinking = thinking_of(said) or thinking
     refusal = said.get("refusal")
@@ -223,7 +223,7 @@ def completion_of(raw: Mapping[str, Any], choice: Mapping[str, Any]) -> Completi
         message=Message("assistant", tuple(settled(part, finish) for part in parts)),
         finish=finish,
         raw_finish=raw_finish,
-        usage=usage_of(usage) if isinstance(usage, Mapping) else None,
+        usage=usage_of(usage) if isinstance(usage, dict) else None,
         model=str(raw.get("model") or ""),
         response_id=str(raw.get("id") or ""),
         service_tier=tier if isinstance(tier, str) and tier else None,

@@ -11,14 +11,14 @@ value that cannot be read: a hint that is wrong is worse than none.
 
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Literal
 
 import attrs
 
-__all__ = ["Allowance", "RateSnapshot", "Resource", "go_duration", "left", "limits"]
+__all__ = ["Allowance", "RateSnapshot", "Resource", "go_duration", "left", "limits", "limits_of"]
 
 Resource = Literal["requests", "tokens", "input_tokens", "output_tokens"]
 
@@ -137,17 +137,31 @@ def left(headers: Iterable[tuple[bytes, bytes]]) -> dict[Resource, int]:
     """
     found: dict[Resource, int] = {}
     for name, value in headers:
-        resource = _left_of(name)
-        if resource is not None:
-            found[resource] = int(value) if value.isdigit() and len(value) <= 18 else 0
+        meaning = _meaning_of(name)
+        if meaning is not None and meaning[1] == "remaining":
+            found[meaning[0]] = int(value) if value.isdigit() and len(value) <= 18 else 0
     return found
+
+
+def limits_of(headers: Sequence[tuple[bytes, bytes]], now: float) -> RateSnapshot:
+    """`limits` of headers as they came (`httpx.Headers.raw`). When limits are whole again is
+    read only where it is a time of day, as Anthropic's: it is most of the work."""
+    told: dict[Resource, dict[str, str]] = {}
+    for name, value in headers:
+        meaning = _meaning_of(name)
+        if meaning is None:
+            continue
+        if meaning[1] != "reset":
+            told.setdefault(meaning[0], {})[meaning[1]] = value.decode("latin-1")
+        elif name[:9].lower() == b"anthropic":
+            return limits({k.decode("latin-1"): v.decode("latin-1") for k, v in headers}, now)
+    return RateSnapshot(**{resource: _allowance(values, now) for resource, values in told.items()})
 
 
 # Of all headers of all answers; those of one provider are the same ones always.
 @functools.lru_cache(maxsize=1024)
-def _left_of(raw: bytes) -> Resource | None:
-    meaning = _meaning(raw.decode("latin-1").lower())
-    return meaning[0] if meaning is not None and meaning[1] == "remaining" else None
+def _meaning_of(raw: bytes) -> tuple[Resource, str] | None:
+    return _meaning(raw.decode("latin-1").lower())
 
 
 def go_duration(text: str) -> float | None:
