@@ -1,4 +1,4 @@
-"""Vercel's AI SDK on node, with both of its providers that take a base URL."""
+"""Vercel's AI SDK on node, with its providers that take a base URL, by chat and by responses."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +19,7 @@ def client() -> NodeClient:
     )
 
 
-@pytest.fixture(params=["compatible", "openai"])
+@pytest.fixture(params=["compatible", "openai", "responses"])
 def told(
     client: NodeClient, served: Server, token: str, request: pytest.FixtureRequest
 ) -> Callable[[str], Any]:

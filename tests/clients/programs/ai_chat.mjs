@@ -1,5 +1,5 @@
 // Uses Vercel's AI SDK: `ai_chat.mjs BASE_URL TOKEN PROVIDER WHAT`; prints JSON.
-// PROVIDER is "compatible" (@ai-sdk/openai-compatible) or "openai" (@ai-sdk/openai, chat).
+// PROVIDER is "compatible" (@ai-sdk/openai-compatible), or "openai" or "responses" (@ai-sdk/openai).
 import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { APICallError, generateText, jsonSchema, stepCountIs, streamText, tool } from "ai";
@@ -7,6 +7,7 @@ import { APICallError, generateText, jsonSchema, stepCountIs, streamText, tool }
 const [baseURL, TOKEN, PROVIDER, WHAT] = process.argv.slice(2);
 
 function model(apiKey = TOKEN) {
+  if (PROVIDER === "responses") return createOpenAI({ baseURL, apiKey }).responses("default");
   if (PROVIDER === "openai") return createOpenAI({ baseURL, apiKey }).chat("default");
   return createOpenAICompatible({ name: "trouper", baseURL, apiKey, includeUsage: true })("default");
 }
