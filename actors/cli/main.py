@@ -44,6 +44,7 @@ COMMANDS: Final = {
     "demo": Command("demo", "talk to a small model on this machine; needs no key", "critical"),
     "serve": Command("serve", "serve the sessions of a configuration", "info"),
     "chat": Command("chat", "talk to a server that runs", "warning"),
+    "acp": Command("acp", "join an editor or a bot to a server that runs", "warning"),
     "sim": Command("sim", "serve a simulated provider, with faults", "info"),
     "local": Command("local", "install the small model that runs on this machine"),
     "check": Command("check", "say every fault of a configuration"),

@@ -1,35 +1,29 @@
-"""Calls over one client's websocket: numbered, answered in any order, with updates between.
+"""Calls over one client's link: numbered, answered in any order, with news between.
 
-One task reads and never waits for anybody, so that pings are answered while a
-person thinks; one task writes and is in no cancel scope of a caller, for a
-cancelled send leaves half a frame on the wire. Neither raises: what ended them
-is raised by whoever waits, as ConnectionLost.
+One task reads and never waits for anybody. It does not raise: what ended the link
+is raised by whoever waits.
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Protocol
 
 import trio
-from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from ..errors import SessionError, TurnFailed
 from ..wire.jsonrpc import RpcFault
 from ..wire.session import TURN_FAILED
-from ..wire.session_client import Answered, Refused, Update, read_server_frame
-from .errors import ClientError, ConnectionLost, lost
+from ..wire.session_client import Answered, News, Refused, read_server_frame
+from .errors import ClientError, ConnectionLost
+from .link import Link
 
 __all__ = ["Calls", "Listener", "Reply", "result_of"]
 
-# Frames that wait for the server to read; one turn has two.
-_MOST_OUTGOING = 64
-
 
 class Listener(Protocol):
-    """Who hears the updates of a session."""
+    """Who hears the news of a session."""
 
-    def take(self, update: Update) -> None:
-        """Take the next update; must not wait."""
+    def take(self, news: News) -> None:
+        """Take what came next; must not wait."""
         ...
 
 
@@ -44,27 +38,27 @@ class Reply:
 
 
 class Calls:
-    """The calls under way on `websocket`, and who hears which session."""
+    """The calls under way over `link`, and who hears which session."""
 
-    def __init__(self, websocket: WebSocketConnection, url: str) -> None:
-        self.url = url
+    def __init__(self, link: Link) -> None:
+        self.url = link.url
         self.listeners: dict[str, Listener] = {}
         """By session id."""
-        self._websocket = websocket
-        self._lost: ConnectionLost | None = None
+        self._link = link
+        self._fault: ConnectionLost | None = None
         self._last = 0
         self._replies: dict[int, Reply] = {}
-        self._outgoing, self._to_send = trio.open_memory_channel[str](_MOST_OUTGOING)
 
     @property
     def alive(self) -> bool:
-        """Whether the connection is still there."""
-        return self._lost is None
+        """Whether the server can still be reached."""
+        return self._fault is None and self._link.is_alive
 
     def check(self) -> None:
-        """Raise ConnectionLost if it is not."""
-        if self._lost is not None:
-            raise ConnectionLost(str(self._lost), self._lost.code)
+        """Raise ConnectionLost, or CannotConnect, if it cannot."""
+        if self._fault is not None:
+            raise ConnectionLost(str(self._fault), self._fault.code)
+        self._link.check()
 
     def begin(self, frame: Callable[[int], str]) -> Reply:
         """Send the call that `frame` makes of its number; its answer comes into the Reply."""
@@ -76,10 +70,7 @@ class Calls:
 
     def send(self, frame: str) -> None:
         """Send `frame` when those before it have left."""
-        try:
-            self._outgoing.send_nowait(frame)
-        except trio.WouldBlock:
-            raise ClientError(f"{self.url} has stopped reading what we send") from None
+        self._link.send(frame)
 
     async def answer(self, reply: Reply) -> Answered | Refused:
         """Wait for it. Raises ConnectionLost."""
@@ -98,44 +89,31 @@ class Calls:
             return result_of(await self.answer(reply))
         raise ClientError(f"{self.url} did not answer within {seconds:g} s")
 
-    # The two tasks.
-
-    async def write(self) -> None:
-        """Send what waits, until the connection ends."""
-        with suppress(ConnectionClosed):
-            async for frame in self._to_send:
-                await self._websocket.send_message(frame)
-
     async def read(self) -> None:
-        """Hand on what comes, until the connection ends."""
+        """Hand on what comes, until the link ends."""
         try:
             while True:
-                frame = await self._websocket.get_message()
-                if isinstance(frame, str):
-                    self._take(frame)
-        except ConnectionClosed as closed:
-            reason = closed.reason
-            self._lost = (
-                lost(self.url)
-                if reason is None
-                else lost(self.url, reason.code, reason.reason or "")
-            )
+                self._take(await self._link.receive())
+        except ClientError:
+            pass
         except RpcFault as fault:
-            self._lost = ConnectionLost(f"what {self.url} sends is no ACP: {fault.message}")
+            self._fault = ConnectionLost(f"what {self.url} sends is no ACP: {fault.message}")
         for reply in self._replies.values():
             reply.lot.unpark_all()
 
     def _take(self, frame: str) -> None:
         message = read_server_frame(frame)
-        if isinstance(message, Update):
-            listener = self.listeners.get(message.session_id)
-            if listener is not None:
-                listener.take(message)
-        elif message is not None:
+        if message is None:
+            return
+        if isinstance(message, Answered | Refused):
             reply = self._replies.pop(message.id, None)
             if reply is not None:
                 reply.answer = message
                 reply.lot.unpark_all()
+        else:
+            listener = self.listeners.get(message.session_id)
+            if listener is not None:
+                listener.take(message)
 
 
 def result_of(answer: Answered | Refused) -> Answered:

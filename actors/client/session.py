@@ -6,56 +6,62 @@
             async for event in turn: ...
 
 A turn reads like that of an embedded session (actors/session/reader.py): text
-comes as TextAdded, and leaving the block cancels it.
+comes as TextAdded, tools as ToolCalled and ToolEnded, and leaving the block cancels
+it. Where `patience` is given, a lost connection is made again, and turns go on.
 """
 
 import os
-from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
-from types import TracebackType
-from typing import Self
 
 import trio
 
-from ..errors import SessionError
-from ..session.events import AnswerReset, StopReason, TextAdded, ThoughtAdded
 from ..wire.session_client import (
-    Answered,
-    Refused,
-    Update,
-    cancel_notice,
+    Asked,
     initialize_call,
+    load_session_call,
     new_session_call,
+    permission_answer,
     prompt_call,
 )
-from .calls import Calls, Reply, result_of
-from .connect import open_websocket
+from .calls import Calls, Reply
 from .errors import ClientError
+from .history import History, Said
+from .link import open_link
+from .turn import RemoteTurn
 
 __all__ = ["Client", "RemoteSession", "RemoteTurn", "open_client"]
 
 # Seconds for what waits for no model: initialize and session/new.
 _ANSWER = 30.0
-# Characters that wait for who reads a turn: as many as a conversation may have.
-_MOST_WAITING = 4_000_000
+
+
+def _nobody(_: str) -> None:
+    """For who wants to hear of nothing."""
 
 
 @asynccontextmanager
-async def open_client(url: str, *, token: str | None = None) -> AsyncGenerator["Client"]:
+async def open_client(
+    url: str,
+    *,
+    token: str | None = None,
+    patience: float = 0.0,
+    notice: Callable[[str], None] = _nobody,
+) -> AsyncGenerator["Client"]:
     """A connection to the server at `url` (ws: or wss:), for the length of the block.
 
-    `token` is sent as the bearer's. Raises CannotConnect. Where the server goes
-    away later, whatever waits for it raises ConnectionLost.
+    `token` is sent as the bearer's. Raises CannotConnect. A connection that is lost
+    later is made again for `patience` seconds, of which `notice` is told in words;
+    where that fails, whatever waits for the server raises ConnectionLost or
+    CannotConnect.
     """
-    async with open_websocket(url, token) as websocket:
-        calls = Calls(websocket, url)
+    async with open_link(url, token, patience=patience, notice=notice) as link:
+        calls = Calls(link)
         failure: BaseException | None = None
         async with trio.open_nursery() as nursery:
             nursery.start_soon(calls.read)
-            nursery.start_soon(calls.write)
             try:
                 await calls.call(partial(initialize_call, version=version("trouper")), _ANSWER)
                 yield Client(calls)
@@ -67,7 +73,7 @@ async def open_client(url: str, *, token: str | None = None) -> AsyncGenerator["
 
 
 class Client:
-    """One connection to a server. Made by `open_client`."""
+    """A conversation with a server. Made by `open_client`."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
@@ -83,107 +89,52 @@ class Client:
             raise ClientError(f"{self._calls.url} opened a session without an id; it is no trouper")
         return RemoteSession(self._calls, session_id)
 
+    async def load_session(self, id: str) -> "RemoteSession":
+        """A session that is there already, with its history.
+
+        Raises SessionError with the server's words where it refuses, and ConnectionLost.
+        """
+        history = History()
+        self._calls.listeners[id] = history
+        await self._calls.call(partial(load_session_call, session_id=id, cwd=os.getcwd()), _ANSWER)
+        return RemoteSession(self._calls, id, history.said)
+
 
 class RemoteSession:
-    """A session on a server; it takes one turn at a time."""
+    """A session on a server; it takes one turn at a time.
 
-    def __init__(self, calls: Calls, id: str) -> None:
+    `history` is what was said in it before it was loaded.
+    """
+
+    def __init__(self, calls: Calls, id: str, history: tuple[Said, ...] = ()) -> None:
         self.id = id
+        self.history = history
         self._calls = calls
         self._last: Reply | None = None
+        self._asked: dict[str, Asked] = {}
 
-    def prompt(self, prompt: str) -> "RemoteTurn":
+    def prompt(self, prompt: str) -> RemoteTurn:
         """A turn, to be read in an `async with` block; leaving the block cancels it."""
-        return RemoteTurn(self, self._calls, prompt)
+        return RemoteTurn(self.id, self._calls, self._asked, partial(self._begin, prompt))
 
-    async def begin(self, turn: "RemoteTurn", text: str) -> Reply:
+    async def permit(self, call_id: str, *, granted: bool) -> bool:
+        """Say whether a call may be run that waits for it (PermissionAsked); whether it was
+        known here."""
+        asked = self._asked.pop(call_id, None)
+        if asked is not None:
+            self._calls.send(permission_answer(asked, granted=granted))
+        return asked is not None
+
+    async def _begin(self, text: str, turn: RemoteTurn) -> Reply:
         """Send the prompt of `turn` once the turn before it has ended."""
         if self._last is not None:
             # It was cancelled. Till the server says that it has ended, a prompt
             # is refused, and text that comes still belongs to it.
             await self._calls.answer(self._last)
+        # A lone surrogate, as a terminal gives for bytes that are no text, has no UTF-8.
+        text = text.encode("utf-8", "replace").decode()
+        self._asked.clear()
         reply = self._calls.begin(partial(prompt_call, session_id=self.id, text=text))
         self._calls.listeners[self.id] = turn
         self._last = reply
         return reply
-
-
-class RemoteTurn:
-    """One turn: iterate over its events. `stop` says why it ended, once it has.
-
-    Raises TurnFailed where the turn ends with an error, another SessionError
-    where the server does not take the prompt, ConnectionLost where it goes away.
-    """
-
-    def __init__(self, session: RemoteSession, calls: Calls, text: str) -> None:
-        self.stop: StopReason | None = None
-        self._session = session
-        self._calls = calls
-        # A lone surrogate, as a terminal gives for bytes that are no text, has no UTF-8.
-        self._text = text.encode("utf-8", "replace").decode()
-        self._reply = Reply()
-        self._updates: deque[Update] = deque()
-        self._waiting = 0
-        self._seq = 0
-
-    def take(self, update: Update) -> None:
-        """Take what the server sent."""
-        self._waiting += len(update.text)
-        if self._waiting <= _MOST_WAITING:
-            self._updates.append(update)
-        self._reply.lot.unpark_all()
-
-    async def __aenter__(self) -> Self:
-        self._reply = await self._session.begin(self, self._text)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._reply.answer is None and self._calls.alive:
-            self._calls.send(cancel_notice(self._session.id))
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> TextAdded | ThoughtAdded | AnswerReset:
-        while True:
-            if self._waiting > _MOST_WAITING:
-                raise SessionError("the reader of this turn is too far behind; read faster")
-            if self._updates:
-                return self._next()
-            if self._reply.answer is not None:
-                self._end(self._reply.answer)
-                raise StopAsyncIteration
-            self._calls.check()
-            await self._reply.lot.park()
-
-    def _next(self) -> TextAdded | ThoughtAdded | AnswerReset:
-        """The next event, with all that may be merged into it."""
-        update = self._updates.popleft()
-        texts = [update.text]
-        while not update.reset and self._updates and _goes_on(update, self._updates[0]):
-            update = self._updates.popleft()
-            texts.append(update.text)
-        text = "".join(texts)
-        self._waiting -= len(text)
-        first, self._seq = self._seq + 1, max(self._seq, update.seq)
-        if update.reset:
-            return AnswerReset(
-                first=first, seq=self._seq, turn=0, reason="the answer broke off on the server"
-            )
-        event = ThoughtAdded if update.thought else TextAdded
-        return event(first=first, seq=self._seq, turn=0, text=text)
-
-    def _end(self, answer: Answered | Refused) -> None:
-        said = result_of(answer).result.get("stopReason")
-        known = (reason for reason in StopReason if reason.value == said)
-        # A reason that we do not know is an end, too.
-        self.stop = next(known, StopReason.END_TURN)
-
-
-def _goes_on(earlier: Update, later: Update) -> bool:
-    return not later.reset and later.thought is earlier.thought

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import trio
 
-from trouper.actors.chat import Message, Part, TextPart, ToolCallPart, Usage
+from trouper.actors.chat import Finish, Message, Part, TextPart, ToolCallPart, Usage
 from trouper.actors.errors import TurnInProgress, UnknownAssistant, UnknownSession
 from trouper.actors.gateway.sessions import Sessions
 from trouper.actors.session.audience import Audience
@@ -37,7 +37,8 @@ from trouper.actors.session.messages import (
     SwitchModel,
     Transcript,
 )
-from trouper.actors.session.state import State
+from trouper.actors.session.record import Answered, Record, TurnAccepted, TurnOver
+from trouper.actors.session.state import State, replayed
 from trouper.actors.store.journal import StoredSession
 
 Behaviour = Callable[["FakeSession"], Awaitable[None]]
@@ -124,6 +125,24 @@ class FakeSession:
         """Tell all who are attached."""
         self.seq = event.seq
         self.audience.tell(event)
+
+    def remember(self, asked: str, answered: str) -> None:
+        """Have a past turn in which this was said."""
+        seq = self.audience.seq
+        records: list[Record] = [
+            TurnAccepted(turn=1, seq=1, parts=(TextPart(asked),)),
+            Answered(
+                turn=1,
+                first=2,
+                seq=seq - 1,
+                cuts=(),
+                message=Message("assistant", (TextPart(answered),)),
+                finish=Finish.STOP,
+                target="a/b",
+            ),
+            TurnOver(turn=1, seq=seq, stop="end_turn"),
+        ]
+        self.state = replayed((record, 1.0) for record in records)
 
     def happens(self, kind: type[Any], **fields: Any) -> None:
         """Tell of an event of that kind, of the turn under way."""

@@ -22,7 +22,7 @@ from tests.fakes.simulator import SimulatorProcess, simulator_process
 from trouper.actors.client.connect import open_websocket
 from trouper.actors.client.session import RemoteTurn, open_client
 from trouper.actors.errors import TurnFailed
-from trouper.actors.session.events import StopReason
+from trouper.actors.session.events import StopReason, TextAdded
 
 PATIENCE = 20.0
 
@@ -36,7 +36,8 @@ class Bystander:
 
     async def read(self) -> None:
         async for event in self.turn:
-            self.said += event.text
+            if isinstance(event, TextAdded):
+                self.said += event.text
 
 
 @pytest.fixture
@@ -97,9 +98,9 @@ MALFORMED: dict[str | bytes, tuple[int, str]] = {
     ),
     call("session/nwe"): (-32601, "no method 'session/nwe' here; known are "),
     call("session/prompt", sessionId="x"): (-32602, "params.prompt: required"),
-    call("session/prompt", sessionId="x", prompt=[{"type": "image"}]): (
+    call("session/prompt", sessionId="x", prompt=[{"type": "audio"}]): (
         -32602,
-        "content of type 'image' is not taken; supported are text and resource_link",
+        "content of type 'audio' is not taken; supported are text, resource_link",
     ),
     call("session/prompt", sessionId="nobody", prompt=[{"type": "text", "text": "x"}]): (
         -32002,
@@ -201,7 +202,7 @@ async def test_a_provider_that_answers(running: Server, slow: SimulatorProcess, 
                 async for _ in turn:
                     pass
         async with session.prompt("good") as turn:
-            said = "".join([event.text async for event in turn])
+            said = "".join([one.text async for one in turn if isinstance(one, TextAdded)])
 
     assert str(failed.value).startswith(f"{words} (sim: ")
     assert said == "You said: good"

@@ -20,7 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 from tests.fakes.commands import Server, config, server
 from trouper.actors.client.session import RemoteSession, open_client
 from trouper.actors.errors import TurnFailed
-from trouper.actors.session.events import StopReason
+from trouper.actors.session.events import StopReason, TextAdded
 
 PATIENCE = 60.0
 
@@ -101,7 +101,7 @@ def test_a_plain_websocket_client_converses(local: Server) -> None:
 
 async def answer(session: RemoteSession, question: str) -> str:
     async with session.prompt(question) as turn:
-        said = "".join([event.text async for event in turn])
+        said = "".join([one.text async for one in turn if isinstance(one, TextAdded)])
     assert turn.stop in (StopReason.END_TURN, StopReason.MAX_TOKENS)
     return said
 
@@ -114,12 +114,15 @@ async def test_kill_9_of_the_model_during_a_turn_is_told_and_the_next_turn_answe
         async with open_client(local.acp) as client:
             session = await client.open_session()
             async with session.prompt("Write a very long story about a ship.") as turn:
-                seen = (await anext(turn)).text
+                first = await anext(turn)
+                assert isinstance(first, TextAdded)
+                seen = first.text
 
                 os.kill(pid, signal.SIGKILL)
 
                 with pytest.raises(TurnFailed) as failed:
                     while (event := await anext(turn, None)) is not None:
+                        assert isinstance(event, TextAdded)
                         seen += event.text
             began = time.monotonic()
             said = await answer(session, "Say hello.")

@@ -12,16 +12,17 @@ from trio_websocket import WebSocketConnection, WebSocketRequest, serve_websocke
 from tests.fakes.gateway import PATIENCE, Running, start_gateway
 from tests.fakes.sessions import FakeSession, says
 from trouper.actors.chat import Usage
-from trouper.actors.client import session as under_test
+from trouper.actors.client import session as opening, turn as under_test
 from trouper.actors.client.errors import CannotConnect, ClientError, ConnectionLost
 from trouper.actors.client.session import Client, RemoteTurn, open_client
 from trouper.actors.errors import SessionError, TooManySessions, TurnFailed, TurnInProgress
 from trouper.actors.gateway.auth import Access
 from trouper.actors.session.events import AnswerReset, StopReason, TextAdded, ThoughtAdded
+from trouper.actors.wire.session_client import Update
 
 
 async def all_of(turn: RemoteTurn) -> str:
-    return "".join([event.text async for event in turn])
+    return "".join([event.text async for event in turn if isinstance(event, TextAdded)])
 
 
 async def on_and_on(session: FakeSession) -> None:
@@ -57,8 +58,9 @@ async def test_an_answer_that_begins_again_is_an_event_between_the_two(
     await running.settled()
 
     [reset] = [number for number, one in enumerate(events) if isinstance(one, AnswerReset)]
-    assert "".join(event.text for event in events[:reset]) == "Once upon"
-    assert "".join(event.text for event in events[reset:]) == "There was"
+    texts = [event.text if isinstance(event, TextAdded) else "" for event in events]
+    assert "".join(texts[:reset]) == "Once upon"
+    assert "".join(texts[reset:]) == "There was"
     assert all(later.first == earlier.seq + 1 for earlier, later in pairwise(events))
 
 
@@ -115,7 +117,9 @@ async def test_a_failed_turn_raises_the_words_of_the_server(nursery: trio.Nurser
     async with client_of(running) as client:
         session = await client.open_session()
         async with session.prompt("hello") as turn:
-            assert (await anext(turn)).text == "Well"
+            first = await anext(turn)
+            assert isinstance(first, TextAdded)
+            assert first.text == "Well"
             with pytest.raises(TurnFailed, match="the model has gone; it will be back") as failed:
                 await anext(turn)
 
@@ -169,7 +173,8 @@ async def test_a_reader_that_never_reads_costs_no_more_than_a_bound(
             while turn._waiting <= 1000:  # noqa: ASYNC110 - the socket announces it to nobody
                 await trio.sleep(0.01)
 
-            assert sum(len(update.text) for update in turn._updates) <= 1000
+            waiting = [news for news in turn._news if isinstance(news, Update)]
+            assert sum(len(update.text) for update in waiting) <= 1000
             with pytest.raises(SessionError, match="too far behind; read faster"):
                 await anext(turn)
 
@@ -257,7 +262,7 @@ async def test_a_session_without_an_id(nursery: trio.Nursery) -> None:
 async def test_a_server_that_does_not_answer(
     nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(under_test, "_ANSWER", 0.2)
+    monkeypatch.setattr(opening, "_ANSWER", 0.2)
     url = await websocket_server(nursery, HELLO)
 
     with pytest.raises(ClientError, match=r"did not answer within 0\.2 s"):
