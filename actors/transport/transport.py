@@ -22,6 +22,11 @@ __all__ = ["TrioTransport"]
 _SMALL_BODY = 64 * 1024
 
 
+# Seconds from the sending after which a connection that dies was no stale one: that is known
+# within a round trip, and the longest on earth are a third of this.
+_STALE_WITHIN = 1.0
+
+
 class _AsRead(httpx.Headers):
     """Headers as the parser gave them, which is in bytes.
 
@@ -146,12 +151,15 @@ class TrioTransport(httpx.AsyncBaseTransport):
             lease.drop_connection()
         if lease.connection is not None:
             reader = self._reader(request)
+            sent_at = trio.current_time()
             try:
                 await _send_and_read_head(message, lease.connection, reader)
             except (httpx.NetworkError, httpx.RemoteProtocolError):
                 # The server hung up while we wrote: keep-alive's old race. Only
-                # where not a byte of an answer came, and only once.
-                if reader.received or message.body is None or self._pool.closed:
+                # where not a byte of an answer came, and only once. Whoever hangs up
+                # later had the request, and may have worked on it: nobody pays twice.
+                late = trio.current_time() - sent_at > _STALE_WITHIN
+                if late or reader.received or message.body is None or self._pool.closed:
                     raise
                 lease.drop_connection()
             else:

@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from tests.fakes.http_server import Asked, Handler, Peer, answer, start_server
-from trouper.actors.transport import TrioTransport
+from trouper.actors.transport import TrioTransport, transport as transport_module
 
 OpenTransport = Callable[..., TrioTransport]
 
@@ -218,6 +218,26 @@ async def test_a_request_that_met_a_dying_connection_is_sent_once_more(
 
     assert server.connections == 2
     assert [asked.body for asked in server.asked] == [b"{}"] * 3
+
+
+async def test_a_request_is_not_sent_again_that_its_server_had_for_a_while(
+    nursery: trio.Nursery, transport: TrioTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport_module, "_STALE_WITHIN", 0.02)
+    drop = drops_reused("hang up")
+
+    async def slow(peer: Peer, asked: Asked) -> None:
+        await trio.sleep(0.1)  # as a model that thinks, and is paid for it
+        await drop(peer, asked)
+
+    server = await start_server(nursery, slow)
+    await whole(transport, httpx.Request("POST", server.url, content=b"{}"))
+
+    with pytest.raises(httpx.RemoteProtocolError, match="without an answer"):
+        await whole(transport, httpx.Request("POST", server.url, content=b"{}"))
+
+    assert len(server.asked) == 2
+    assert_nothing_left(transport)
 
 
 async def test_a_request_is_not_sent_again_once_the_answer_has_begun(
