@@ -108,8 +108,10 @@ def kept(folder: Path, database: bytes, log: bytes) -> tuple[set[str], int]:
 
 
 def cuts(begin: int, end: int) -> list[int]:
-    """Where to cut a log: each byte of the next frame's header, and some of the pages behind."""
-    return sorted({*range(begin, min(begin + _FRAME + 1, end)), *range(begin, end, 997), end - 1})
+    """Where to cut a log: within the next frame's header, and within the pages behind."""
+    return sorted(
+        {*range(begin, min(begin + _FRAME + 1, end), 3), *range(begin, end, 1_999), end - 1}
+    )
 
 
 def test_a_log_that_was_cut_anywhere_has_all_that_was_acknowledged(
