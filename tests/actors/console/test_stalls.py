@@ -1,0 +1,77 @@
+"""An event loop that stands still is noticed from a thread, which names the line.
+
+These wait in real time, half a second and more: what stands still is the loop itself.
+"""
+
+import os
+import signal
+import time
+
+import trio
+import trio.lowlevel
+from structlog.testing import capture_logs
+
+from tests.fakes.players import eventually
+from trouper.actors.console.stalls import Watchdog
+from trouper.actors.console.survey import Stall
+
+
+def block(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+async def test_the_line_that_blocks_the_loop_is_named_while_it_blocks() -> None:
+    noticed: list[Stall] = []
+    with capture_logs() as logs, Watchdog(noticed.append, stalled=0.1).watch():
+        await trio.sleep(0.01)
+        # The thread asks twice a second.
+        block(0.8)
+        told_meanwhile = [line["event"] for line in logs]
+        await eventually(lambda: bool(noticed))
+
+    (stall,) = noticed
+    assert told_meanwhile == ["event loop stalled"]
+    assert [line["event"] for line in logs] == ["event loop stalled", "event loop goes on"]
+    assert "test_stalls.py" in logs[0]["at"]
+    assert logs[0]["at"].endswith("block")
+    assert "test_the_line_that_blocks" in logs[0]["stack"]
+    assert 0.1 <= stall.seconds <= 5.0
+    assert stall.line == logs[0]["at"]
+
+
+async def test_a_loop_that_runs_is_left_alone() -> None:
+    noticed: list[Stall] = []
+    with capture_logs() as logs, Watchdog(noticed.append).watch():
+        await trio.sleep(0.7)
+
+    assert logs == []
+    assert noticed == []
+
+
+async def test_on_sigusr1_stacks_and_tree_are_in_the_log_also_while_the_loop_stands_still() -> None:
+    before = signal.getsignal(signal.SIGUSR1)
+    with capture_logs() as logs:
+        tree = [f"actor-{number} running" for number in range(300)]
+        with Watchdog(lambda stall: None, lambda: tree).watch(signals=True):
+            os.kill(os.getpid(), signal.SIGUSR1)
+            block(0.2)
+            found = list(logs)
+
+    stacks = [line for line in found if line["event"] == "stack"]
+    actors = [line["tree"] for line in found if line["event"] == "actor"]
+    assert any("block" in line["stack"] for line in stacks)
+    assert any(line["thread"] == "trouper watchdog" for line in stacks)
+    assert (actors[0], actors[-1], len(actors)) == ("actor-0 running", "and more", 201)
+    assert signal.getsignal(signal.SIGUSR1) == before
+
+
+def test_a_loop_that_has_ended_is_watched_no_longer() -> None:
+    watchdog = Watchdog(lambda stall: None)
+
+    async def main() -> None:
+        with watchdog.watch():
+            await trio.lowlevel.checkpoint()
+
+    trio.run(main)
+
+    assert watchdog._ask() is False
