@@ -12,38 +12,32 @@ any session of the program is, so it goes on after a restart where the store is 
 file.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from urllib.parse import quote
 
 import attrs
+import structlog
+import trio
 
 from ..runtime import ActorError, Ref
 from .app import App
-from .errors import TurnInProgress, UnknownSession
+from .errors import TurnFailed, TurnInProgress, UnknownSession
 from .policy.long_text import joining, reading, request_in
 from .session.commands import Ask, Command, Help, Ruling, Unknown, Word, help_for, help_of, parse
-from .session.events import (
-    AnswerReset,
-    PermissionAsked,
-    PermissionSettled,
-    StopReason,
-    TextAdded,
-    ThoughtAdded,
-    ToolCalled,
-    ToolEnded,
-    ToolEvent,
-    UsageChanged,
-)
-from .session.lines import LONGEST_LINE, LineBuffer, lines_of
+from .session.events import PermissionAsked, PermissionSettled
+from .session.lines import LONGEST_LINE, lines_of
 from .session.messages import CancelTurn, Permit, SessionMessage
 from .session.reader import SessionHandle
 from .session.room import Room
+from .session.saying import Saying
 
 __all__ = ["Approve", "Bot"]
 
 Approve = Callable[[str, PermissionAsked], Awaitable[bool]]
 """Asked whether a tool may be run for a user; without one the user is asked, by !yes and !no."""
+
+_log = structlog.get_logger("trouper.bot")
 
 # Each is an answer that is paid for. Who sends a book means a summary of it, and
 # hears what it would take.
@@ -54,14 +48,6 @@ _LONGEST_ARGUMENTS = 200
 # The longest user name in a session's id; the file systems' limit for names, less ours.
 _LONGEST_NAME = 150
 
-_ENDINGS: Mapping[StopReason | None, str] = {
-    StopReason.CANCELLED: "(Stopped.)",
-    StopReason.MAX_TOKENS: "(The answer has reached its greatest length.)",
-    StopReason.REFUSAL: "(The model does not answer that.)",
-    StopReason.MAX_TURN_REQUESTS: "(The tools were used as often as one answer may; say: go on.)",
-}
-
-Event = TextAdded | ThoughtAdded | AnswerReset | UsageChanged | ToolEvent
 Lines = AsyncGenerator[str]
 
 
@@ -108,10 +94,13 @@ class Bot:
             command = Ask(assistant, text.strip())
         if command is None:
             return
+        begun, about = trio.current_time(), _about(command)
+        _log.info("command", user=user, **about)
         async with aclosing(self._answered(user, command)) as answer:
             async for said in answer:
                 for line in lines_of(said, self._longest):
                     yield line
+        _log.info("command done", user=user, **about, seconds=trio.current_time() - begun)
 
     async def _answered(self, user: str, command: Command) -> Lines:
         try:
@@ -217,54 +206,36 @@ class Bot:
         kept: list[str] | None = None,
     ) -> Lines:
         """The lines of one turn; with a list, the answer is put there and not said."""
-        buffer = LineBuffer(self._longest)
-        answer: list[str] = []
+        saying = Saying(self._longest, silent=kept is not None)
         async with session.prompt(text) as turn:
-            async for event in turn:
-                if isinstance(event, TextAdded):
-                    answer.append(event.text)
-                    event_lines = buffer.feed(event.text) if kept is None else iter(())
-                else:
-                    event_lines = self._told(event, talk, buffer)
-                    if isinstance(event, AnswerReset):
-                        answer.clear()
-                for line in event_lines:
+            try:
+                async for event in turn:
+                    for line in saying.of(event):
+                        yield line
+                    if isinstance(event, PermissionAsked):
+                        for line in await self._asked(user, talk, event):
+                            yield line
+                    elif isinstance(event, PermissionSettled) and event.call_id in talk.asked:
+                        talk.asked.remove(event.call_id)
+            except TurnFailed:
+                for line in saying.broken_off():
                     yield line
-                if isinstance(event, PermissionAsked) and self._approve is not None:
-                    granted = await self._approve(user, event)
-                    await self._ref(talk, user).ask(Permit(event.call_id, granted))
-        for line in buffer.flush():
+                raise
+        for line in saying.end(turn.stop):
             yield line
-        words = _ENDINGS.get(turn.stop)
-        if words is None and not "".join(answer).strip():
-            words = "(The model said nothing.)"
-        if words is not None:
-            yield words
         if kept is not None:
-            kept.append("".join(answer))
+            kept.append(saying.text)
 
-    def _told(self, event: Event, talk: _Talk, buffer: LineBuffer) -> Iterator[str]:
-        """What is said of what happens beside the text."""
-        match event:
-            case AnswerReset():
-                yield from buffer.flush()
-                yield f"(The answer begins again: {event.reason}.)"
-            case ToolCalled():
-                yield from buffer.flush()
-                yield f"Using the {event.name} tool..."
-            case PermissionAsked() if self._approve is None:
-                talk.asked.append(event.call_id)
-                shown = event.arguments[:_LONGEST_ARGUMENTS]
-                yield (
-                    f"May I run {event.name} with {shown}? "
-                    f"Say {self._prefix}yes or {self._prefix}no."
-                )
-            case PermissionSettled() if event.call_id in talk.asked:
-                talk.asked.remove(event.call_id)
-            case ToolEnded() if event.is_error:
-                yield f"The {event.name} tool gave no result: {_first_line(event.text)}"
-            case _:
-                pass
+    async def _asked(self, user: str, talk: _Talk, call: PermissionAsked) -> tuple[str, ...]:
+        """Ask the program, or have the user asked, whether a tool may be run."""
+        if self._approve is not None:
+            granted = await self._approve(user, call)
+            await self._ref(talk, user).ask(Permit(call.call_id, granted))
+            return ()
+        talk.asked.append(call.call_id)
+        shown = call.arguments[:_LONGEST_ARGUMENTS]
+        yes, no = f"{self._prefix}{Word.YES.value}", f"{self._prefix}{Word.NO.value}"
+        return (f"May I run {call.name} with {shown}? Say {yes} or {no}.",)
 
     # A text that is too long.
 
@@ -322,10 +293,20 @@ class Bot:
         return self._app.sessions.find(talk.session, owner=user)
 
 
+def _about(command: Command) -> dict[str, str | None]:
+    """What the log says of a command: not what people write."""
+    match command:
+        case Ask() | Help():
+            return {
+                "command": type(command).__name__.lower(),
+                "assistant": command.assistant or None,
+            }
+        case Ruling():
+            return {"command": command.word.value, "assistant": command.assistant or None}
+        case Unknown():
+            return {"command": "unknown"}
+
+
 def _session_id(user: str, assistant: str) -> str:
     # A path has its own use for slashes, and nobody's name is that long.
     return f"{assistant}.{quote(user, safe='')[:_LONGEST_NAME]}"
-
-
-def _first_line(text: str) -> str:
-    return text.strip().partition("\n")[0][:_LONGEST_ARGUMENTS]

@@ -62,6 +62,9 @@ def _summary(config: AppConfig) -> str:
         f"It serves {server.listen} with {who}. Providers: {providers}. "
         f"Models: {models}. Assistants: {assistants}."
     )
+    for what, names in (("Programs as tools", config.tools), ("MCP servers", config.mcp)):
+        if names:
+            said += f" {what}: {', '.join(names)}."
     if config.budgets:
         budgets = ", ".join(f"{name} ({_budget(one)})" for name, one in config.budgets.items())
         said += f" Budgets: {budgets}."

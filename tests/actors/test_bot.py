@@ -4,7 +4,9 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
+import structlog
 import trio
+from structlog.testing import capture_logs
 
 from tests.fakes.simulator import SimulatorProcess
 from trouper.actors import Bot, open_app
@@ -256,6 +258,42 @@ async def test_a_failure_is_said_in_words(simulator: SimulatorProcess) -> None:
         [line] = await said(bot, "!default hello")
 
     assert line.startswith("That did not work: ")
+
+
+async def test_what_was_said_before_an_answer_broke_off_is_said(
+    simulator: SimulatorProcess,
+) -> None:
+    simulator.script(
+        {"reply": {"text": "one two three four"}, "fault": {"kind": "error_frame", "frame": 3}}
+    )
+    async with open_bot(simulator) as (bot, _):
+        first, last = await said(bot, "!default hello")
+
+    assert first == "one two"
+    assert last.startswith("That did not work: ")
+
+
+async def test_the_log_tells_who_was_asked_and_how_long_it_took_but_no_words(
+    simulator: SimulatorProcess,
+) -> None:
+    # Without it only warnings are logged in a program that has not set up structlog.
+    structlog.configure()
+    with capture_logs() as entries:
+        async with open_bot(simulator) as (bot, _):
+            for line in ("!default hello", "!stop", "!defualt hello", "hello"):
+                await said(bot, line)
+
+    told = [entry for entry in entries if entry["event"].startswith("command")]
+    assert [(entry["event"], entry["command"], entry.get("assistant")) for entry in told] == [
+        ("command", "ask", "default"),
+        ("command done", "ask", "default"),
+        ("command", "stop", None),
+        ("command done", "stop", None),
+        ("command", "unknown", None),
+        ("command done", "unknown", None),
+    ]
+    assert told[1]["seconds"] >= 0
+    assert "hello" not in str(told)
 
 
 async def test_an_answer_of_nothing_and_one_that_is_cut_are_said_to_be(

@@ -174,3 +174,19 @@ def test_a_key_that_was_pasted_into_the_place_of_a_name_is_not_shown(
     said = capsys.readouterr().err
     assert key not in said
     assert 'must be called "provider/model"' in said
+
+
+def test_what_assistants_may_use_is_summed_up_and_looked_for(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tools = '[tools.count]\ncommand = ["no-such-program"]\ndescription = "Count."\n'
+    file.write_text(GOOD + tools + '[mcp.time]\ncommand = ["cat"]\n')
+
+    assert main(["check", "trouper.toml"]) == 0
+    said, warned = capsys.readouterr()
+    assert "Programs as tools: count. MCP servers: time." in said
+    assert [line.partition("warning: ")[2] for line in warned.splitlines()][1:] == [
+        "tools.count: no assistant uses it, so it is never run",
+        "tools.count.command: there is no program no-such-program on this machine",
+        'mcp.time: no assistant uses one of its tools, as "time/*", so it is not started',
+    ]

@@ -334,6 +334,18 @@ def test_whatever_the_parameters_are_they_are_a_schema_or_faults(
     assert all(fault.startswith("parameters") for fault in said)
 
 
+def test_what_is_no_table_of_texts_is_said_in_python_too() -> None:
+    assert faults_of(AssistantConfig, model="m", variables=["a"]) == (
+        "variables: must be a table of texts, not a list",
+    )
+    assert faults_of(AssistantConfig, model="m", tools=[3]) == (
+        (
+            'tools[0]: must be the name of a tool, such as "clock", or "server/tool" for one of an '
+            "MCP server, not 3"
+        ),
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
