@@ -54,7 +54,9 @@ async def test_on_sigusr1_stacks_and_tree_are_in_the_log_also_while_the_loop_sta
         tree = [f"actor-{number} running" for number in range(300)]
         with Watchdog(lambda stall: None, lambda: tree).watch(signals=True):
             os.kill(os.getpid(), signal.SIGUSR1)
-            block(0.2)
+            began = time.monotonic()
+            while len(logs) < 203 and time.monotonic() < began + 5:
+                block(0.02)
             found = list(logs)
 
     stacks = [line for line in found if line["event"] == "stack"]
