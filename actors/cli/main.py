@@ -53,7 +53,7 @@ COMMANDS: Final = {
     "sessions": Command("sessions", "show, export and delete the conversations that are kept"),
     "models": Command("models", "show what is known of models, and what they cost"),
     # The console: they ask a program that runs.
-    "ps": Command("ps", "show the actors of a program that runs, and what is wrong with them"),
+    "ps": Command("ps", "show the actors that run, and what is wrong"),
     "inspect": Command("inspect", "show all of one actor"),
     "watch": Command("watch", "show one actor again and again"),
     "trace": Command("trace", "show each message that an actor handles"),
@@ -63,7 +63,7 @@ COMMANDS: Final = {
     "costs": Command("costs", "show what was spent since the start, and the budgets"),
     "dead-letters": Command("dead_letters", "show the messages that nobody handled"),
     "crashes": Command("crashes", "show how actors have crashed"),
-    "health": Command("health", "say whether anything needs attention; exit code 6 if so"),
+    "health": Command("health", "say what needs attention; exit code 6 if so"),
     "restart": Command("act_on_actor", "give an actor a new life"),
     "stop": Command("act_on_actor", "end an actor after what it has in hand"),
     "drain": Command("act_on_actor", "end an actor once all that waits is handled"),
@@ -74,7 +74,7 @@ COMMANDS: Final = {
     "limit": Command("limit", "let a provider's limiter keep to other limits"),
     "loglevel": Command("log_level", "log more or less for a while"),
     "send": Command("send", "send a message to an actor by hand"),
-    "dump": Command("dump", "write down everything there is, for a look after the fact"),
+    "dump": Command("dump", "write everything down, to be looked at later"),
 }
 
 
