@@ -20,6 +20,7 @@ import trio
 
 from ...runtime.errors import ActorError
 from ..chat import ChatRequest, Message
+from ..errors import ErrorKind, ProviderError
 from ..provider.call import Call
 from ..store.responses import ResponseStore, StoredResponse
 from ..wire.assembly import chunks_of
@@ -200,7 +201,14 @@ class Responding:
     # --- what is kept
 
     async def _kept(self, turn: Turn, writer: ResponseWriter) -> dict[str, Any]:
-        """The response, known to its connection and stored where that is asked for."""
+        """The response, known to its connection and stored where that is asked for.
+
+        Raises ProviderError for one that is none.
+        """
+        if writer.broken:
+            raise ProviderError(
+                kind=ErrorKind.SERVER_ERROR, message="the provider ended its answer with an error"
+            )
         response = writer.response()
         if turn.recent is not None:
             output = response["output"]

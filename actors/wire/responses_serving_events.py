@@ -106,6 +106,11 @@ class ResponseWriter:
             self._stop(call, events)
         return events
 
+    @property
+    def broken(self) -> bool:
+        """Whether the provider has ended its answer with an error."""
+        return self._finish is Finish.ERROR
+
     def end(self, response: Mapping[str, Any]) -> Event:
         """The last event, which has all of the `response`. It is told behind `close`."""
         return self._event(f"response.{response['status']}", response=response)

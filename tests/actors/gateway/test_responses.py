@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import attrs
 import pytest
 import trio
 from structlog.testing import capture_logs
@@ -15,6 +16,7 @@ from tests.fakes.responses_client import ask, responses_request
 from tests.fakes.stored_responses import response
 from trouper.actors.chat import (
     ChatRequest,
+    Completion,
     Finish,
     Finished,
     Heartbeat,
@@ -29,6 +31,7 @@ from trouper.actors.chat import (
 from trouper.actors.errors import ErrorKind, ProviderError
 from trouper.actors.gateway.auth import Access
 from trouper.actors.gateway.limits import Limits
+from trouper.actors.provider.call import Call
 from trouper.actors.store.errors import StoreFull
 from trouper.actors.store.memory_responses import MemoryResponses
 from trouper.actors.store.responses import StoredResponse
@@ -274,6 +277,23 @@ async def test_an_error_behind_the_first_word_fails_the_response(nursery: trio.N
     assert failed["output"][0]["content"][0]["text"] == "You"
     gone = await ask(running, previous_response_id=failed["id"])
     assert error(gone)["code"] == "previous_response_not_found"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_that_a_provider_ends_with_an_error_fails(
+    nursery: trio.Nursery, stream: bool
+) -> None:
+    class Broken(FakeModels):
+        async def complete(self, request: ChatRequest, call: Call) -> Completion:
+            return attrs.evolve(await super().complete(request, call), finish=Finish.ERROR)
+
+    models = Broken([*spoken("You")[:2], [Finished(Finish.ERROR, "error")]])
+    running = await start_gateway(nursery, models=models)
+
+    answer = await ask(running, stream=stream)
+
+    fault = events(answer)[-1]["response"]["error"] if stream else error(answer)
+    assert (answer.status, fault["code"]) == (200 if stream else 502, "upstream_error")
 
 
 async def test_an_answer_that_cannot_be_kept_is_given_all_the_same(nursery: trio.Nursery) -> None:

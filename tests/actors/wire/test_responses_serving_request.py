@@ -1,8 +1,10 @@
 """Responses requests at our own port: read, or refused with the name of what is wrong."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given, strategies as st
 
 from trouper.actors.chat import Message, TextPart
 from trouper.actors.wire.openai_served_request import RefusedRequest
@@ -11,6 +13,12 @@ from trouper.actors.wire.responses_serving_request import (
     read_response_request,
     resolved,
 )
+
+NAMES = """background content format generate id input instructions max_output_tokens metadata
+model name output parallel_tool_calls previous_response_id prompt_cache_options prewarm reasoning
+effort role schema service_tier store stream strict temperature text tool_choice tools top_logprobs
+top_p type user"""
+FIELDS = st.sampled_from(NAMES.split())
 
 
 def read(**fields: Any) -> AskedResponse:
@@ -243,3 +251,20 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
     _, message = refusal(temperature="warm", top_p="x", background=True)
 
     assert all(name in message for name in ("temperature", "top_p", "background"))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=5) | FIELDS, inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(FIELDS, JSON, max_size=6))
+def test_whatever_json_comes_is_read_or_refused(body: dict[str, Any]) -> None:
+    with suppress(RefusedRequest):
+        asked = read_response_request(body)
+        assert asked.previous == (body.get("previous_response_id") or "")
