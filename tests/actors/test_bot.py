@@ -1,71 +1,13 @@
 """What a bot says to people on a chat network: the simulated provider is behind it."""
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, asynccontextmanager
-from typing import Any
+from contextlib import aclosing
 
 import structlog
-import trio
 from structlog.testing import capture_logs
 
+from tests.fakes.bots import ASKED, calls, open_bot, said, summarize
 from tests.fakes.simulator import SimulatorProcess
-from trouper.actors import Bot, open_app
-from trouper.actors.app import App
-from trouper.actors.config import AppConfig, AssistantConfig, ModelConfig, ProviderConfig
 from trouper.actors.session.events import PermissionAsked
-from trouper.actors.tools import Tool, tool
-
-
-@tool
-def summarize(text: str) -> str:
-    """Shorten a text to its main points."""
-    return f"{text.split(maxsplit=1)[0]} and so on"
-
-
-@tool
-async def delete(name: str) -> str:
-    """Delete a file."""
-    return f"{name} is gone"
-
-
-ASKED = tool(name="delete", approval="always")(delete.function)
-
-
-@asynccontextmanager
-async def open_bot(
-    simulator: SimulatorProcess,
-    *tools: Tool,
-    window: int | None = None,
-    bot: dict[str, Any] | None = None,
-    **assistant: Any,
-) -> AsyncGenerator[tuple[Bot, App]]:
-    values: dict[str, Any] = {"prompt": "You can use:\n{tools}", **assistant}
-    config = AppConfig(
-        providers={"sim": ProviderConfig(name="sim", kind="openai", base_url=simulator.base_url)},
-        models={"default": ModelConfig(targets=["sim/sim"], max_output_tokens=50)},
-        assistants={
-            "default": AssistantConfig(
-                model="default",
-                description="Answers guests",
-                tools=[one.name for one in tools],
-                **values,
-            ),
-            "other": AssistantConfig(model="default"),
-        },
-        facts={} if window is None else {"sim/sim": {"max_input_tokens": window}},
-    )
-    async with open_app(config, signals=False, tools=tools) as app:
-        yield Bot(app, **(bot or {})), app
-
-
-async def said(bot: Bot, text: str, user: str = "ann", **more: Any) -> list[str]:
-    return [line async for line in bot.respond(user, text, **more)]
-
-
-def calls(name: str, /, **arguments: str) -> dict[str, Any]:
-    """A rule: the model calls that tool, once."""
-    return {"times": 1, "reply": {"tool_calls": [{"name": name, "arguments": arguments}]}}
-
 
 # The three conversations of the requirements.
 
@@ -139,51 +81,6 @@ async def test_a_text_over_the_window_is_broken_up_and_that_is_said(
     parts = "".join(one.split("put together later.\n\n")[1] for one in asked[:6])
     assert parts.replace(" ", "") == text.replace(" ", "")
     assert asked[6].count("A part about foxes.") == 6
-
-
-# Long texts.
-
-
-async def test_without_leave_to_break_it_up_a_long_text_is_an_error_in_words(
-    simulator: SimulatorProcess,
-) -> None:
-    async with open_bot(simulator, window=200) as (bot, _):
-        [line] = await said(bot, "!default " + "why " * 500)
-
-    assert line.startswith("That did not work: ")
-    assert "say less at once" in line
-    assert simulator.requests() == []
-
-
-async def test_a_text_that_takes_too_many_parts_is_not_begun(simulator: SimulatorProcess) -> None:
-    text = "!default " + "why " * 5_000
-    async with open_bot(simulator, window=600, long_text="split") as (bot, _):
-        [line] = await said(bot, text)
-    async with open_bot(simulator, window=100, long_text="split") as (bot, _):
-        [other] = await said(bot, text)
-
-    assert "more than I may read in 20 parts; send less of it." in line
-    assert "more than I may read in 20 parts; send less of it." in other
-    assert simulator.requests() == []
-
-
-async def test_a_text_that_fits_is_not_broken_up(simulator: SimulatorProcess) -> None:
-    async with open_bot(simulator, summarize, window=600, long_text="split") as (bot, _):
-        assert await said(bot, "!default hello") == ["You said: hello"]
-        assert await said(bot, "!default " + "why " * 300) != []
-    async with open_bot(simulator, long_text="split") as (bot, _):
-        assert await said(bot, "!default hello") == ["You said: hello"]
-
-
-async def test_answers_that_are_too_long_together_are_said_one_by_one(
-    simulator: SimulatorProcess,
-) -> None:
-    simulator.script({"contains": "This is part", "reply": {"text": "long, " * 150}})
-    async with open_bot(simulator, window=600, long_text="split") as (bot, _):
-        lines = await said(bot, "!default Read: " + "why " * 700)
-
-    at = lines.index("The answers are too long together, too; here they are one by one.")
-    assert lines[at + 1].startswith("Part 1: long, long,")
 
 
 # Commands.
@@ -340,26 +237,6 @@ async def test_one_stops_an_answer_that_is_coming(simulator: SimulatorProcess) -
         assert lines[-1] == "(Stopped.)"
         assert len(lines) < 500
         assert await said(bot, "!stop") == ["There is nothing to stop."]
-
-
-async def test_one_stops_the_reading_of_a_long_text(
-    simulator: SimulatorProcess, nursery: trio.Nursery
-) -> None:
-    simulator.script({"reply": {"text": "one " * 500, "pace": 0.05}})
-    async with open_bot(simulator, window=600, long_text="split") as (bot, _):
-        lines: list[str] = []
-        async for line in bot.respond("ann", "!default Read: " + "why " * 700):
-            lines.append(line)
-            if len(lines) == 1:
-                # It has been told, and the first part is about to be read.
-                nursery.start_soon(stop_later, bot)
-
-    assert lines[1:] == ["(Stopped.)"]
-
-
-async def stop_later(bot: Bot) -> None:
-    await trio.sleep(0.2)
-    assert await said(bot, "!stop") == []
 
 
 async def test_who_leaves_ends_the_answer(simulator: SimulatorProcess) -> None:
