@@ -10,6 +10,7 @@ task is dead, or the mailbox was full) is noticed whenever its place is wanted.
 """
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from math import inf
 from typing import assert_never
@@ -78,6 +79,7 @@ class Circuit(Actor[CircuitMessage]):
         self._policy = policy
         self._chance = chance
         self._breaker: Breaker = Closed()
+        self._transitions: Counter[CircuitPhase] = Counter()
         self._passes: dict[Permit, Pass] = {}
         self._look_at = _FEW
         # trio.current_time, without its way to the clock: every call asks twice.
@@ -162,6 +164,7 @@ class Circuit(Actor[CircuitMessage]):
         before, self._breaker = self._breaker, breaker
         if type(before) is type(breaker):
             return
+        self._transitions[self._state().state] += 1
         match breaker:
             case Open(until=until, cause=cause):
                 seconds = round(until - self._now(), 3)
@@ -219,4 +222,5 @@ class Circuit(Actor[CircuitMessage]):
             calls=calls,
             failures=failures,
             in_flight=len(self._passes),
+            transitions=dict(self._transitions),
         )

@@ -1,5 +1,6 @@
 """What one asks of a circuit and tells it."""
 
+from collections.abc import Mapping
 from math import inf
 from typing import Literal, Protocol
 
@@ -59,7 +60,8 @@ class CircuitState:
     `calls` and `failures` are those of the last 30 seconds while it is closed.
     `reopens_in` is in seconds, 0 where a call may be made now, infinity until it
     is reset by hand, and None while a probe decides it. `in_flight` counts
-    passes that are out.
+    passes that are out, `transitions` how often it has gone into each state since it
+    was started.
     """
 
     state: CircuitPhase
@@ -68,6 +70,9 @@ class CircuitState:
     calls: int
     failures: int
     in_flight: int
+    transitions: Mapping[CircuitPhase, int] = attrs.field(
+        factory=dict[CircuitPhase, int], eq=False, hash=False
+    )
 
 
 @attrs.frozen

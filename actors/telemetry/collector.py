@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from ..gate.circuit_messages import CircuitPhase
 from ..gate.limiter_messages import Level, LimiterLevel
 from .labels import MOST_KINDS, FirstOnes
 from .names import FAMILIES, LABELS
@@ -17,7 +18,7 @@ __all__ = ["Snapshots"]
 
 _NANO = 1_000_000_000
 
-_CIRCUIT = ("closed", "open", "half_open")
+_CIRCUIT: tuple[CircuitPhase, ...] = ("closed", "open", "half_open")
 
 
 class Snapshots:
@@ -36,6 +37,14 @@ class Snapshots:
             "trouper_breaker_state",
             (
                 ((*deployment, state), float(circuit.state == state))
+                for deployment, circuit in reading.circuits.items()
+                for state in _CIRCUIT
+            ),
+        )
+        yield _counted(
+            "trouper_breaker_transitions",
+            (
+                ((*deployment, state), circuit.transitions.get(state, 0))
                 for deployment, circuit in reading.circuits.items()
                 for state in _CIRCUIT
             ),
@@ -78,6 +87,14 @@ class Snapshots:
 def _family(name: str, values: Iterable[tuple[tuple[str, ...], float]]) -> GaugeMetricFamily:
     family = FAMILIES[name]
     metric = GaugeMetricFamily(family.name, family.help, labels=family.labels)
+    for labels, value in values:
+        metric.add_metric(labels, value)
+    return metric
+
+
+def _counted(name: str, values: Iterable[tuple[tuple[str, ...], float]]) -> CounterMetricFamily:
+    family = FAMILIES[name]
+    metric = CounterMetricFamily(family.name, family.help, labels=family.labels)
     for labels, value in values:
         metric.add_metric(labels, value)
     return metric

@@ -155,6 +155,12 @@ _ALL = (
         "1 for the state that the circuit of a deployment is in, 0 for the others.",
         ("provider", "model", "state"),
     ),
+    Family(
+        "trouper_breaker_transitions",
+        "counter",
+        "Times that the circuit of a deployment has gone into that state.",
+        ("provider", "model", "to"),
+    ),
     Family("trouper_budget_limit_usd", "gauge", "What a budget allows in its window.", ("budget",)),
     Family("trouper_budget_spent_usd", "gauge", "What was spent of it.", ("budget",)),
     Family(

@@ -82,6 +82,7 @@ async def test_while_it_is_open_calls_are_refused_at_once_and_told_when_to_come_
         error = await refusal(ref)
         state = await ref.ask(GetState())
 
+        assert state.transitions == {"open": 1}
         assert trio.current_time() == began + 2
 
     assert (error.kind, error.retryable) == (ErrorKind.CIRCUIT_OPEN, True)

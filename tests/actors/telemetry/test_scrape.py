@@ -105,6 +105,16 @@ async def test_a_circuit_is_in_one_of_its_states() -> None:
         assert line in text
 
 
+async def test_how_often_a_circuit_has_changed_is_counted() -> None:
+    opened_twice = attrs.evolve(OPEN, transitions={"open": 2, "half_open": 1})
+
+    text = await text_of(Reading(circuits={("main", "big"): opened_twice}))
+
+    for state, value in (("open", "2.0"), ("half_open", "1.0"), ("closed", "0.0")):
+        labels = f'model="big",provider="main",to="{state}"'
+        assert f"trouper_breaker_transitions_total{{{labels}}} {value}\n" in text
+
+
 async def test_budgets_are_shown_in_dollars() -> None:
     budget = BudgetReading(name="daily", limit=5_000_000_000, spent=1_250_000_000, reserved=1)
 
