@@ -7,6 +7,7 @@ from ..errors import (
     TooManySessions,
     TurnInProgress,
     UnknownAssistant,
+    UnknownModel,
     UnknownSession,
 )
 from ..wire.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, RequestId, RpcFault
@@ -16,6 +17,7 @@ __all__ = ["refused"]
 
 _CODES: tuple[tuple[type[ActorError], int], ...] = (
     (UnknownAssistant, INVALID_PARAMS),
+    (UnknownModel, INVALID_PARAMS),
     (UnknownSession, NOT_FOUND),
     (ActorDown, NOT_FOUND),
     (TurnInProgress, BUSY),

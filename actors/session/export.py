@@ -31,7 +31,7 @@ def exported(session: StoredSession, state: State) -> dict[str, Any]:
         "trouper_session": VERSION,
         "id": session.sid,
         "owner": session.owner,
-        "assistant": session.assistant,
+        "assistant": state.assistant or session.assistant,
         "model": state.model,
         "title": session.title,
         "created": moment(session.created),

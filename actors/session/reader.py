@@ -25,7 +25,19 @@ from .events import (
     UsageChanged,
     weight,
 )
-from .messages import Attach, CancelTurn, Detach, Prompt, SessionMessage
+from .messages import (
+    Attach,
+    CancelTurn,
+    Detach,
+    GetTranscript,
+    Permit,
+    Prompt,
+    Retitle,
+    SessionMessage,
+    SwitchAssistant,
+    SwitchModel,
+    Transcript,
+)
 
 __all__ = ["SessionHandle", "Turn"]
 
@@ -59,6 +71,32 @@ class SessionHandle:
         """
         parts = (TextPart(prompt),) if isinstance(prompt, str) else prompt
         return Turn(self._ref, parts)
+
+    async def permit(self, call_id: str, *, granted: bool) -> bool:
+        """Say whether a call may be run that waits for it (PermissionAsked).
+
+        The answer is whether it still did: the first to say so decides.
+        """
+        return await self._ref.ask(Permit(call_id, granted))
+
+    async def use_model(self, model: str) -> None:
+        """Ask another of the configured models from the next turn on; "" is the assistant's own.
+
+        Raises UnknownModel, and NotKept.
+        """
+        await self._ref.ask(SwitchModel(model))
+
+    async def use_assistant(self, assistant: str) -> None:
+        """Let another assistant answer from the next turn on. Raises UnknownAssistant, NotKept."""
+        await self._ref.ask(SwitchAssistant(assistant))
+
+    async def rename(self, title: str) -> None:
+        """Call the conversation that, in lists of conversations. Raises NotKept."""
+        await self._ref.ask(Retitle(title))
+
+    async def transcript(self) -> Transcript:
+        """All of the conversation: its turns, its title, what it has taken."""
+        return await self._ref.ask(GetTranscript())
 
     async def ask(self, prompt: str | tuple[Part, ...]) -> str:
         """The text of the answer, whole. Raises TurnFailed, TurnInProgress, HistoryFull."""

@@ -209,6 +209,24 @@ async def test_a_choice_while_a_turn_streams_comes_between_its_words(
     assert gapless(listener.events)
 
 
+async def test_an_embedding_program_chooses_by_its_handle(autojump_clock: MockClock) -> None:
+    async with open_house(answer("a"), answer("b")) as house:
+        session = await house.handle()
+        await session.use_model("huge")
+        await session.ask("one")
+        await session.use_assistant("other")
+        await session.ask("two")
+        await session.rename("Numbers")
+        told = await session.transcript()
+
+    assert [asked(house, number) for number in (0, 1)] == [
+        ("huge-1", "be kind"),
+        ("fake-1", "be other"),
+    ]
+    assert (told.state.title, told.state.assistant, told.running) == ("Numbers", "other", None)
+    assert [turn.asked.text for turn in told.state.turns] == ["one", "two"]
+
+
 # Titles.
 
 
