@@ -15,6 +15,7 @@ from trouper.actors.chat import ChatRequest
 from trouper.actors.errors import ErrorKind, ProviderError
 from trouper.actors.gateway.responding import Conversation, Recent
 from trouper.actors.store.memory_responses import MemoryResponses
+from trouper.actors.store.responses import StoredResponse
 
 
 def said(request: ChatRequest) -> list[tuple[str, str]]:
@@ -135,6 +136,34 @@ async def test_a_stored_conversation_goes_on_after_a_restart(nursery: trio.Nurse
         "previous_response_not_found",
         "previous_response_id",
     )
+
+
+async def test_a_response_is_kept_before_its_end_is_told(nursery: trio.Nursery) -> None:
+    class Slow(MemoryResponses):
+        def __init__(self) -> None:
+            super().__init__()
+            self.asked, self.go_on = trio.Event(), trio.Event()
+
+        async def put(self, response: StoredResponse) -> None:
+            self.asked.set()
+            await self.go_on.wait()
+            await super().put(response)
+
+    store = Slow()
+    running = await start_gateway(nursery, models=FakeModels(), responses=store)
+
+    async with open_responses(running) as socket:
+        await socket.send()
+        while (await socket.next()).get("delta") != "hello":
+            pass
+        await store.asked.wait()
+        with trio.move_on_after(0.05) as quiet:
+            await socket.next()
+        store.go_on.set()
+        end = (await socket.rest())[-1]["response"]
+
+    assert quiet.cancelled_caught
+    assert await store.find(end["id"], owner="local") is not None
 
 
 async def test_a_request_that_generates_nothing_is_gone_on_from(nursery: trio.Nursery) -> None:
