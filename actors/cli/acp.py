@@ -15,7 +15,7 @@ import trio
 from ..client.errors import CannotConnect
 from ..client.link import open_link
 from ..client.stdio import join, read_lines, write_all
-from .server_address import TOKEN_VARIABLE, add_url, read_token, wants_token
+from .server_address import TOKEN_VARIABLE, add_patience, add_url, read_token, wants_token
 
 __all__ = ["add_arguments", "run"]
 
@@ -35,23 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"where the server's token is, as env:NAME or file:PATH; env:{TOKEN_VARIABLE}, if "
         "there is one, unless given",
     )
-    parser.add_argument(
-        "--patience",
-        metavar="SECONDS",
-        type=_seconds,
-        default=600.0,
-        help="how long a lost connection is tried again; %(default)g unless given",
-    )
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= 7 * 86_400:
-        raise argparse.ArgumentTypeError(f"must be seconds, up to those of a week, not {text!r}")
-    return seconds
+    # An editor stays open over a server's restarts.
+    add_patience(parser, 600.0)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ import re
 import shutil
 import signal
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from types import FrameType, ModuleType
 from typing import Any
@@ -29,6 +29,9 @@ __all__ = ["Screen", "spoken"]
 # Zero-width joiners are invisible by themselves, and hold together emoji and the
 # letters of Persian and Hindi.
 _HARMLESS = re.compile("([\t\u200c\u200d]+)")
+
+# Characters that are shown of what a tool is asked, or gives.
+_LONGEST_LINE = 300
 
 _BOLD, _DIM, _CYAN, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[1;36m", "\x1b[0m"
 
@@ -141,6 +144,39 @@ class Screen:
             print(self._style(f"[{text}]", _DIM), end="\n\n", flush=True)
         else:
             print(f"trouper: {text}", file=sys.stderr)
+
+    def tool(self, text: str) -> None:
+        """Say what a tool is asked or gives, on one line; to persons only."""
+        if not self.interactive:
+            return
+        self._flush()
+        # Between the words of an answer it stands on a line of its own.
+        before = "" if self._line_start and not self._empty else "\n"
+        line = " ".join(spoken(text).split())
+        line = line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}..."
+        self._write(f"{before}{self._style(f'[{line}]', _DIM)}\n")
+        self._line_start, self._empty = True, False
+
+    def confirm(self, question: str) -> bool:
+        """Whether a person says yes. Where there is none, nobody does, and that is said."""
+        if not self.interactive:
+            print(f"trouper: {spoken(question)} Nobody is here to say so.", file=sys.stderr)
+            return False
+        try:
+            with _heeding_signals():
+                said = input(f"{spoken(question)} [y/N] ")
+        except EOFError:
+            print(flush=True)
+            return False
+        return said.strip().lower() in ("y", "yes")
+
+    def recall(self, name: str, said: Iterable[tuple[str, str]]) -> None:
+        """Show what was said before, as (role, text); to persons only."""
+        if not self.interactive:
+            return
+        for role, text in said:
+            who = "you" if role == "user" else name
+            print(f"{self._style(f'{who}>', _DIM)} {spoken(text)}", end="\n\n", flush=True)
 
     def fault(self, text: str) -> None:
         """Say what went wrong."""

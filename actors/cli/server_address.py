@@ -14,7 +14,14 @@ from ..config import Secret
 from ..config.secret import resolve_secret
 from ..errors import ConfigError
 
-__all__ = ["TOKEN_VARIABLE", "add_url", "read_token", "wants_token", "websocket_url"]
+__all__ = [
+    "TOKEN_VARIABLE",
+    "add_patience",
+    "add_url",
+    "read_token",
+    "wants_token",
+    "websocket_url",
+]
 
 TOKEN_VARIABLE = "TROUPER_TOKEN"
 
@@ -29,6 +36,27 @@ def add_url(parser: argparse.ArgumentParser) -> None:
         default="http://127.0.0.1:8700",
         help="the server, as http://HOST:PORT or ws://HOST:PORT/acp; %(default)s unless given",
     )
+
+
+def add_patience(parser: argparse.ArgumentParser, default: float) -> None:
+    """Declare `--patience SECONDS`."""
+    parser.add_argument(
+        "--patience",
+        metavar="SECONDS",
+        type=_seconds,
+        default=default,
+        help="how long a lost connection is tried again; %(default)g unless given",
+    )
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 7 * 86_400:
+        raise argparse.ArgumentTypeError(f"must be seconds, up to those of a week, not {text!r}")
+    return seconds
 
 
 def websocket_url(text: str) -> str:

@@ -3,15 +3,19 @@
 import signal
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, Protocol, Self
 
 from ..errors import SessionError
 from ..session.events import (
     AnswerReset,
+    PermissionAsked,
     StopReason,
     TextAdded,
     ThoughtAdded,
+    ToolCalled,
+    ToolEnded,
     ToolEvent,
     UsageChanged,
 )
@@ -54,6 +58,10 @@ class Session(Protocol):
 
     def prompt(self, prompt: str) -> Turn:
         """A turn; leaving its block cancels it."""
+        ...
+
+    async def permit(self, call_id: str, *, granted: bool) -> bool:
+        """Say whether a call may be run that waits for it."""
         ...
 
 
@@ -113,11 +121,27 @@ class Talk:
             while (event := self._call(_next, turn)) is not None:
                 if isinstance(event, TextAdded | ThoughtAdded):
                     self._screen.add(event.text, thought=isinstance(event, ThoughtAdded))
-                elif isinstance(event, AnswerReset):
-                    self._begin_again()
+                else:
+                    self._show(event)
         finally:
             self._call(turn.__aexit__, None, None, None)
         return turn.stop
+
+    def _show(self, event: Event) -> None:
+        match event:
+            case AnswerReset():
+                self._begin_again()
+            case ToolCalled(name=name, arguments=arguments):
+                self._screen.tool(f"{name} {arguments}")
+            case PermissionAsked(call_id=call_id, name=name, arguments=arguments):
+                self._screen.end()
+                granted = self._screen.confirm(f"May {name} be run with {arguments}?")
+                self._call(partial(self._session.permit, granted=granted), call_id)
+                self._screen.begin(self._name)
+            case ToolEnded(name=name, text=text, is_error=is_error):
+                self._screen.tool(f"{name} {'failed' if is_error else 'gave'}: {text}")
+            case _:
+                pass
 
     def _begin_again(self) -> None:
         """What was shown cannot be taken back: say that it does not count."""

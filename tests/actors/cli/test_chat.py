@@ -1,5 +1,6 @@
 """`trouper chat`: one question, a script's questions, and a person at a terminal."""
 
+import re
 import signal
 import socket
 import socketserver
@@ -181,7 +182,10 @@ class TestWhereThereIsNoServer:
     ) -> None:
         simulator.script(ENDLESS)
         provider = f'kind = "openai"\nbase_url = "{simulator.base_url}"'
-        with server(tmp_path, config(provider)) as running, at_terminal(running) as person:
+        with (
+            server(tmp_path, config(provider)) as running,
+            at_terminal(running, "--patience", "0") as person,
+        ):
             person.wait_for("you> ")
             person.type("endless\r")
             person.wait_for("on and on")
@@ -199,7 +203,10 @@ class TestWhereThereIsNoServer:
     ) -> None:
         simulator.script(ENDLESS)
         provider = f'kind = "openai"\nbase_url = "{simulator.base_url}"'
-        with server(tmp_path, config(provider)) as running, at_terminal(running) as person:
+        with (
+            server(tmp_path, config(provider)) as running,
+            at_terminal(running, "--patience", "0") as person,
+        ):
             person.wait_for("you> ")
             person.type("endless\r")
             person.wait_for("on and on")
@@ -368,6 +375,53 @@ class TestAtATerminal:
 
             assert person.leave()[1] == 128 + signal.SIGTERM
             assert person.echoes
+
+    def test_tools_are_shown_and_run_only_with_leave(
+        self, tmp_path: Path, simulator: SimulatorProcess
+    ) -> None:
+        call = {"name": "greet", "arguments": {}}
+        simulator.script(
+            {"contains": "greet", "times": 1, "reply": {"tool_calls": [call]}},
+            {"reply": {"text": "So be it."}},
+        )
+        more = """
+            [assistants.careful]
+            model = "default"
+            tools = ["greet"]
+            [tools.greet]
+            command = ["echo", "good morning"]
+            description = "Greets."
+            approval = "always"
+        """
+        text = config(f'kind = "openai"\nbase_url = "{simulator.base_url}"', more=more)
+        with (
+            server(tmp_path, text) as running,
+            at_terminal(running, "--assistant", "careful") as person,
+        ):
+            person.wait_for("you> ")
+            person.type("greet me\r")
+            person.wait_for("May greet be run with {}? [y/N] ")
+            person.type("y\r")
+            said = person.wait_for("So be it.\n\nyou> ")
+            person.type(CTRL_D)
+            _, code = person.leave()
+
+        assert code == 0
+        assert "[greet gave: good morning]" in said
+
+    def test_a_kept_conversation_is_shown_and_goes_on(self, running: Server) -> None:
+        first = chat(running, "--assistant", "terse", "hello")
+        [session] = re.findall(r"session=(sess_\w+)", running.log)[-1:]
+        with at_terminal(running, "--session", session) as person:
+            before = person.wait_for("You said: hello")
+            person.wait_for("you> ")
+            person.type("again\r")
+            person.wait_for("You said: again\n\nyou> ")
+            person.type(CTRL_D)
+            _, code = person.leave()
+
+        assert (first.code, code) == (0, 0)
+        assert "you> hello" in before
 
     def test_an_answer_as_long_as_it_may_be_says_so(
         self, running: Server, simulator: SimulatorProcess
