@@ -1,7 +1,8 @@
 """A server that is killed again and again under busy clients: no acknowledged turn is lost, no
 event is told twice or missing, and no tool is run twice by itself.
 
-Quick here; TROUPER_KILL_ROUNDS=50 TROUPER_KILL_SESSIONS=100 is the whole of it.
+Quick here; TROUPER_KILL_ROUNDS=50 TROUPER_KILL_SESSIONS=100 is the whole of it (some four
+minutes, so with `-o faulthandler_timeout=0`).
 """
 
 import os
