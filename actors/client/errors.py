@@ -77,7 +77,7 @@ def rejected(url: str, status: int, body: bytes | None) -> CannotConnect:
     match status:
         case 401:
             message = f"the server at {url} wants a valid token: {said or 'unauthorized'}"
-        case 403 | 503 if said:
+        case 403 | 429 | 503 if said:
             message = f"the server at {url} does not let you in ({status}): {said}"
         case 404 if said:
             message = f"the server at {url} has no sessions there ({status}): {said}"

@@ -28,13 +28,17 @@ class Refused(TrouperError):
     """Not let in: the HTTP status to answer with, and what to do about it.
 
     `wait` is in seconds: before then the same gets the same answer. 0 is not known.
+    `guess`: a token was shown, looked at, and wrong.
     """
 
-    def __init__(self, status: int, message: str, wait: float = 0.0) -> None:
+    def __init__(
+        self, status: int, message: str, wait: float = 0.0, *, guess: bool = False
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.wait = wait
+        self.guess = guess
 
 
 @attrs.frozen
@@ -98,15 +102,17 @@ class Access:
         *,
         address: str = "",
         now: float = 0.0,
+        own_pages: bool = False,
     ) -> Principal:
         """The principal of a request with these headers (names in lower case).
 
-        `address` is where it comes from, `now` a time in seconds. Raises Refused
-        with 403 for an origin that is not allowed, 401 for a token that is
-        missing or wrong, and 429 where too many were wrong from there.
+        `address` is where it comes from, `now` a time in seconds. With `own_pages`
+        the pages of this server may come too, as a browser on this machine shows
+        them. Raises Refused with 403 for an origin that is not allowed, 401 for a
+        token that is missing or wrong, and 429 where too many were wrong from there.
         """
         origin = headers.get("origin")
-        if origin is not None and origin.rstrip("/").lower() not in self._origins:
+        if origin is not None and not self._is_allowed(origin, headers, own_pages=own_pages):
             raise Refused(
                 403,
                 f"pages of origin {origin[:200]!r} may not connect; "
@@ -123,6 +129,15 @@ class Access:
             )
         return self._look_up(_digest(token), address, now)
 
+    def _is_allowed(self, origin: str, headers: Mapping[str, str], *, own_pages: bool) -> bool:
+        page = origin.rstrip("/").lower()
+        if page in self._origins:
+            return True
+        # Only under a name of this machine: any other may be a stranger's that leads here
+        # (DNS rebinding), whose pages would then be of the same origin.
+        host = headers.get("host", "").lower()
+        return own_pages and page == f"http://{host}" and _is_loopback(_name_of(host))
+
     def _look_up(self, offered: bytes, address: str, now: float) -> Principal:
         wait = self._guesses.wait(address, offered, now)
         if wait > 0:
@@ -137,7 +152,9 @@ class Access:
         if not found:
             self._guesses.wrong(address, now)
             raise Refused(
-                401, "this token is not accepted; check it against the server's configuration"
+                401,
+                "this token is not accepted; check it against the server's configuration",
+                guess=True,
             )
         self._guesses.right(address, offered)
         return found[0]
@@ -175,6 +192,12 @@ def _token(headers: Mapping[str, str], subprotocols: tuple[str, ...]) -> str | N
 
 def _digest(token: str) -> bytes:
     return sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
+def _name_of(host: str) -> str:
+    """The name in a Host header, without the port."""
+    name, separator, port = host.rpartition(":")
+    return name if separator and port.isdigit() else host
 
 
 def _is_loopback(host: str) -> bool:

@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from math import ceil
 from typing import Self
 
+import structlog
 import trio
 
 from ..config.tokens import Scope
@@ -19,6 +20,8 @@ from .http import HttpFault, Request
 from .limits import Limits
 
 __all__ = ["Door", "Place"]
+
+log = structlog.get_logger("trouper.gateway")
 
 # Seconds after which a place may be free; the clients that wait so long are few.
 _AGAIN = "1"
@@ -66,19 +69,31 @@ class Door:
         self._access.check_bind(host)
 
     def admit(
-        self, request: Request, scope: Scope, subprotocols: tuple[str, ...] = ()
+        self,
+        request: Request,
+        scope: Scope,
+        subprotocols: tuple[str, ...] = (),
+        *,
+        own_pages: bool = False,
     ) -> Principal:
         """The principal of `request`, who may do what `scope` is about.
 
+        With `own_pages` it may come from a page of this server, too.
         Raises HttpFault: 401 where no token that is known was shown, 403 where
         the token or the page may not do this, 429 where too many were wrong.
         """
         try:
             principal = self._access.admit(
-                request.headers, subprotocols, address=request.address, now=trio.current_time()
+                request.headers,
+                subprotocols,
+                address=request.address,
+                now=trio.current_time(),
+                own_pages=own_pages,
             )
             principal.check(scope)
         except Refused as refused:
+            if refused.guess:  # of which there are few a minute, by `Guesses`
+                log.warning("wrong token", address=request.address, path=request.path)
             headers: tuple[tuple[str, str], ...] = ()
             if refused.status == 401:
                 headers = (("WWW-Authenticate", "Bearer"),)

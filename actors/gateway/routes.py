@@ -33,13 +33,15 @@ class SocketRoute:
 
     `begin` is called when one is open. `subprotocols` are those that a client
     may offer, the usual one first. `frame_chars` is the longest message,
-    by default as `Limits` says.
+    by default as `Limits` says. `own_pages` says whether pages of this server may
+    connect, which are under a name of this machine.
     """
 
     begin: Callable[[Websocket, Principal], Conversation]
     scope: Scope
     subprotocols: tuple[str, ...] = ("trouper.v1",)
     frame_chars: int | None = None
+    own_pages: bool = False
 
 
 class Calls(Protocol):

@@ -111,6 +111,7 @@ def test_other_reasons_keep_their_own_words() -> None:
     )
     assert str(unreachable("U", trio.BrokenResourceError("odd"))) == "U cannot be reached: odd"
     full = b'{"error": {"message": "too many connections; try again"}}'
+    assert "does not let you in (429): too many" in str(rejected("U", 429, full))
     assert str(rejected("U", 503, full)) == (
         "the server at U does not let you in (503): too many connections; try again"
     )

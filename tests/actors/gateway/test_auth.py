@@ -133,6 +133,32 @@ def test_no_token_at_all_is_no_guess() -> None:
     assert access.admit(bearer(TOKEN), address="192.0.2.1").name
 
 
+@pytest.mark.parametrize(
+    ("host", "origin", "allowed"),
+    [
+        ("127.0.0.1:8700", "http://127.0.0.1:8700", True),
+        ("localhost:8700", "http://localhost:8700", True),
+        ("[::1]:8700", "http://[::1]:8700", True),
+        ("localhost", "http://localhost", True),
+        ("localhost:8700", "http://localhost:3000", False),
+        ("evil.example:8700", "http://evil.example:8700", False),
+        ("", "http://", False),
+    ],
+)
+def test_pages_of_the_server_itself_may_connect_where_they_are_meant_to(
+    host: str, origin: str, *, allowed: bool
+) -> None:
+    headers = {"host": host, "origin": origin}
+    with pytest.raises(Refused):
+        Access().admit(headers)
+
+    if allowed:
+        assert Access().admit(headers, own_pages=True).anybody
+    else:
+        with pytest.raises(Refused, match="may not connect"):
+            Access().admit(headers, own_pages=True)
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "[::1]", "localhost"])
 def test_this_machine_alone_needs_no_token(host: str) -> None:
     Access().check_bind(host)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from structlog.testing import capture_logs
 from trio_websocket import ConnectionClosed, open_websocket_url
 
 from tests.fakes.gateway import Running, acp_client, acp_in_memory, start_gateway
@@ -167,12 +168,35 @@ async def test_a_token_without_the_scope_is_403_and_named_what_it_needs(
 async def test_wrong_tokens_without_end_are_told_to_wait(nursery: trio.Nursery) -> None:
     running = await start_gateway(nursery, access=tokens())
     wrong = get("/acp", *GOOD_HANDSHAKE, "Authorization: Bearer guess")
-    answers = [await exchange(running, wrong) for _ in range(11)]
+    with capture_logs() as logs:
+        answers = [await exchange(running, wrong) for _ in range(11)]
     first = await exchange(running, get("/acp", *GOOD_HANDSHAKE, BEARER_ONE))
 
     assert [status(each) for each in answers] == [401] * 10 + [429]
     assert status(first) == 429
     assert b"Retry-After: 6\r\n" in answers[-1]
+    # Who looks after the server sees that somebody guesses, and not each guess of thousands.
+    assert [line["address"] for line in logs if line["event"] == "wrong token"] == [
+        "127.0.0.1"
+    ] * 10
+    assert "guess" not in repr(logs)
+
+
+async def test_a_page_of_the_server_connects_where_it_is_meant_to(nursery: trio.Nursery) -> None:
+    page = SocketRoute(begin=Turns, scope=Scope.SESSION, own_pages=True)
+    running = await start_gateway(nursery, sockets={"/turns": page})
+    own = f"127.0.0.1:{running.listening.port}"
+
+    async def opened(path: str, host: str, origin: str) -> int:
+        head = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{origin}\r\n"
+        lines = "\r\n".join(GOOD_HANDSHAKE)
+        answer = await exchange(running, f"{head}{lines}\r\n\r\n".encode(), half_close=True)
+        return status(answer)
+
+    assert await opened("/turns", own, own) == 101
+    assert await opened("/acp", own, own) == 403
+    assert await opened("/turns", own, "evil.example") == 403
+    assert await opened("/turns", "evil.example", "evil.example") == 403
 
 
 async def close_code(ws: Any) -> int:
