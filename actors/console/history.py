@@ -18,8 +18,8 @@ __all__ = ["SECONDS", "SLICE", "History"]
 
 SECONDS: Final = 60
 
-SLICE: Final = 500
-"""Actors that are looked at between two checkpoints: well below 5 ms."""
+SLICE: Final = 250
+"""Actors that are looked at between two checkpoints: below 5 ms also where all are told of."""
 
 _MOST: Final = 65_535
 

@@ -22,6 +22,8 @@ from .history import SLICE, History
 
 __all__ = ["Seen", "Stall", "Survey", "Tree", "tree_order"]
 
+_NONE: Mapping[str, Row] = {}
+
 # What needs attention is told of so many; more is one trouble and not many.
 _TOLD = 100
 
@@ -70,11 +72,16 @@ class Survey:
         self.stall: Stall | None = None
         self._shapes: dict[str, tuple[int, Shape]] = {}
 
-    def seen(self, paths: Iterable[str]) -> Iterator[Seen]:
-        """Those that are there, judged. Does not wait: give it slices."""
+    def seen(self, paths: Iterable[str], calm: Mapping[str, Row] = _NONE) -> Iterator[Seen]:
+        """Those that are there, judged. Does not wait: give it slices.
+
+        Those are left out whose row is still that in `calm`, and of whom no gate says anything.
+        """
         now = self.inspector.now
         gates = self.board.attention()
         for row in self.inspector.rows(paths):
+            if calm.get(row.path) == row and row.path not in gates:
+                continue
             shape = self._shape(row)
             yield Seen(row, shape, self._judge(row, shape, gates, now))
 
@@ -96,6 +103,9 @@ class Survey:
     def _judge(
         self, row: Row, shape: Shape, gates: Mapping[str, Attention], now: float
     ) -> Attention:
+        gate = gates.get(row.path, FINE)
+        if _is_calm(row):
+            return gate
         view = ActorView(
             state=row.state,
             depth=row.depth,
@@ -109,7 +119,6 @@ class Survey:
             retry_in=max(0.0, row.retry_at - now) if row.retry_at != inf else None,
         )
         own = of_actor(view)
-        gate = gates.get(row.path, FINE)
         return own if own.severity >= gate.severity and own is not FINE else gate
 
     def of_loop(self) -> Attention:
@@ -141,6 +150,18 @@ class Survey:
         return found[:_TOLD]
 
 
+def _is_calm(row: Row) -> bool:
+    """Whether time alone changes nothing about it."""
+    return (
+        row.state == "running"
+        and not row.depth
+        and row.current == inf
+        and row.flight == inf
+        # (A stream in hand is busy all the time.)
+        and not row.in_hand
+    )
+
+
 def _told(path: str, what: str, name: str, attention: Attention) -> dict[str, Any]:
     return {
         "what": what,
@@ -166,6 +187,9 @@ class Tree:
         self._ids: dict[str, int] = {}
         self._told: dict[str, list[Any]] = {}
         self._kind_told: dict[str, str] = {}
+        # Rows that were told and need not be looked at again while they stay as they are:
+        # of 10,000 actors nearly all.
+        self._calm: dict[str, Row] = {}
         self._next = 0
 
     def paths(self) -> list[str]:
@@ -181,7 +205,7 @@ class Tree:
         new: list[dict[str, Any]] = []
         rows: list[list[Any]] = []
         now = self._survey.inspector.now
-        for seen in self._survey.seen(paths):
+        for seen in self._survey.seen(paths, self._calm):
             if self._kinds and seen.shape.kind not in self._kinds:
                 continue
             path = seen.row.path
@@ -193,6 +217,10 @@ class Tree:
                 self._kind_told[path] = seen.shape.kind
                 new.append(self._introduced(id, seen))
             told = _row(id, seen, now)
+            if _is_calm(seen.row) and seen.attention is FINE:
+                self._calm[path] = seen.row
+            else:
+                self._calm.pop(path, None)
             if self._told.get(path) != told:
                 self._told[path] = told
                 rows.append(told)
@@ -200,13 +228,15 @@ class Tree:
 
     def gone(self, paths: Iterable[str]) -> list[int]:
         """The ids of those that have been told and are not among `paths` any more."""
-        if len(self._ids) <= len(there := set(paths)) and self._ids.keys() <= there:
-            return []
-        gone = self._ids.keys() - there
+        paths = list(paths)
+        if not self._kinds and len(self._ids) <= len(paths):
+            return []  # all of which have just been looked at: nobody can be missing
+        gone = self._ids.keys() - set(paths)
         self._survey.forget(gone)
         for path in gone:
             self._told.pop(path, None)
             self._kind_told.pop(path, None)
+            self._calm.pop(path, None)
         return [self._ids.pop(path) for path in list(gone)]
 
     def _introduced(self, id: int, seen: Seen) -> dict[str, Any]:

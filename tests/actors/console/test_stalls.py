@@ -6,6 +6,7 @@ These wait in real time, half a second and more: what stands still is the loop i
 import os
 import signal
 import time
+from collections.abc import Callable
 
 import trio
 import trio.lowlevel
@@ -18,6 +19,13 @@ from trouper.actors.console.survey import Stall
 
 def block(seconds: float) -> None:
     time.sleep(seconds)
+
+
+def signal_and_block_until(done: Callable[[], bool]) -> None:
+    os.kill(os.getpid(), signal.SIGUSR1)
+    began = time.monotonic()
+    while not done() and time.monotonic() < began + 5:
+        time.sleep(0.01)
 
 
 async def test_the_line_that_blocks_the_loop_is_named_while_it_blocks() -> None:
@@ -53,15 +61,12 @@ async def test_on_sigusr1_stacks_and_tree_are_in_the_log_also_while_the_loop_sta
     with capture_logs() as logs:
         tree = [f"actor-{number} running" for number in range(300)]
         with Watchdog(lambda stall: None, lambda: tree).watch(signals=True):
-            os.kill(os.getpid(), signal.SIGUSR1)
-            began = time.monotonic()
-            while len(logs) < 203 and time.monotonic() < began + 5:
-                block(0.02)
+            signal_and_block_until(lambda: any(line.get("tree") == "and more" for line in logs))
             found = list(logs)
 
     stacks = [line for line in found if line["event"] == "stack"]
     actors = [line["tree"] for line in found if line["event"] == "actor"]
-    assert any("block" in line["stack"] for line in stacks)
+    assert any("signal_and_block_until" in line["stack"] for line in stacks)
     assert any(line["thread"] == "trouper watchdog" for line in stacks)
     assert (actors[0], actors[-1], len(actors)) == ("actor-0 running", "and more", 201)
     assert signal.getsignal(signal.SIGUSR1) == before
