@@ -4,8 +4,7 @@ The network's part is to hand over what people write, and to send the lines that
 come back, one after another:
 
     bot = Bot(app)
-    async for line in bot.respond("alice", "!default What can you do?"):
-        await network.say(line)
+    await bot.answer("alice", "!default What can you do?", network.say)
 
 Every person has a conversation of their own with every assistant. It is kept as
 any session of the program is, so it goes on after a restart where the store is a
@@ -81,12 +80,24 @@ class Bot:
         # By user: what they wait for. It is empty when nobody does.
         self._talks: dict[str, list[_Talk]] = {}
 
+    async def answer(
+        self, user: str, text: str, say: Callable[[str], Awaitable[object]], *, assistant: str = ""
+    ) -> None:
+        """Say the lines that answer `text`, one after another; the rest is as in `respond`.
+
+        `say` may wait, as long as a network wants it. Cancel this, and the answer
+        is cancelled.
+        """
+        async with aclosing(self.respond(user, text, assistant=assistant)) as lines:
+            async for line in lines:
+                await say(line)
+
     async def respond(self, user: str, text: str, *, assistant: str = "") -> Lines:
         """The lines that answer `text`, which `user` has written; none where it is no command.
 
         With an `assistant`, what is no command is for that one, as in a private
-        chat. Leave the generator early (`contextlib.aclosing`), and the answer is
-        cancelled. What goes wrong is said in a line; raises only what a program's
+        chat. Close the generator (`contextlib.aclosing`) where it may be left early,
+        and be it by a cancel: then the answer is cancelled. What goes wrong is said in a line; raises only what a program's
         own fault is.
         """
         command = parse(text, self._app.config.assistants, prefix=self._prefix)

@@ -3,6 +3,7 @@
 from contextlib import aclosing
 
 import structlog
+import trio
 from structlog.testing import capture_logs
 
 from tests.fakes.bots import ASKED, calls, open_bot, said, summarize
@@ -246,6 +247,27 @@ async def test_who_leaves_ends_the_answer(simulator: SimulatorProcess) -> None:
             assert await anext(answer) == "one"
 
         assert await said(bot, "!default again") == ["You said: again"]
+
+
+async def test_who_is_cancelled_while_it_says_a_line_ends_the_answer(
+    simulator: SimulatorProcess,
+) -> None:
+    simulator.script({"times": 1, "reply": {"text": "one\n" * 500, "pace": 0.05}})
+    lines: list[str] = []
+    scope = trio.CancelScope()
+
+    async def say(line: str) -> None:
+        lines.append(line)
+        scope.cancel()
+        await trio.sleep_forever()
+
+    async with open_bot(simulator) as (bot, _):
+        with scope:
+            await bot.answer("ann", "!default hello", say)
+        await bot.answer("ann", "hello", say)
+        assert await said(bot, "!default again") == ["You said: again"]
+
+    assert lines == ["one"]
 
 
 async def test_a_person_is_asked_before_a_tool_runs_that_wants_it(
