@@ -142,11 +142,14 @@ class App:
         """What may be spent, over the ledger; while it runs."""
         return Budgets(self.ledger, self.config.limits)
 
-    async def session(self, id: str, *, assistant: str = "", user: str = "") -> SessionHandle:
+    async def session(
+        self, id: str, *, assistant: str = "", user: str = "", kept: bool = True
+    ) -> SessionHandle:
         """The session called `id`; it is opened if there is none, and kept until `end_session`.
 
         `user` is whose it is, for budgets, the ledger and the prompt: nobody else
-        finds it. Without one it is the program's own.
+        finds it. Without one it is the program's own. One that is not to be
+        `kept` is let go where it is idle, so ask for it anew before each prompt.
         Where the store is a file, a conversation of that id goes on which an
         earlier run of the program has begun, with the assistant that it has.
         Raises UnknownAssistant, TooManySessions, NotKept, SessionUnreadable, and
@@ -158,7 +161,7 @@ class App:
                 ref = self.sessions.find(id, owner=user or _EMBEDDED)
             except UnknownSession:
                 _, ref = await self.sessions.open(
-                    assistant=assistant, owner=user or _EMBEDDED, id=id, kept=True
+                    assistant=assistant, owner=user or _EMBEDDED, id=id, kept=kept
                 )
         return SessionHandle(id, ref)
 

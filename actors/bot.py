@@ -6,9 +6,9 @@ come back, one after another:
     bot = Bot(app)
     await bot.answer("alice", "!default What can you do?", network.say)
 
-Every person has a conversation of their own with every assistant. It is kept as
-any session of the program is, so it goes on after a restart where the store is a
-file.
+Every person has a conversation of their own with every assistant. One that is
+idle is let go (`server.session_idle_seconds`); where the store is a file it is
+there again when its person is, also after a restart.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -184,7 +184,8 @@ class Bot:
 
     async def _ask(self, user: str, command: Ask) -> Lines:
         id = _session_id(user, command.assistant)
-        session = await self._app.session(id, assistant=command.assistant, user=user)
+        # A network has more people than there are places for conversations.
+        session = await self._app.session(id, assistant=command.assistant, user=user, kept=False)
         talk = _Talk(id)
         self._talks.setdefault(user, []).append(talk)
         try:

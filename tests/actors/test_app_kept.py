@@ -8,13 +8,14 @@ import trio
 
 from tests.fakes.gateway import AcpClient, open_acp
 from tests.fakes.simulator import SimulatorProcess
-from trouper.actors import open_app
+from trouper.actors import Bot, open_app
 from trouper.actors.app import App
 from trouper.actors.config import AppConfig
 from trouper.actors.config.load import parse_config
 from trouper.actors.errors import UnknownAssistant
 from trouper.actors.session.export import stored_state
 from trouper.actors.session.messages import GetHistory
+from trouper.actors.session.session import Session
 from trouper.actors.session.state import conversation
 from trouper.actors.store.journal_reading import JournalReader
 
@@ -154,3 +155,30 @@ async def test_a_client_that_comes_back_talks_on_also_after_a_restart(
 
 def _is_open(app: App, id: str) -> bool:
     return any(actor.path == f"sessions/{id}" for actor in app.snapshot())
+
+
+async def test_a_bots_conversations_are_let_go_and_are_there_again(
+    simulator: SimulatorProcess, store: Path
+) -> None:
+    quick = config(simulator, store, idle=0.05)
+    async with open_app(quick, signals=False) as app:
+        bot = Bot(app)
+        await bot.answer("ann", "!default one", _nothing)
+        with trio.fail_after(10):
+            while app.system.children("sessions", Session).get("default.ann") is not None:  # noqa: ASYNC110 - nobody tells when it ends
+                await trio.sleep(0.05)
+        assert [line async for line in bot.respond("ann", "!default two")] == ["You said: two"]
+        assert len(simulator.requests()[-1]["body"]["messages"]) == 4
+
+    async with open_app(quick, signals=False) as app:
+        bot = Bot(app)
+        await bot.answer("ann", "!default three", _nothing)
+        assert len(simulator.requests()[-1]["body"]["messages"]) == 6
+        forgotten = [line async for line in bot.respond("ann", "!new")]
+        assert forgotten == ["The conversation with default is forgotten."]
+        await bot.answer("ann", "!default four", _nothing)
+        assert len(simulator.requests()[-1]["body"]["messages"]) == 2
+
+
+async def _nothing(line: str) -> None:
+    """Said to nobody."""
