@@ -50,6 +50,11 @@ _LOOKS = re.compile(
 )
 
 
+# One of these is in all that it finds. To look for them costs a tenth of what it does, and
+# most texts have none.
+_HINTS = ("sk-", "gh", "xox", "AIza", "eyJ", "earer ", "asic ", "://")
+
+
 class LiveSecrets:
     """The values of the secrets that a process holds, at most `capacity` of them.
 
@@ -106,7 +111,11 @@ def is_secret_name(name: str) -> bool:
 
 def redact_text(text: str) -> str:
     """`text` without live secrets and without what looks like one."""
-    return _LOOKS.sub(MASK, live_secrets.mask(text))
+    text = live_secrets.mask(text)
+    for hint in _HINTS:
+        if hint in text:
+            return _LOOKS.sub(MASK, text)
+    return text
 
 
 def printable(text: str) -> str:

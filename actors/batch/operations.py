@@ -12,6 +12,7 @@ import orjson
 
 from ..store.ledger import Closing, Denied, Limit, Opening
 from ..store.ledger_operations import Reserve, Settled, settle
+from ..store.sums import sums_of
 from .rows import BatchRow, PartRow, RequestRow, RequestState
 
 __all__ = [
@@ -166,11 +167,15 @@ class ReserveAll:
     slow: bool = True
 
     def apply(self, connection: sqlite3.Connection) -> tuple[int, Denied] | None:
+        # What goes back to the savepoint must have been written before it.
+        sums = sums_of(connection)
+        sums.flush(connection)
         connection.execute("SAVEPOINT reserve_all")
         for index, (opening, limits) in enumerate(self.openings):
             denied = Reserve(opening, limits).apply(connection)
             if denied is not None:
                 connection.execute("ROLLBACK TO reserve_all")
+                sums.forget()
                 connection.execute("RELEASE reserve_all")
                 return index, denied
         connection.execute("RELEASE reserve_all")

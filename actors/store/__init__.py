@@ -4,6 +4,6 @@
 Each interface has an implementation on SQLite and one in memory, and one suite
 of tests that every implementation must pass. Read in this order: ledger (the
 interface), errors, schema, database, operations, backlog, commit, threads, writer (the
-one that writes), columns, ledger_operations, sqlite_ledger, memory_ledger, reading (for
+one that writes), columns, sums, ledger_operations, sqlite_ledger, memory_ledger, reading (for
 other processes), journal and its own of each, store (all of it as one child of a tree).
 """

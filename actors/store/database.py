@@ -15,6 +15,7 @@ from typing import Literal
 from .errors import StoreCorrupt, StoreError, StoreTooNew, StoreUnusable, said_of_file
 from .lock import FileLock
 from .schema import APPLICATION_ID, MIGRATIONS
+from .sums import StoreConnection
 
 __all__ = ["MEMORY", "Database", "Durability", "Recover"]
 
@@ -51,14 +52,14 @@ class Database:
         self._recover = recover
         self._migrations = migrations
         self._lock = FileLock(self.path) if self.is_file else None
-        self._connection: sqlite3.Connection | None = None
+        self._connection: StoreConnection | None = None
         self._recovered = False
 
     def __str__(self) -> str:
         return str(self.path)
 
     @property
-    def connection(self) -> sqlite3.Connection:
+    def connection(self) -> StoreConnection:
         """The one connection that writes."""
         assert self._connection is not None, f"{self} is not open"
         return self._connection
@@ -102,7 +103,12 @@ class Database:
             self._connection.close()
             self._connection = None
         elif self._connection is not None and self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+            self.roll_back()
+
+    def roll_back(self) -> None:
+        """Undo the transaction that is under way."""
+        self.connection.execute("ROLLBACK")
+        self.connection.sums.forget()
 
     def begin_waiting(self) -> None:
         """Begin a transaction, waiting some seconds for another program to end its own."""
@@ -127,12 +133,13 @@ class Database:
         """Take over of the -wal file what can be: for the one whose COMMITs do not see to that."""
         self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> StoreConnection:
         connection = sqlite3.connect(
             str(self.path),
             timeout=_BUSY_TIMEOUT / 1000,
             isolation_level=None,
             check_same_thread=False,
+            factory=StoreConnection,
         )
         if self.is_file:
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()

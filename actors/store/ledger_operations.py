@@ -26,6 +26,7 @@ from .ledger import (
     scopes_of,
     windows_of,
 )
+from .sums import Names, Sum, sums_of
 
 __all__ = [
     "Expire",
@@ -41,15 +42,6 @@ __all__ = [
     "settle",
 ]
 
-# All sums that a row weighs in: five scopes and three windows.
-_ADD = (
-    "UPDATE budget SET spent_nano = spent_nano + ?, reserved_nano = reserved_nano + ? "
-    "WHERE scope IN (?, ?, ?, ?, ?) AND window IN (?, ?, ?)"
-)
-_SUMS = (
-    "SELECT scope, window, spent_nano + reserved_nano FROM budget "
-    "WHERE scope IN (?, ?, ?, ?, ?) AND window IN (?, ?, ?)"
-)
 _SUM = "SELECT spent_nano, reserved_nano FROM budget WHERE scope = ? AND window = ?"
 
 _NAMED = ("provider", "session", "user")
@@ -76,23 +68,23 @@ class Reserve:
 
     def apply(self, connection: sqlite3.Connection) -> Denied | None:
         opening = self.opening
-        sums = (*opening.scopes, *opening.windows)
-        denied = self._denied(connection, sums) if self.limits else None
+        names = (*opening.scopes, *opening.windows)
+        denied = self._denied(connection, names) if self.limits else None
         if denied is not None:
             return None if _find(connection, opening.op_id) else denied
         inserted = connection.execute(OPEN, (*opening_columns(opening), opening.reserved))
         if inserted.rowcount:
-            _add(connection, sums, spent=0, reserved=opening.reserved)
+            _add(connection, names, spent=0, reserved=opening.reserved)
         return None
 
-    def _denied(self, connection: sqlite3.Connection, sums: Sequence[str]) -> Denied | None:
-        # All that there are at once, which costs what a single one does.
-        found = {(scope, window): sum for scope, window, sum in connection.execute(_SUMS, sums)}
+    def _denied(self, connection: sqlite3.Connection, names: Names) -> Denied | None:
+        sums = sums_of(connection)
+        sums.of_row(connection, names)
         for limit in self.limits:
-            taken = found.get((limit.scope, limit.window))
-            if taken is None:
-                taken = begin_sum(connection, limit.scope, limit.window)
-            left = limit.most - taken
+            sum = sums.find(limit.scope, limit.window)
+            if sum is None:
+                sum = begin_sum(connection, limit.scope, limit.window)
+            left = limit.most - sum.spent - sum.reserved
             if self.opening.reserved > left:
                 return Denied(limit, left)
         return None
@@ -127,7 +119,7 @@ def settle(connection: sqlite3.Connection, op_id: str, closing: Closing) -> Sett
     connection.execute(CLOSE, (*closing_columns(closing), weight, op_id))
     # What was lost is within what is spent already.
     added, freed = (weight, held.reserved) if held.is_open else (weight - held.reserved, 0)
-    _add(connection, held.sums, spent=added, reserved=-freed)
+    _add(connection, held.names, spent=added, reserved=-freed)
     return Settled(held.at, added)
 
 
@@ -142,7 +134,7 @@ class Withdraw:
         held = _find(connection, self.op_id)
         if held is not None and held.is_open:
             connection.execute("DELETE FROM usage_ledger WHERE op_id = ?", (self.op_id,))
-            _add(connection, held.sums, spent=0, reserved=-held.reserved)
+            _add(connection, held.names, spent=0, reserved=-held.reserved)
 
 
 @attrs.frozen
@@ -186,6 +178,7 @@ class Spent:
     slow: bool = True
 
     def apply(self, connection: sqlite3.Connection) -> Totals:
+        sums_of(connection).flush(connection)
         found = connection.execute(_SUM, (self.scope, self.window)).fetchone()
         spent, reserved = found or _sum_of_rows(connection, self.scope, self.window)
         return Totals(spent=spent, reserved=reserved)
@@ -230,7 +223,7 @@ class _Held:
     is_lost: bool
     reserved: int
     at: float
-    sums: tuple[str, ...]
+    names: Names
 
 
 def _find(connection: sqlite3.Connection, op_id: str) -> _Held | None:
@@ -243,20 +236,22 @@ def _find(connection: sqlite3.Connection, op_id: str) -> _Held | None:
         is_lost=state == LOST.state and outcome == LOST.outcome,
         reserved=reserved,
         at=at,
-        sums=(*scopes_of(*whose), *windows_of(at)),
+        names=(*scopes_of(*whose), *windows_of(at)),
     )
 
 
-def _add(connection: sqlite3.Connection, sums: Sequence[str], *, spent: int, reserved: int) -> None:
-    if spent or reserved:
-        connection.execute(_ADD, (spent, reserved, *sums))
+def _add(connection: sqlite3.Connection, names: Names, *, spent: int, reserved: int) -> None:
+    """Change all sums that a row of these names weighs in."""
+    sums = sums_of(connection)
+    sums.add(sums.of_row(connection, names), spent=spent, reserved=reserved)
 
 
-def begin_sum(connection: sqlite3.Connection, scope: str, window: str) -> int:
+def begin_sum(connection: sqlite3.Connection, scope: str, window: str) -> Sum:
     """Begin the sum of a scope in a window with what the rows say; it is kept up from then on."""
     spent, reserved = _sum_of_rows(connection, scope, window)
-    connection.execute("INSERT INTO budget VALUES (?, ?, ?, ?)", (scope, window, spent, reserved))
-    return spent + reserved
+    begun = Sum(scope, window, spent, reserved)
+    sums_of(connection).begin(connection, begun)
+    return begun
 
 
 def _sum_of_rows(connection: sqlite3.Connection, scope: str, window: str) -> tuple[int, int]:

@@ -205,8 +205,9 @@ class Writer(Actor[WriterMessage], background=True):
             connection = self._database.connection
             changes = connection.total_changes
             while not await self._apply(entries):
-                connection.execute("ROLLBACK")
+                self._database.roll_back()
                 changes = connection.total_changes
+            connection.sums.flush(connection)
             changed = connection.total_changes - changes
             if changed and self._database.waits_for_disk:
                 await self._to_disk(connection.execute, "COMMIT")

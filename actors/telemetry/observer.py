@@ -13,8 +13,8 @@ that it tells of. `NOBODY` is for who is not observed.
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import Literal, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Literal, Protocol
 
 import attrs
 
@@ -35,9 +35,6 @@ __all__ = [
 ]
 
 _log = logging.getLogger("trouper.telemetry")
-
-S = TypeVar("S")
-T = TypeVar("T")
 
 Result = Literal["ok", "cached", "cancelled", "failed"]
 """How it ended. Who leaves a stream early has cancelled it; "cached" is of requests only."""
@@ -196,40 +193,66 @@ class _Together:
         self.content = any(observer.content for observer in observers)
 
     def began(self, began: RequestBegan) -> RequestSeen:
-        return _TogetherAsked(_each(self._observers, lambda observer: observer.began(began)))
+        seen: list[RequestSeen] = []
+        for observer in self._observers:
+            try:
+                seen.append(observer.began(began))
+            except Exception:  # noqa: BLE001 - an observer must not change what it observes
+                _failed(observer)
+        return _TogetherAsked(seen)
 
 
 class _TogetherAsked:
+    __slots__ = ("_seen",)
+
     def __init__(self, seen: Sequence[RequestSeen]) -> None:
         self._seen = seen
 
     def attempted(self, began: AttemptBegan) -> AttemptSeen:
-        return _TogetherTried(_each(self._seen, lambda seen: seen.attempted(began)))
+        tried: list[AttemptSeen] = []
+        for seen in self._seen:
+            try:
+                tried.append(seen.attempted(began))
+            except Exception:  # noqa: BLE001 - likewise
+                _failed(seen)
+        return _TogetherTried(tried)
 
     def ended(self, ended: RequestEnded) -> None:
-        _each(self._seen, lambda seen: seen.ended(ended))
+        for seen in self._seen:
+            try:
+                seen.ended(ended)
+            except Exception:  # noqa: BLE001 - likewise
+                _failed(seen)
 
 
 class _TogetherTried:
+    __slots__ = ("_seen",)
+
     def __init__(self, seen: Sequence[AttemptSeen]) -> None:
         self._seen = seen
 
     def sent(self, waited: float = 0.0) -> None:
-        _each(self._seen, lambda seen: seen.sent(waited))
+        for seen in self._seen:
+            try:
+                seen.sent(waited)
+            except Exception:  # noqa: BLE001 - likewise
+                _failed(seen)
 
     def first_token(self) -> None:
-        _each(self._seen, lambda seen: seen.first_token())
+        for seen in self._seen:
+            try:
+                seen.first_token()
+            except Exception:  # noqa: BLE001 - likewise
+                _failed(seen)
 
     def ended(self, ended: AttemptEnded) -> None:
-        _each(self._seen, lambda seen: seen.ended(ended))
+        for seen in self._seen:
+            try:
+                seen.ended(ended)
+            except Exception:  # noqa: BLE001 - likewise
+                _failed(seen)
 
 
-def _each(those: Sequence[S], tell: Callable[[S], T]) -> list[T]:
-    """What each of them answers; one that fails is left out from here on."""
-    answers: list[T] = []
-    for one in those:
-        try:
-            answers.append(tell(one))
-        except Exception:  # noqa: BLE001 - an observer must not change what it observes
-            _log.exception("an observer of requests failed: %r", one)
-    return answers
+def _failed(one: object) -> None:
+    """One of them raised; what it was told of goes on without it."""
+    _log.exception("an observer of requests failed: %r", one)
