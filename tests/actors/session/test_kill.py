@@ -1,7 +1,7 @@
 """A program that is killed again and again: no acknowledged turn is lost, no client sees an event
 twice or misses one, and no tool is run twice.
 
-12 rounds of 12 sessions, or as many as TROUPER_KILL_ROUNDS and TROUPER_KILL_SESSIONS say.
+8 rounds of 12 sessions, or as many as TROUPER_KILL_ROUNDS and TROUPER_KILL_SESSIONS say.
 """
 
 import json
@@ -19,7 +19,7 @@ from trouper.actors.session.export import stored_state
 from trouper.actors.session.state import State, calls_of
 from trouper.actors.store.journal_reading import JournalReader
 
-ROUNDS = int(os.environ.get("TROUPER_KILL_ROUNDS", "12"))
+ROUNDS = int(os.environ.get("TROUPER_KILL_ROUNDS", "8"))
 SESSIONS = os.environ.get("TROUPER_KILL_SESSIONS", "12")
 ROOT = Path(__file__).parents[3]
 
