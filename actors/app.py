@@ -302,12 +302,12 @@ async def open_app(
     log_by_default()
     knowledge = await load_knowledge(config)
     tools, today = tuple(tools), datetime.datetime.now(datetime.UTC).date()
-    own = [tool.name for tool in tools if isinstance(tool, Tool)]
-    for warning in warnings_of(config, today, knowledge.prices, own_tools=own):
-        _log.warning(warning)
     app = App(
         config, serve=serve, observer=observer, signals=signals, knowledge=knowledge, tools=tools
     )
+    own = [tool.name for tool in tools]
+    for warning in warnings_of(config, today, knowledge.prices, own_tools=own):
+        _log.warning(warning)
     async with app.system:
         for standing in await app.budgets.standings():
             log_standing(standing)
