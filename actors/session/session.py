@@ -17,13 +17,14 @@ import trio
 from ...runtime import Actor, on
 from ...runtime.cell import Exit
 from ..chat import Message
-from ..errors import HistoryFull, NotKept, SessionError, TurnInProgress
+from ..errors import HistoryFull, NotKept, TurnInProgress
 from ..gate.limiter_messages import Priority
 from ..policy.context import TooLong, drop_oldest
 from ..policy.summary import Summary
 from ..provider.call import Call
 from .assistant import Assistant, Company
 from .audience import Audience
+from .choice import Choice
 from .context import Context
 from .events import AssistantChanged, ModelChanged, TitleChanged
 from .keeper import Keeper
@@ -44,6 +45,7 @@ from .messages import (
     Transcript,
 )
 from .narration import Narrator
+from .overview import Overview
 from .record import (
     AssistantSwitched,
     Forgotten,
@@ -106,8 +108,7 @@ class Session(Actor[SessionMessage], background=True):
         self._turn: Turn | None = None
         self._prompt: Prompt | None = None
         self._idle_since = 0.0
-        # Whom the next turn is for, and the same with the model that is its own.
-        self._next = self._own = assistant
+        self._choice = Choice(assistant, self._company)
         self._enter(assistant)
 
     def _enter(self, assistant: Assistant) -> None:
@@ -147,8 +148,8 @@ class Session(Actor[SessionMessage], background=True):
         if self._turn is not None:
             raise TurnInProgress(self._id)
         await self._ready()
-        if self._next is not self._assistant:
-            self._enter(self._next)
+        if self._choice.next is not self._assistant:
+            self._enter(self._choice.next)
         self._system = self._told()
         user, number = Message("user", message.parts), self._scribe.state.number + 1
         forgotten = self._forget(user) if self._size + size_of(user) > MAX_HISTORY else 0
@@ -227,24 +228,22 @@ class Session(Actor[SessionMessage], background=True):
     @on(SwitchModel)
     async def switch_model(self, message: SwitchModel) -> None:
         """Ask another model from the next turn on."""
-        chosen = self._own
-        if message.model:
-            chosen = self._company.with_model(chosen, message.model)
+        chosen = self._choice.other_model(message.model)
         await self._put_down(
             lambda seq: ModelSwitched(model=message.model, seq=seq),
             lambda: self._narrator.tell(ModelChanged, model=message.model),
         )
-        self._next = chosen
+        self._choice.take(chosen, own_model=not message.model)
 
     @on(SwitchAssistant)
     async def switch_assistant(self, message: SwitchAssistant) -> None:
         """Let another assistant answer from the next turn on."""
-        chosen = self._company.assistant(message.assistant)
+        chosen = self._choice.other(message.assistant)
         await self._put_down(
             lambda seq: AssistantSwitched(assistant=chosen.name, seq=seq),
             lambda: self._narrator.tell(AssistantChanged, assistant=chosen.name),
         )
-        self._next = self._own = chosen
+        self._choice.take(chosen, own_model=True)
 
     @on(Retitle)
     async def retitle(self, message: Retitle) -> None:
@@ -259,6 +258,24 @@ class Session(Actor[SessionMessage], background=True):
             return
         if idle >= message.idle:
             self.stop()
+
+    @property
+    def overview(self) -> Overview:
+        """What an operator sees of it."""
+        state, turn = self._scribe.state, self._turn
+        return Overview(
+            owner=state.owner,
+            assistant=self._assistant.name,
+            model=self._assistant.model,
+            turns=state.number,
+            running=self._running,
+            asked=len(turn.asked) if turn is not None else 0,
+            messages=len(self._history),
+            listeners=len(self._audience),
+            usage=state.usage,
+            cost=state.cost,
+            unpriced=state.unpriced,
+        )
 
     # A turn.
 
@@ -328,33 +345,23 @@ class Session(Actor[SessionMessage], background=True):
             self._audience.tell(attrs.evolve(event, first=self._audience.seq + 1))
         self._history = conversation(keeper.state)
         self._size = sum(map(size_of, self._history))
-        self._choose(keeper.state.assistant, keeper.state.model)
-        self._enter(self._next)
+        self._choice.restore(self._id, keeper.state.assistant, keeper.state.model)
+        self._enter(self._choice.next)
 
-    def _choose(self, assistant: str, model: str) -> None:
-        """Take whom somebody has chosen in an earlier life, as far as they are still there."""
-        try:
-            if assistant != self._own.name:
-                self._own = self._company.assistant(assistant)
-            self._next = self._own
-            if model:
-                self._next = self._company.with_model(self._own, model)
-        except SessionError as error:
-            _log.warning("session goes on without its choice", session=self._id, error=str(error))
-
-    async def _put_down(self, make: Callable[[int], Record], tell: Callable[[], None]) -> None:
+    async def _put_down(
+        self, make: Callable[[int], Record], tell: Callable[[], None], title: str | None = None
+    ) -> None:
         """Write down a record with one event, and tell it. Raises NotKept."""
         await self._ready()
-        await self._scribe.write(lambda seq: [make(seq)], tell, events=1, patience=_TO_BEGIN)
+        await self._scribe.write(
+            lambda seq: [make(seq)], tell, events=1, patience=_TO_BEGIN, title=title
+        )
 
     async def _entitle(self, title: str) -> None:
-        await self._ready()
-        await self._scribe.write(
-            lambda seq: [Titled(title=title, seq=seq)],
+        await self._put_down(
+            lambda seq: Titled(title=title, seq=seq),
             lambda: self._narrator.tell(TitleChanged, title=title),
-            events=1,
-            patience=_TO_BEGIN,
-            title=title,
+            title,
         )
 
     async def _propose(self, title: str) -> None:
