@@ -28,21 +28,17 @@ _AGAIN = "1"
 
 
 class Place:
-    """One of those that a client may have at once; given back by `leave`, or after a block."""
+    """One of those that a client may have at once; given back once, by `leave` or after a block."""
 
-    __slots__ = ("_counter", "_key", "_left")
+    __slots__ = ("_counter", "_key")
 
     def __init__(self, counter: "Counter[str]", key: str) -> None:
         self._counter = counter
         self._key = key
-        self._left = False
         counter[key] += 1
 
     def leave(self) -> None:
-        """Give it back. Again does nothing."""
-        if self._left:
-            return
-        self._left = True
+        """Give it back."""
         self._counter[self._key] -= 1
         if not self._counter[self._key]:
             del self._counter[self._key]

@@ -82,19 +82,19 @@ class Opening:
 class Turn:
     """A turn under way on a websocket, which does not end before it because of its age."""
 
-    __slots__ = ("_ended", "_place", "_websocket")
+    __slots__ = ("_place", "_websocket")
 
     def __init__(self, websocket: "Websocket", place: Place) -> None:
         self._websocket = websocket
         self._place = place
-        self._ended = False
 
     def end(self) -> None:
-        """Say that it is over: its last frame is in the outbox. Again does nothing."""
-        if not self._ended:
-            self._ended = True
+        """Say that it is over: its last frame is in the outbox. Again does nothing.
+
+        The end of the websocket is the end of all its turns.
+        """
+        if self._websocket._turn_ended(self):  # noqa: SLF001 - a turn is a part of its websocket
             self._place.leave()
-            self._websocket._turn_ended()  # noqa: SLF001 - a turn is a part of its websocket
 
 
 class Websocket:
@@ -135,7 +135,7 @@ class Websocket:
         self._close_by: float | None = None
         self._pinging = False
         self._place = opening.place
-        self._turns = 0
+        self._turns: set[Turn] = set()
         self.finishes_turns = False
         """Whether turns are given some seconds where the server stops: for a conversation of
         which nothing can be had later."""
@@ -152,12 +152,15 @@ class Websocket:
         Raises HttpFault 429 where the client has as many under way as it may.
         """
         turn = Turn(self, self._place())
-        self._turns += 1
+        self._turns.add(turn)
         return turn
 
-    def _turn_ended(self) -> None:
-        self._turns -= 1
+    def _turn_ended(self, turn: Turn) -> bool:
+        if turn not in self._turns:
+            return False
+        self._turns.remove(turn)
         self._end_of_age(trio.current_time())
+        return True
 
     def _end_of_age(self, now: float) -> None:
         """Close what is old, once nothing is under way or it lasts beyond all measure."""
@@ -235,6 +238,8 @@ class Websocket:
         finally:
             self.outbox.hang_up()
             self._talk.gone()
+            for turn in tuple(self._turns):
+                turn.end()
 
     async def _read(self) -> None:
         get_message = self._ws.get_message

@@ -114,3 +114,9 @@ def test_what_no_token_can_be_is_said_without_it(token: Any, fault: str) -> None
     assert caught.value.faults[0].startswith(fault)
     with pytest.raises(ConfigError, match="secret: "):
         TokenConfig(secret=token)
+
+
+def test_scopes_are_looked_at_in_python_too() -> None:
+    scopes: Any = "models"
+    with pytest.raises(ConfigError, match="scopes: must be a list of scopes, not 'models'"):
+        TokenConfig(secret="token-of-the-bot", scopes=scopes)

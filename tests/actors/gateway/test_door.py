@@ -17,9 +17,10 @@ from trouper.actors.config import Scope
 from trouper.actors.gateway.auth import Access, Credential, Principal
 from trouper.actors.gateway.door import Door
 from trouper.actors.gateway.front import Gateway
-from trouper.actors.gateway.http import HttpFault, Request, Response, text
+from trouper.actors.gateway.http import HttpConnection, HttpFault, Request, Response, text
 from trouper.actors.gateway.limits import Limits
 from trouper.actors.gateway.routes import PlainRoute, SocketRoute
+from trouper.actors.gateway.stream import ClientStream
 from trouper.actors.gateway.websocket import Turn, Websocket
 from trouper.actors.session.events import StopReason
 
@@ -54,8 +55,7 @@ class Turns:
             turn.end()
 
     def gone(self) -> None:
-        for turn in self._turns:
-            turn.end()
+        """Nothing is ended here: the websocket's end is its turns' end."""
 
 
 TURNS = {"/turns": SocketRoute(begin=Turns, scope=Scope.SESSION)}
@@ -306,3 +306,21 @@ async def test_an_old_websocket_of_acp_closes_behind_the_answer(
         code = await close_code(client.ws)
 
     assert (client.said, code) == ("at last", 1012)
+
+
+async def test_an_old_plain_connection_ends_behind_a_stream(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    ours, theirs = trio.testing.memory_stream_pair()
+    http = HttpConnection(ClientStream(theirs), Limits(connection_seconds=100))
+    again: list[bool] = []
+    for _ in range(2):
+        await ours.send_all(get("/story"))
+        await http.next_request(first=False)
+        assert await http.body() == b""
+        await http.begin_events((), b"data: once upon a time")
+        await trio.sleep(60)
+        again.append(await http.end_events())
+
+    assert again == [True, False]
+    await ours.aclose()
