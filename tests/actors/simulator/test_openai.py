@@ -204,9 +204,9 @@ async def test_a_rule_may_wait_for_the_result_of_a_tool_and_say_it_again(
         {"after_tool": False, "reply": {"tool_calls": [{"name": "clock", "id": "call_1"}]}},
         {"after_tool": True, "reply": {"text": "{last} It is {result}."}},
     )
-    user = {"role": "user", "content": "The time? Not {result}."}
+    user: dict[str, Any] = {"role": "user", "content": "The time? Not {result}."}
     calls = [{"id": "call_1", "type": "function", "function": {"name": "clock", "arguments": "{}"}}]
-    result = [
+    result: list[dict[str, Any]] = [
         {"role": "assistant", "content": None, "tool_calls": calls},
         {"role": "tool", "tool_call_id": "call_1", "content": "noon"},
     ]
