@@ -19,6 +19,7 @@ from .protocol import (
     Get,
     Hello,
     Inspect,
+    OneSession,
     Ping,
     Request,
     Subscribe,
@@ -26,8 +27,8 @@ from .protocol import (
     Unsubscribe,
     Word,
     encode,
-    read_request,
 )
+from .reading import read_request
 from .words import answer_words
 
 __all__ = ["Receive", "SendLine", "converse"]
@@ -99,6 +100,8 @@ class _Conversation:
                 await self._send(await place.inspected(request))
                 if request.watch:
                     self._repeat("watch", self._watch, request)
+            case OneSession():
+                await self._send(await place.session(request, self._peer))
             case Trace():
                 self._beside(self._trace, request)
             case Act():

@@ -10,13 +10,15 @@ from typing import Any
 import attrs
 import trio
 
+from ...runtime import ActorError, SpecError
 from ..policy.attention import THRESHOLDS
 from ..redaction import printable, redact_text
 from .actions import Actions
 from .feed import FASTEST, Feed, Picture
 from .fields import fields_of
 from .peer import Peer
-from .protocol import ACTIONS, TOPICS, VERSION, BadRequest, Inspect
+from .protocol import ACTIONS, TOPICS, VERSION, BadRequest, Inspect, OneSession, allows
+from .sessions import session_frame, transcript_of
 from .tracing import Taps, heard_frame
 
 __all__ = ["Place"]
@@ -128,6 +130,26 @@ class Place:
         if "crashes" in want:
             told["crashes"] = [each.frame(whole=True) for each in self.picture.crashes.of(path)]
         return told
+
+    async def session(self, request: OneSession, peer: Peer) -> dict[str, Any]:
+        """One conversation. Raises BadRequest where there is none, or its text is not for this one."""
+        id = request.session
+        if request.text and not allows(peer.role, "admin"):
+            self._audit_reading(id, peer, "denied")
+            raise BadRequest("denied", "what was said is for the role admin", request.id)
+        try:
+            transcript = await transcript_of(self.picture.system, id)
+        except SpecError:
+            raise BadRequest("not_found", f"no conversation {id!r} is open", request.id) from None
+        except ActorError as error:
+            raise BadRequest("refused", str(error), request.id) from error
+        if request.text:
+            self._audit_reading(id, peer, "done")
+        return {**session_frame(id, transcript, text=request.text), "id": request.id}
+
+    def _audit_reading(self, session: str, peer: Peer, result: str) -> None:
+        fields = {"session": session, "by": peer.by, "via": peer.via, "result": result}
+        self.actions.audit("console transcript", fields)
 
     async def dump(self, peer: Peer) -> AsyncIterator[dict[str, Any]]:
         """Everything, for a look after the fact: frames with a `part` each."""

@@ -22,8 +22,8 @@ from trouper.actors.console.protocol import (
     Word,
     allows,
     encode,
-    read_request,
 )
+from trouper.actors.console.reading import read_request
 
 UNDERSTOOD = [
     ('{"op":"hello","client":"me"}', Hello("me")),

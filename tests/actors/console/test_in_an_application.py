@@ -1,0 +1,120 @@
+"""The console of a whole application: its requests, its costs, its conversations."""
+
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import trio
+from structlog.testing import capture_logs
+
+from tests.fakes.consoles import ConsoleClient, connect, short_folder
+from tests.fakes.simulator import SimulatorProcess
+from trouper.actors import AppConfig, ProviderConfig, open_app
+from trouper.actors.app import App
+from trouper.actors.config import AssistantConfig, BudgetConfig, ConsoleConfig, ModelConfig
+from trouper.actors.console.console import Console
+
+PRIVATE = "a private question"
+
+
+def config(simulator: SimulatorProcess, **console: Any) -> AppConfig:
+    provider = ProviderConfig(
+        name="sim", kind="openai", base_url=simulator.base_url, requests_per_minute=6_000
+    )
+    return AppConfig(
+        providers={"sim": provider},
+        models={"default": ModelConfig(targets=["sim/small"])},
+        assistants={"default": AssistantConfig(model="default")},
+        prices={"sim/*": {"input": 1.0, "output": 2.0}},
+        budgets={"daily": BudgetConfig(limit_usd="5.00", per="day")},
+        console=ConsoleConfig(**console),
+    )
+
+
+@asynccontextmanager
+async def opened(
+    simulator: SimulatorProcess, **console: Any
+) -> AsyncGenerator[tuple[App, ConsoleClient]]:
+    with short_folder():
+        async with open_app(config(simulator, **console), signals=False) as app:
+            found: Console = app._watching.console
+            client = await connect(found)
+            async with client.stream:
+                yield app, client
+
+
+async def test_a_turn_shows_in_costs_outcomes_and_sessions_without_its_words(
+    simulator: SimulatorProcess,
+) -> None:
+    async with opened(simulator) as (app, client):
+        await (await app.session("alice")).ask(PRIVATE)
+        told = await client.get("sessions", "costs", "providers", "requests", "tree", "attention")
+
+    (session,) = told["sessions"]
+    assert (session["id"], session["turns"], session["running"]) == ("alice", 1, None)
+    assert session["cost"] == told["costs"]["total"]["cost"] > 0
+    assert [row["name"] for row in told["costs"]["session"]] == ["alice"]
+    assert [row["name"] for row in told["costs"]["model"]] == ["sim/small"]
+    assert told["costs"]["budgets"][0]["name"] == "daily"
+    assert told["providers"][0]["circuits"][0]["outcomes"] == ["ok"]
+    assert told["requests"] == []
+    assert told["attention"] == []
+    assert "private" not in str(told)
+
+
+async def test_a_conversation_is_told_turn_by_turn_and_its_words_to_admins_only(
+    simulator: SimulatorProcess,
+) -> None:
+    async with opened(simulator) as (app, client):
+        await (await app.session("alice")).ask(PRIVATE)
+        told = await client.ask("session", session="alice")
+        with capture_logs() as logs:
+            denied = await client.ask("session", session="alice", text=True)
+        unknown = await client.ask("session", session="bob")
+
+    (turn,) = told["turns"]
+    assert [(step["role"], step["what"], step["text"]) for step in turn["steps"]] == [
+        ("user", "text", None),
+        ("assistant", "text", None),
+    ]
+    assert turn["steps"][0]["chars"] == len(PRIVATE)
+    assert (turn["stop"], turn["target"]) == ("end_turn", "sim/small")
+    assert turn["cost"] > 0
+    assert "private" not in str(told)
+    assert denied["err"]["code"] == "denied"
+    assert [(line["event"], line["result"]) for line in logs] == [("console transcript", "denied")]
+    assert unknown["err"]["code"] == "not_found"
+
+
+async def test_an_admin_reads_what_was_said_and_that_is_written_down(
+    simulator: SimulatorProcess,
+) -> None:
+    async with opened(simulator, role="admin") as (app, client):
+        await (await app.session("alice")).ask(f"{PRIVATE} sk-abcdefgh12345678")
+        with capture_logs() as logs:
+            told = await client.ask("session", session="alice", text=True)
+
+    assert PRIVATE in told["turns"][0]["steps"][0]["text"]
+    assert "sk-abc" not in str(told)
+    assert [(line["event"], line["session"], line["by"]) for line in logs] == [
+        ("console transcript", "alice", f"uid:{os.getuid()}")
+    ]
+
+
+async def test_a_request_is_seen_in_its_phase_while_it_is_under_way(
+    simulator: SimulatorProcess,
+) -> None:
+    simulator.script({"reply": {"text": "well", "delay": 0.5}})
+    async with opened(simulator) as (app, client), trio.open_nursery() as nursery:
+        session = await app.session("alice")
+        nursery.start_soon(session.ask, "one")
+        phases: set[str] = set()
+        with trio.move_on_after(5):
+            while "sent" not in phases:
+                rows = (await client.get("requests"))["requests"]
+                phases |= {row["phase"] for row in rows}
+                assert all(row["session"] == "alice" for row in rows)
+                await trio.sleep(0.005)
+
+    assert "sent" in phases
