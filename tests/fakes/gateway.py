@@ -68,6 +68,7 @@ class AcpClient:
 
     ws: WebSocketConnection
     updates: list[dict[str, Any]] = attrs.Factory(list)
+    notices: list[dict[str, Any]] = attrs.Factory(list)
     _last: int = 0
 
     async def send(self, body: dict[str, Any] | str) -> None:
@@ -87,10 +88,15 @@ class AcpClient:
             body: dict[str, Any] = json.loads(await self.ws.get_message())
         return body
 
+    def keep(self, body: dict[str, Any]) -> None:
+        """Note what was told without being asked for."""
+        told = self.updates if body["method"] == "session/update" else self.notices
+        told.append(body["params"])
+
     async def answer(self, id: int | None) -> dict[str, Any]:
         """Collect updates until the answer to `id` comes; it must be the next answer."""
         while "method" in (body := await self.next()):
-            self.updates.append(body["params"])
+            self.keep(body)
         assert body["id"] == id
         return body
 

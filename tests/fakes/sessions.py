@@ -6,7 +6,7 @@ from typing import Any, cast
 import trio
 
 from trouper.actors.chat import Finish, Message, Part, TextPart, ToolCallPart, Usage
-from trouper.actors.errors import TurnInProgress, UnknownAssistant, UnknownSession
+from trouper.actors.errors import TurnInProgress, UnknownAssistant, UnknownModel, UnknownSession
 from trouper.actors.gateway.sessions import Sessions
 from trouper.actors.session.audience import Audience
 from trouper.actors.session.events import (
@@ -88,6 +88,8 @@ class FakeSession:
             self.permits.append((message.call_id, message.granted))
             return self.settle(message.call_id, granted=message.granted)
         if isinstance(message, SwitchModel):
+            if message.model not in ("large", "small"):
+                raise UnknownModel(message.model, ["large", "small"])
             seq = self.seq + 1
             self.emit(ModelChanged(first=seq, seq=seq, model=message.model))
             return None

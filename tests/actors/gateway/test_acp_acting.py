@@ -223,6 +223,9 @@ async def test_whom_one_talks_with_is_shown_and_switched_for_all(nursery: trio.N
         nothing = await one.call(
             "session/set_config_option", {"sessionId": session, "configId": "x", "value": "y"}
         )
+        no_model = await one.call(
+            "session/set_config_option", {"sessionId": session, "configId": "model", "value": "m"}
+        )
         await two.call("session/list", {})
 
     assert opened["modes"]["currentModeId"] == "default"
@@ -234,7 +237,8 @@ async def test_whom_one_talks_with_is_shown_and_switched_for_all(nursery: trio.N
     assert with_model == ["tutor", "large"]
     with_own = [option["currentValue"] for option in assistant["result"]["configOptions"]]
     assert with_own == ["tutor", "small"]
-    assert nobody["error"]["code"] == nothing["error"]["code"] == -32602
+    refusals = (nobody, nothing, no_model)
+    assert [answer["error"]["code"] for answer in refusals] == [-32602] * 3
     kinds = [update["sessionUpdate"] for update in told(two)]
     switched = ["current_mode_update", "config_option_update"]
     assert kinds == [*switched, "config_option_update", *switched]
