@@ -30,7 +30,7 @@ _ENDINGS: Mapping[StopReason | None, str] = {
 class Saying:
     """Makes lines of the events of one turn, of at most `longest` bytes.
 
-    With `silent`, the answer is not said, and only `text` has it.
+    With `silent`, neither the answer is said nor what is amiss with it; `text` has it.
     """
 
     def __init__(self, longest: int = LONGEST_LINE, *, silent: bool = False) -> None:
@@ -73,6 +73,8 @@ class Saying:
         """The last lines of a turn that has ended so."""
         yield from self.broken_off()
         words = _ENDINGS.get(stop)
+        if self._silent and stop is not StopReason.CANCELLED:
+            return
         if words is not None:
             yield words
         elif not self.text.strip():

@@ -67,7 +67,8 @@ def test_a_silent_answer_is_only_kept() -> None:
     saying = Saying(silent=True)
 
     assert list(saying.of(text("one\ntwo"))) == []
-    assert list(saying.end(StopReason.END_TURN)) == []
+    assert list(saying.end(StopReason.MAX_TOKENS)) == []
+    assert list(saying.end(StopReason.CANCELLED)) == ["(Stopped.)"]
     assert saying.text == "one\ntwo"
 
 
