@@ -41,7 +41,7 @@ from .responses import RESPONSES, Responses
 from .responses_websocket import ResponsesConversation
 from .routes import Calls, Metrics, PlainRoute, SocketRoute
 from .sessions import Sessions
-from .stream import ClientStream
+from .stream import ClientStream, Unread
 from .watchdog import Watchdog
 from .websocket import RESTART, Conversation, Opening, Websocket, converse
 
@@ -135,6 +135,7 @@ class Gateway:
             self._calls.append(Completions(models, self._door, self._limits))
             self._respond(models, responses or MemoryResponses(_IN_MEMORY))
         self._watchdog = Watchdog()
+        self._unread = Unread(self._limits.unread_bytes)
         self._connections = 0
         self._turned_away = 0
 
@@ -225,7 +226,7 @@ class Gateway:
     async def serve_stream(self, stream: trio.abc.Stream) -> None:
         """Serve one accepted connection to its end. Raises nothing but cancellation."""
         try:
-            client = ClientStream(stream)
+            client = ClientStream(stream, self._unread)
             room = self._door.has_room(client.address)
             if room and self._connections < self._limits.connections:
                 with self._door.connection(client.address):
@@ -259,6 +260,7 @@ class Gateway:
             await stream.finish(self._limits.close_seconds)
         finally:
             self._connections -= 1
+            stream.whole_message()
 
     async def _serve_http(self, http: HttpConnection) -> _Upgrade | None:
         """Answer requests until the client leaves, or asks for a websocket that it may have."""

@@ -169,21 +169,28 @@ class HttpConnection:
     async def body(self, limit: int | None = None) -> bytes:
         """The request's body, of at most `limit` bytes (by default as `Limits` says).
 
-        Raises HttpFault: 413 for one that is too large, 408, 400.
+        Raises HttpFault: 413 for one that is too large, 408, 400, and 503 where all
+        clients together send too much.
         """
-        limits, taken = self._limits, bytearray()
+        limits, taken, unread = self._limits, bytearray(), self._stream.unread
         limit = limits.body_bytes if limit is None else limit
-        with trio.move_on_after(limits.idle_seconds):
-            while not isinstance(event := self._next_event(), h11.EndOfMessage | h11.PAUSED):
-                if isinstance(event, h11.Data):
-                    taken += event.data
-                    if len(taken) > limit:
-                        raise _too_large(limit)
-                    continue
-                if self._h11.they_are_waiting_for_100_continue:
-                    await self._send(h11.InformationalResponse(status_code=100, headers=[]))
-                self._h11.receive_data(await self._receive())
-            return bytes(taken)
+        try:
+            with trio.move_on_after(limits.idle_seconds):
+                while not isinstance(event := self._next_event(), h11.EndOfMessage | h11.PAUSED):
+                    if isinstance(event, h11.Data):
+                        taken += event.data
+                        unread.held += len(event.data)
+                        if len(taken) > limit:
+                            raise _too_large(limit)
+                        if not unread.has_room(len(taken)):
+                            raise _too_much()
+                        continue
+                    if self._h11.they_are_waiting_for_100_continue:
+                        await self._send(h11.InformationalResponse(status_code=100, headers=[]))
+                    self._h11.receive_data(await self._receive())
+                return bytes(taken)
+        finally:
+            unread.held -= len(taken)
         raise HttpFault(408, f"no whole request body within {limits.idle_seconds:g} s")
 
     async def respond(
@@ -256,6 +263,12 @@ class HttpConnection:
 
 def _too_large(limit: int) -> HttpFault:
     return HttpFault(413, f"the request's body is larger than {limit} bytes")
+
+
+def _too_much() -> HttpFault:
+    return HttpFault(
+        503, "too many large requests come at once; ask again in a second", (("Retry-After", "1"),)
+    )
 
 
 def _request(event: h11.Request, address: str) -> Request:

@@ -36,6 +36,9 @@ class Limits:
     """The body of a chat request, which may hold pictures. It is read once its token is good."""
     answer_seconds: float = 1800.0
     """To answer a chat request; twice what a provider has by default."""
+    unread_bytes: int = 256 * 1024 * 1024
+    """Of bodies and messages that have not come whole, of all clients together: so many
+    large ones at once. Over it, whoever sends a large one is told to try again, or cut off."""
     idle_seconds: float = 60.0
     """Between two requests on one connection; nginx gives 75."""
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import trio
 
-__all__ = ["ClientStream"]
+__all__ = ["ClientStream", "Unread"]
 
 # A long send is made in slices of this size, so that a reader that is slow is
 # told from one that does not read.
@@ -23,11 +23,28 @@ _LINGER_BYTES = 64 * 1024 * 1024
 # Read without one whole message, beside four bytes for each of its characters: only
 # endless empty fragments come here, which trio-websocket would collect.
 _UNFINISHED_BYTES = 1024 * 1024
+# Whoever sends no more than this at once is let through when others send too much.
+_SMALL = 64 * 1024
 # SO_LINGER on, zero seconds: closing sends a reset and frees the buffers.
 _RESET = struct.pack("ii", 1, 0)
 # The other side has said that it sends no more. Where a system (not Linux) has no
 # such event, only a connection that is gone altogether is noticed.
 _LEFT = getattr(select, "POLLRDHUP", 0)
+
+
+class Unread:
+    """How many bytes have come of what is not whole yet, over all connections: `most` are
+    borne. A message is bounded by itself, and there are as many as there are clients."""
+
+    __slots__ = ("_most", "held")
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.held = 0
+
+    def has_room(self, mine: int) -> bool:
+        """Whether somebody may go on of whose message `mine` bytes have come."""
+        return self.held <= self._most or mine <= _SMALL
 
 
 def _address(stream: trio.abc.Stream) -> str:
@@ -60,10 +77,12 @@ class ClientStream(trio.abc.Stream):
         "progress",
         "received",
         "sending",
+        "unread",
     )
 
-    def __init__(self, inner: trio.abc.Stream) -> None:
+    def __init__(self, inner: trio.abc.Stream, unread: Unread | None = None) -> None:
         self._inner = inner
+        self.unread = unread or Unread(_LINGER_BYTES)
         self._first = self._then = b""
         self._gate: trio.Event | None = None
         self._framed = False
@@ -94,7 +113,8 @@ class ClientStream(trio.abc.Stream):
             self._gate = None
 
     def whole_message(self) -> None:
-        """Note that what was read so far made a whole message."""
+        """Note that what was read so far made a whole message, or that no more is read."""
+        self.unread.held -= self._unfinished
         self._unfinished = 0
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
@@ -106,15 +126,22 @@ class ClientStream(trio.abc.Stream):
             await self._gate.wait()
         if self._then:
             then, self._then = self._then, b""
+            self._count(len(then))
             return then
         data = await self._inner.receive_some(max_bytes)
         self.received = trio.current_time()
         # Calls over HTTP are bounded one by one, where they are read.
         if self._framed:
-            self._unfinished += len(data)
-            if self._unfinished > self._most_unfinished:
-                raise trio.BrokenResourceError("fragments without end")
+            self._count(len(data))
         return bytes(data)
+
+    def _count(self, size: int) -> None:
+        self._unfinished += size
+        self.unread.held += size
+        if self._unfinished > self._most_unfinished:
+            raise trio.BrokenResourceError("fragments without end")
+        if not self.unread.has_room(self._unfinished):
+            raise trio.BrokenResourceError("too many large messages at once")
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of `data`, noting each slice that the kernel takes."""

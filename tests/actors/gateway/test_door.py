@@ -10,7 +10,7 @@ import trio.testing
 from structlog.testing import capture_logs
 from trio_websocket import ConnectionClosed, open_websocket_url
 
-from tests.fakes.gateway import Running, acp_client, acp_in_memory, start_gateway
+from tests.fakes.gateway import PATIENCE, Running, acp_client, acp_in_memory, start_gateway
 from tests.fakes.http_by_hand import GOOD_HANDSHAKE, LAST, exchange, get, status, words
 from tests.fakes.sessions import FakeSessions
 from trouper.actors.config import Scope
@@ -324,3 +324,46 @@ async def test_an_old_plain_connection_ends_behind_a_stream(
 
     assert again == [True, False]
     await ours.aclose()
+
+
+def frame_of(size: int) -> bytes:
+    """The beginning of a text message of `size` bytes, without its end."""
+    return b"\x81\xff" + size.to_bytes(8, "big") + bytes(4) + b"x" * (size - 1)
+
+
+async def test_large_messages_of_all_clients_together_are_bounded(nursery: trio.Nursery) -> None:
+    async def post(request: Request, body: bytes) -> Response:
+        return text(200, str(len(body)))
+
+    running = await start_gateway(
+        nursery,
+        limits=Limits(unread_bytes=600_000),
+        sockets=TURNS,
+        routes={"/post": PlainRoute({"POST": post})},
+    )
+    head = get("/turns", *GOOD_HANDSHAKE)
+    async with turns(running, ONE) as small, await running.connect() as first:
+        await first.send_all(head + frame_of(500_000))
+        await unread(running, 500_000)
+        cut = await exchange(running, head + frame_of(200_000))
+        body = f"POST /post HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n{LAST}\r\n\r\n"
+        refused = await exchange(running, body.encode() + b"x" * 200_000)
+        assert await say(small, "x" * 60_000) == "x" * 60_000
+        await first.send_all(b"x")
+        await unread(running, 0)
+    again = await exchange(running, body.encode() + b"x" * 200_000)
+    await running.settled()
+
+    assert status(cut) == 101
+    assert b"\x88" not in cut.partition(b"\r\n\r\n")[2]
+    assert (status(refused), status(again)) == (503, 200)
+    assert b"Retry-After: 1\r\n" in refused
+    assert running.gateway._unread.held == 0
+
+
+async def unread(running: Running, size: int) -> None:
+    """Wait until about so much has come of what is not whole."""
+    held = running.gateway._unread
+    with trio.fail_after(PATIENCE):
+        while not size <= held.held < size + 1000:  # noqa: ASYNC110 - nobody is told
+            await trio.sleep(0.01)
