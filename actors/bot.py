@@ -22,7 +22,7 @@ import trio
 from ..runtime import ActorError, Ref
 from .app import App
 from .errors import TurnFailed, TurnInProgress, UnknownSession
-from .policy.long_text import joining, reading, request_in
+from .policy.long_text import groups, joining, reading, request_in
 from .session.commands import Ask, Command, Help, Ruling, Unknown, Word, help_for, help_of, parse
 from .session.events import PermissionAsked, PermissionSettled
 from .session.lines import LONGEST_LINE, lines_of
@@ -288,17 +288,32 @@ class Bot:
         request: str,
         answers: list[str],
     ) -> Lines:
-        last = joining(request, answers)
-        room = await self._app.assistants.room_for(
-            last, command.assistant, session=session.id, user=user
-        )
-        if room is None or room.fits:
-            async with aclosing(self._turn(user, session, talk, last)) as said:
-                async for line in said:
-                    yield line
-            return
+        left = answers
+        while True:
+            last = joining(request, left)
+            room = await self._app.assistants.room_for(
+                last, command.assistant, session=session.id, user=user
+            )
+            if room is None or room.fits:
+                async with aclosing(self._turn(user, session, talk, last)) as said:
+                    async for line in said:
+                        yield line
+                return
+            together = groups(left, room.limit / room.tokens)
+            if len(together) == len(left):
+                break
+            fewer: list[str] = []
+            for group in together:
+                prompt = joining(request, group)
+                async with aclosing(self._turn(user, session, talk, prompt, fewer)) as said:
+                    async for line in said:
+                        yield line
+                if talk.stopped:
+                    return
+            yield f"{len(left)} answers have become {len(fewer)}."
+            left = fewer
         yield "The answers are too long together, too; here they are one by one."
-        for number, answer in enumerate(answers, 1):
+        for number, answer in enumerate(left, 1):
             yield f"Part {number}: {answer}"
 
     def _ref(self, talk: _Talk, user: str) -> Ref[SessionMessage]:

@@ -5,11 +5,12 @@ are put to it once more to become one. What is asked is the beginning of the
 text, where that is a line of its own, or ends with a colon: "Summarize this:".
 """
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["cut_text", "joining", "reading", "request_in"]
+__all__ = ["cut_text", "groups", "joining", "reading", "request_in"]
 
 # Where a text is cut, the best place first: between paragraphs, lines, sentences, words.
 _PLACES: Final = (
@@ -23,6 +24,10 @@ _LEAST: Final = 0.5
 
 # Characters of the request at the beginning of a text: what people write before they paste.
 _LONGEST_REQUEST: Final = 400
+
+# Some answers are longer than others.
+_CAREFUL: Final = 0.7
+_PAIR: Final = 2
 
 _WITHOUT_REQUEST: Final = "Tell what is in this text."
 
@@ -91,6 +96,17 @@ def reading(request: str, parts: Sequence[str]) -> tuple[str, ...]:
         _READING.format(request=request, number=number, total=total, part=part.strip())
         for number, part in enumerate(parts, 1)
     )
+
+
+def groups(answers: Sequence[str], share: float) -> tuple[tuple[str, ...], ...]:
+    """`answers` in groups, of which each is to become one answer first; each by itself where no
+    two of them fit. `share` is how much of all of them together fits into one prompt, about.
+    """
+    size = math.floor(len(answers) * share * _CAREFUL)
+    if size < _PAIR:
+        return tuple((answer,) for answer in answers)
+    size = min(size, math.ceil(len(answers) / 2))
+    return tuple(tuple(answers[at : at + size]) for at in range(0, len(answers), size))
 
 
 def joining(request: str, answers: Sequence[str]) -> str:

@@ -49,6 +49,21 @@ async def test_answers_that_are_too_long_together_are_said_one_by_one(
     assert lines[at + 1].startswith("Part 1: long, long,")
 
 
+async def test_many_answers_become_fewer_before_they_become_one(
+    simulator: SimulatorProcess,
+) -> None:
+    simulator.script(
+        {"contains": "This is part", "reply": {"text": "long, " * 30}},
+        {"contains": "Put them together", "reply": {"text": "short"}},
+    )
+    async with open_bot(simulator, window=600, long_text="split") as (bot, _):
+        lines = await said(bot, "!default Read: " + "why " * 2_000)
+
+    parts = lines[-3]
+    assert lines[-2].startswith(f"{parts.split()[3]} answers have become ")
+    assert lines[-1] == "short"
+
+
 async def test_one_stops_the_reading_of_a_long_text(
     simulator: SimulatorProcess, nursery: trio.Nursery
 ) -> None:

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from trouper.actors.policy.long_text import cut_text, joining, reading, request_in
+from trouper.actors.policy.long_text import cut_text, groups, joining, reading, request_in
 
 
 @given(st.text(alphabet="ab .\n!", max_size=300), st.integers(1, 50))
@@ -62,3 +62,18 @@ def test_each_part_is_read_with_what_is_asked_of_the_whole_and_the_answers_becom
     assert last.startswith("Shorten {this}:\n")
     assert last.endswith("[Part 1]\na\n\n[Part 2]\nb {y}")
     assert "2 parts" in last
+
+
+@given(st.integers(2, 40), st.floats(0.0, 0.99))
+def test_answers_that_do_not_fit_become_fewer_or_stay_as_they_are(many: int, share: float) -> None:
+    answers = [str(number) for number in range(many)]
+
+    together = groups(answers, share)
+
+    assert [answer for group in together for answer in group] == answers
+    assert len(together) == many or 1 < len(together) <= (many + 1) // 2
+
+
+def test_as_many_become_one_as_fit_with_room_to_spare() -> None:
+    assert groups(["a", "b", "c", "d", "e", "f"], 0.5) == (("a", "b"), ("c", "d"), ("e", "f"))
+    assert groups(["a", "b"], 0.9) == (("a",), ("b",))
