@@ -96,6 +96,18 @@ class Context:
     `small` writes them, and without it who answers the turn.
     """
 
+    # There is one for each open session, of which most do nothing.
+    __slots__ = (
+        "_call",
+        "_counted",
+        "_policy",
+        "_route",
+        "_seen",
+        "_small",
+        "_summary",
+        "shortened",
+    )
+
     def __init__(
         self, policy: ContextPolicy, route: Route, call: Call, small: Route | None = None
     ) -> None:

@@ -6,6 +6,7 @@ which is what a provider's cache of prompts lives on.
 """
 
 import datetime
+import functools
 from collections.abc import Iterable, Mapping
 
 import attrs
@@ -68,7 +69,7 @@ class SystemPrompt:
             return ()
         names = self.template.names
         if not names:
-            return (Message("system", (TextPart(self.template.render({})),)),)
+            return _as_it_is(self.template)
         day = today or datetime.datetime.now().astimezone().date()
         values = {
             **self.values,
@@ -82,6 +83,12 @@ class SystemPrompt:
         if "tools" in names:
             values["tools"] = _listed(tools)
         return (Message("system", (TextPart(self.template.render(values)),)),)
+
+
+# A server has thousands of sessions with the same few prompts.
+@functools.lru_cache(maxsize=64)
+def _as_it_is(template: Template) -> tuple[Message, ...]:
+    return (Message("system", (TextPart(template.render({})),)),)
 
 
 def _listed(tools: Iterable[ToolSpec]) -> str:

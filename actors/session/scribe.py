@@ -47,13 +47,16 @@ class _Note:
 class Scribe:
     """The pen of one session. Without a keeper what is written is only kept in `state`."""
 
+    # A server has thousands of sessions, of which most do nothing: each of these counts.
+    __slots__ = ("_id", "_keeper", "_narrator", "_pen", "_state", "_waiting")
+
     def __init__(self, id: str, narrator: Narrator, keeper: Keeper | None, opened: Opened) -> None:
         self._id = id
         self._narrator = narrator
         self._keeper = keeper
         self._state = applied(State(), opened, time.time())
         self._waiting: list[_Note] = []
-        self._pen = trio.Lock()
+        self._pen: trio.Lock | None = None
 
     @property
     def state(self) -> State:
@@ -72,7 +75,7 @@ class Scribe:
         """
         if self._keeper is None:
             return
-        async with self._pen:
+        async with self._lock():
             if not self._keeper.is_open:
                 await reopen(self._keeper)
 
@@ -98,11 +101,16 @@ class Scribe:
             return
         self._waiting.append(note)
         with trio.CancelScope(shield=True):
-            async with self._pen:
+            async with self._lock():
                 if note in self._waiting:
                     await self._write_all(self._keeper)
         if not note.written:
             raise NotKept(self._id, note.why)
+
+    def _lock(self) -> trio.Lock:
+        if self._pen is None:
+            self._pen = trio.Lock()
+        return self._pen
 
     async def _write_all(self, keeper: Keeper) -> None:
         notes, self._waiting = self._waiting, []
