@@ -194,6 +194,7 @@ class Link:
                     relay.client_says(self._outgoing.popleft())
                 # The relay may have answered it itself.
                 self._arrived.unpark_all()
+                self._taken.unpark_all()
                 if relay.to_server:
                     await websocket.send_message(relay.to_server.popleft())
                     self._taken.unpark_all()

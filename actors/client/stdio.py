@@ -31,17 +31,24 @@ async def join(
     `lines` gives the next line, None at the end; `write` writes some. Raises
     ConnectionLost or CannotConnect where the server is gone for good.
     """
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(_write, link, write)
-        while (line := await lines()) is not None:
-            while not link.has_room:
-                link.check()
+    failure: ClientError | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_write, link, write)
+            while (line := await lines()) is not None:
+                while not link.has_room:
+                    link.check()
+                    await link.wait_sent()
+                if line.strip():
+                    link.send(line)
+            with trio.move_on_after(_GOODBYE):
                 await link.wait_sent()
-            if line.strip():
-                link.send(line)
-        with trio.move_on_after(_GOODBYE):
-            await link.wait_sent()
-        nursery.cancel_scope.cancel()
+            nursery.cancel_scope.cancel()
+    except* ClientError as group:
+        # Both sides of it may have met the same.
+        failure = next(error for error in group.exceptions if isinstance(error, ClientError))
+    if failure is not None:
+        raise failure
 
 
 async def _write(link: Link, write: Callable[[str], Awaitable[None]]) -> None:

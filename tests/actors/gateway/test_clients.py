@@ -18,9 +18,9 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.fakes.gateway import PATIENCE, Running, start_gateway
 from tests.fakes.sessions import FakeSession, says
-from trouper.actors.chat import Usage
+from trouper.actors.chat import ToolCallPart, Usage
 from trouper.actors.gateway.auth import Access
-from trouper.actors.session.events import StopReason
+from trouper.actors.session.events import StopReason, ToolEnded
 
 T = TypeVar("T")
 
@@ -103,6 +103,61 @@ async def test_the_official_client_talks_with_us(nursery: trio.Nursery) -> None:
     usage = [update for update in editor.updates if isinstance(update, schema.UsageUpdate)]
     assert [update.used for update in usage] == [7]
     assert all(update.field_meta["trouper.dev/seq"] for update in editor.updates)
+
+
+class Careful(Editor):
+    """An editor whose user allows what greets, and nothing else."""
+
+    async def request_permission(
+        self, options: Any, session_id: str, tool_call: Any, **kwargs: Any
+    ) -> Any:
+        wanted = "allow_once" if tool_call.title == "greet" else "reject_once"
+        chosen = next(option.option_id for option in options if option.kind == wanted)
+        outcome = schema.AllowedOutcome(outcome="selected", option_id=chosen)
+        return schema.RequestPermissionResponse(outcome=outcome)
+
+
+async def act(url: str) -> tuple[Editor, Any, Any]:
+    """A turn with tools, over one connection; and what another is told of it."""
+    first, second = Careful(), Editor()
+    agent = acp.connect_to_agent(cast("acp.Client", first), await create_websocket_stream(url))
+    await agent.initialize(protocol_version=1)
+    session = await agent.new_session(cwd="/home/someone", mcp_servers=[])
+    answer = await agent.prompt(session_id=session.session_id, prompt=[acp.text_block("act")])
+    await agent.close()
+    agent = acp.connect_to_agent(cast("acp.Client", second), await create_websocket_stream(url))
+    await agent.initialize(protocol_version=1)
+    listed = await agent.list_sessions()
+    await agent.load_session(cwd="/", session_id=session.session_id, mcp_servers=[])
+    await agent.close_session(session_id=session.session_id)
+    await agent.close()
+    return first, answer, listed
+
+
+async def test_the_official_client_gives_leave_and_sees_tools(nursery: trio.Nursery) -> None:
+    async def behave(session: FakeSession) -> None:
+        for name in ("greet", "delete"):
+            session.ask_leave(ToolCallPart(name, name, "{}"))
+            while session.asked:  # noqa: ASYNC110 - a fake announces nothing
+                await trio.sleep(0.001)
+            granted = session.permits[-1][1]
+            text = "good morning" if granted else "not allowed"
+            session.happens(ToolEnded, call_id=name, name=name, text=text, is_error=not granted)
+        session.end(StopReason.END_TURN)
+
+    running = await start_gateway(nursery, behave)
+    editor, answer, listed = await in_thread(lambda: asyncio.run(act(running.acp)))
+    await running.settled()
+
+    assert answer.stop_reason == "end_turn"
+    assert running.sessions.only.permits == [("greet", True), ("delete", False)]
+    ends = [
+        (one.tool_call_id, one.status)
+        for one in editor.updates
+        if isinstance(one, schema.ToolCallProgress) and one.content
+    ]
+    assert ends == [("1/greet", "completed"), ("1/delete", "failed")]
+    assert [one.session_id for one in listed.sessions] == ["session-1"]
 
 
 def ask(ws: ClientConnection, method: str, **params: Any) -> Any:
