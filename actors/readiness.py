@@ -21,7 +21,12 @@ from .tree import breaker_path
 __all__ = ["readiness_of"]
 
 # What an operator reads. Whatever else is not running will run again, or is being stopped.
-_DOING = {"starting": "is starting", "draining": "is stopping", "stopped": "has stopped"}
+_DOING = {
+    "starting": "is starting",
+    "draining": "is stopping",
+    "stopped": "has stopped",
+    "suspended": "is suspended by hand",
+}
 
 
 async def readiness_of(system: System, config: AppConfig) -> Readiness:

@@ -1,49 +1,49 @@
-"""`trouper sessions`: the conversations that a store keeps: list, show, export and delete them.
+"""`trouper sessions`: the conversations that a store keeps, or that a program has open.
 
-Reading has no part in the writing of the store's file, so a server may run
-meanwhile. Deleting writes it, which only one program may: while a server runs,
-it is refused, by the name of that process.
+Those of a store are looked at in its file, by stored_sessions.py; those that are
+open (`live`, `turns`) a program is asked for, which takes no time.
 """
 
 import argparse
+import importlib
 import sys
 import time
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
 from functools import partial
-from itertools import islice
-from pathlib import Path
-from typing import Final, TextIO
+from typing import Any, Final
 
-import orjson
-
-from ..chat import Message, TextPart, ToolCallPart, ToolResultPart
-from ..errors import ConfigError
-from ..policy.money import dollars
 from ..redaction import printable
-from ..session.export import exported, moment, stored_state
-from ..session.state import INTERRUPTED, PastTurn, State, messages_of
-from ..store.database import Database
-from ..store.errors import NoSuchSession
-from ..store.journal import StoredSession
-from ..store.journal_operations import Delete, recover_journal
-from ..store.journal_reading import JournalReader, WholeSession
-from ..store.retention import PruneSessions
-from .store_file import store_of
+from .console_client import Client
+from .console_output import (
+    add_output_arguments,
+    money,
+    repeated,
+    write_rows,
+    write_value,
+)
 from .usage_times import moment as when
 
 __all__ = ["add_arguments", "run"]
 
 _LISTED: Final = 50
-# Id, owner, assistant, when it was used, how many events, title: 118 together.
-_WIDTHS: Final = (37, 12, 10, 20, 6, 23)
+
+_COLUMNS: Final = {
+    "id": "id",
+    "owner": "owner",
+    "assistant": "assistant",
+    "turns": "turns",
+    "running": "running",
+    "asked": "to permit",
+    "listeners": "listeners",
+    "usd": "cost",
+    "state": "state",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare `trouper sessions list|show|export|delete`."""
+    """Declare `trouper sessions list|show|export|delete|live|turns`."""
     parser.description = (
-        "Look at the conversations that a store keeps. A server may run meanwhile, except to "
-        "delete one."
+        "Look at the conversations that a store keeps; a server may run meanwhile, except to "
+        "delete one. Or, with live and turns, at those that a program has open."
     )
     commands = parser.add_subparsers(dest="sessions_command", metavar="COMMAND", required=True)
     listing = commands.add_parser("list", help="say which there are, the last used first")
@@ -69,6 +69,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=partial(when, now=time.time()),
         help="those that nobody has used for so long (30d), or since that day (2026-11-21)",
     )
+    live = commands.add_parser("live", help="say which ones a program has open")
+    add_output_arguments(live)
+    turns = commands.add_parser(
+        "turns", help="show one that is open turn by turn, without its words"
+    )
+    turns.add_argument("id", metavar="ID")
+    turns.add_argument(
+        "--text", action="store_true", help="with its words: for admins, and written down"
+    )
+    add_output_arguments(turns, formats=("table", "json"))
 
 
 def _store_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,177 +89,45 @@ def _store_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0, once it is done. Raises ConfigError, StoreError and SessionUnreadable."""
-    store = Path(args.store) if args.store is not None else store_of(Path(args.config))
-    if args.sessions_command == "delete":
-        if bool(args.id) == (args.older_than is not None):
-            raise ConfigError("sessions delete", ["name conversations, or say --older-than"])
-        if args.older_than is None:
-            _delete(store, args.id)
-        else:
-            count = _delete_older(store, args.older_than)
-            sys.stdout.write(f"{count} conversation{'' if count == 1 else 's'} deleted\n")
-        return 0
-    with JournalReader(store) as reader:
-        match args.sessions_command:
-            case "list":
-                _write_list(sys.stdout, islice(reader.sessions(args.owner), args.limit))
-            case "show":
-                _show(sys.stdout, _read(store, reader, args.id))
-            case _:
-                for whole in _chosen(store, reader, args.id):
-                    _export(sys.stdout, whole)
+    match args.sessions_command:
+        case "live":
+            return repeated(args, lambda client: _live(args, client))
+        case "turns":
+            return repeated(args, lambda client: _turns(args, client))
+        case _:
+            # Imported here: it takes 0.3 s, which those of a program need not wait.
+            stored = importlib.import_module(".stored_sessions", __package__)
+            code: int = stored.run(args)
+            return code
+
+
+def _live(args: argparse.Namespace, client: Client) -> int:
+    rows = client.get("sessions")["sessions"]
+    for row in rows:
+        row["usd"] = money(row.get("cost"))
+    write_rows(sys.stdout, args, "sessions", rows, _COLUMNS)
     return 0
 
 
-def _read(store: Path, reader: JournalReader, sid: str) -> WholeSession:
-    whole = reader.read(sid)
-    if whole is None:
-        raise NoSuchSession(str(store), sid)
-    return whole
+def _turns(args: argparse.Namespace, client: Client) -> int:
+    told = client.one("session", session=args.id, text=args.text)
+    if args.output == "json":
+        write_value(sys.stdout, "session", told)
+        return 0
+    title = f"  {told['title']}" if told["title"] else ""
+    print(printable(f"{told['session']}  {told['assistant']}  {money(told['cost'])}{title}"))
+    for turn in told["turns"]:
+        ended = turn["stop"] or "under way"
+        print(printable(f"[{turn['number']}] {turn['target']}  {ended}  {money(turn['cost'])}"))
+        for step in turn["steps"]:
+            print(printable(f"    {_step(step)}"))
+    for call in told["asked"]:
+        print(printable(f"    waits for a permission: {call['name']}"))
+    return 0
 
 
-def _state(whole: WholeSession) -> State:
-    return stored_state(whole.session.sid, whole.snapshot, whole.events)
-
-
-def _delete(store: Path, ids: list[str]) -> None:
-    with JournalReader(store) as reader:
-        for sid in ids:
-            _read(store, reader, sid)  # before anything is deleted
-    with _opened(store) as database:
-        database.begin_waiting()
-        for sid in ids:
-            Delete(sid, "").apply(database.connection)
-        database.connection.execute("COMMIT")
-
-
-def _delete_older(store: Path, before: float) -> int:
-    """Delete those that were used last before then; how many there were."""
-    with JournalReader(store):
-        pass  # else a file that is not there would be made
-    deleted = 0
-    with _opened(store) as database:
-        while True:
-            database.begin_waiting()
-            count = PruneSessions(before).apply(database.connection)
-            database.connection.execute("COMMIT")
-            deleted += count
-            if not count:
-                return deleted
-
-
-@contextmanager
-def _opened(store: Path) -> Generator[Database]:
-    # Whoever has claimed a session is dead: else the file could not be opened.
-    database = Database(store, recover=[recover_journal])
-    database.open()
-    try:
-        yield database
-    finally:
-        database.close()
-
-
-def _chosen(store: Path, reader: JournalReader, ids: list[str]) -> Iterator[WholeSession]:
-    if ids:
-        yield from (_read(store, reader, sid) for sid in ids)
-        return
-    for session in reader.sessions():
-        whole = reader.read(session.sid)
-        if whole is not None:  # else it was deleted meanwhile
-            yield whole
-
-
-def _export(out: TextIO, whole: WholeSession) -> None:
-    out.write(f"{orjson.dumps(exported(whole.session, _state(whole))).decode()}\n")
-
-
-# For people.
-
-
-def _write_list(out: TextIO, sessions: Iterable[StoredSession]) -> None:
-    lines = [_row(session) for session in sessions]
-    if not lines:
-        out.write("no conversation is kept here\n")
-        return
-    for cells in (("id", "owner", "assistant", "used", "events", "title"), *lines):
-        padded = (
-            f"{_cut(_line(cell), width):<{width}}"
-            for cell, width in zip(cells, _WIDTHS, strict=True)
-        )
-        out.write("  ".join(padded).rstrip() + "\n")
-
-
-def _row(session: StoredSession) -> tuple[str, ...]:
-    return (
-        session.sid,
-        session.owner,
-        session.assistant,
-        moment(session.touched),
-        str(session.head),
-        session.title,
-    )
-
-
-def _show(out: TextIO, whole: WholeSession) -> None:
-    session, state = whole.session, _state(whole)
-    out.write(f"{_line(session.title or session.sid)}\n")
-    out.write(
-        f"session {_line(session.sid)} of {_line(session.owner)} with {_line(session.assistant)}, "
-        f"since {moment(session.created)}\n"
-    )
-    out.writelines(f"{line}\n" for line in _sums(state))
-    for turn in state.turns:
-        out.writelines(f"{printable(line)}\n" for line in _turn(turn))
-
-
-def _sums(state: State) -> Iterator[str]:
-    usage, about = state.usage, "~" if state.usage.estimated else ""
-    unknown = f" + {state.unpriced} answers of unknown cost" if state.unpriced else ""
-    yield (
-        f"{len(state.turns)} turns, {about}{usage.input:,} tokens read and "
-        f"{about}{usage.output:,} written, ${dollars(state.cost)}{unknown}"
-    )
-    if state.summary is not None:
-        yield f"models whose window is full are told instead of the beginning: {state.summary.text}"
-
-
-def _turn(turn: PastTurn) -> Iterator[str]:
-    yield f"\n[{turn.number}] {moment(turn.at)} user:"
-    yield _said(turn.asked)
-    for message in list(messages_of(turn))[1:]:
-        who = turn.target if message.role == "assistant" else message.role
-        yield f"{who}:"
-        yield _said(message)
-    match turn.stop:
-        case "":
-            yield "(under way, or interrupted)"
-        case "end_turn":
-            pass
-        case stop if stop == INTERRUPTED:
-            yield "(interrupted: its program was stopped)"
-        case stop:
-            yield f"({stop}{': ' if turn.error else ''}{turn.error})"
-
-
-def _said(message: Message) -> str:
-    pieces: list[str] = []
-    for part in message.parts:
-        match part:
-            case TextPart():
-                pieces.append(part.text)
-            case ToolCallPart():
-                pieces.append(f"(calls {part.name} with {part.args_json})")
-            case ToolResultPart():
-                pieces.append(f"({'error' if part.is_error else 'result'}: {part.content})")
-            case _:
-                pieces.append(f"({type(part).__name__})")
-    return "\n".join(pieces)
-
-
-def _line(text: str) -> str:
-    """As one line: what clients call themselves is not to be trusted."""
-    return printable(text or "-").replace("\n", "\\x0a")
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"
+def _step(step: dict[str, Any]) -> str:
+    name = f" {step['name']}" if "name" in step else ""
+    failed = " (an error)" if step.get("is_error") else ""
+    said = f": {step['text']}" if step["text"] else f", {step['chars']} characters"
+    return f"{step['role']} {step['what']}{name}{failed}{said}"

@@ -11,14 +11,15 @@ task is dead, or the mailbox was full) is noticed whenever its place is wanted.
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import inf
-from typing import assert_never
+from typing import ClassVar, assert_never
 
 import structlog
 import trio
 
 from ...runtime import Actor, on
+from ...runtime.actor import Inspected
 from ..errors import ErrorKind, ProviderError
 from ..policy.breaker import (
     Breaker,
@@ -66,6 +67,14 @@ class Circuit(Actor[CircuitMessage]):
     `chance` gives numbers from 0 to 1. A new life begins closed: what the last
     one knew is found out again within some calls.
     """
+
+    inspected: ClassVar[Mapping[str, Inspected]] = {
+        "_provider": "value",
+        "_model": "value",
+        "_policy": "value",
+        "_breaker": "value",
+        "_passes": "len",
+    }
 
     def __init__(
         self,

@@ -12,12 +12,14 @@ happens to the ask. An owner that ended without a word (its task is dead, or the
 mailbox was full) is noticed when grants are looked through.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
+from typing import ClassVar
 
 import trio
 
 from ...runtime import Actor, Reject, on
+from ...runtime.actor import Inspected
 from ..errors import ErrorKind, ProviderError
 from ..policy.bucket import NOTHING, Bucket, Buckets, Demand, RateLimits
 from ..wire.rate_limits import RateSnapshot
@@ -53,6 +55,17 @@ class Limiter(Actor[LimiterMessage], background=True):
     begins with full buckets and knows nothing of calls under way: it may let
     through one burst too much, which the server's own headers put right.
     """
+
+    # Who waits in line does so in a task of its own, and is told of as such.
+    patience: ClassVar[float | None] = inf
+    inspected: ClassVar[Mapping[str, Inspected]] = {
+        "_provider": "value",
+        "_buckets": "value",
+        "_line": "len",
+        "_granted": "value",
+        "_refused": "value",
+        "_max_waiting": "value",
+    }
 
     def __init__(
         self,

@@ -8,13 +8,15 @@ Where there is a keeper, what the session is asked to do is done when it is in
 the journal: a turn is accepted, a title or a model is another one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 import attrs
 import structlog
 import trio
 
 from ...runtime import Actor, on
+from ...runtime.actor import Inspected
 from ...runtime.cell import Exit
 from ..chat import Message
 from ..errors import HistoryFull, NotKept, TurnInProgress
@@ -78,6 +80,15 @@ class Session(Actor[SessionMessage], background=True):
     `audience` and `keeper` outlive it: who listens, and the journal that it is
     written into. Without a keeper it ends with its actor.
     """
+
+    inspected: ClassVar[Mapping[str, Inspected]] = {
+        "_id": "value",
+        "overview": "value",
+        "_history": "len",
+        "_size": "value",
+        "_pinned": "value",
+        "_kept": "value",
+    }
 
     def __init__(
         self,

@@ -279,6 +279,14 @@ def test_events_dead_letters_requests_and_costs_are_listed(trouper: Run, program
     assert trouper("costs", "-o", "json").json["costs"]["total"]["calls"] == 0
 
 
+def test_open_conversations_are_listed(trouper: Run) -> None:
+    assert trouper("sessions", "live").rows == [
+        ["id", "owner", "assistant", "turns", "running", "to permit", "listeners", "cost", "state"]
+    ]
+    assert trouper("sessions", "live", "-o", "json").json == {"v": 1, "sessions": []}
+    assert trouper("sessions", "turns", "nobody").code == 3
+
+
 def test_health_says_what_is_wrong_by_exit_code_6(trouper: Run) -> None:
     assert trouper("health").out == ""
     trouper("trip", "sim")
@@ -355,6 +363,7 @@ def test_the_only_program_is_found_by_itself_and_others_by_pid_or_name(
         ("crashes",),
         ("dead-letters",),
         ("health",),
+        ("sessions", "live"),
         ("restart", "spare", "--dry-run"),
         ("trip", "sim", "--dry-run"),
     ],

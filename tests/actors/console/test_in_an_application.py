@@ -13,7 +13,10 @@ from tests.fakes.simulator import SimulatorProcess
 from trouper.actors import AppConfig, ProviderConfig, open_app
 from trouper.actors.app import App
 from trouper.actors.config import AssistantConfig, BudgetConfig, ConsoleConfig, ModelConfig
+from trouper.actors.config.tokens import Scope
 from trouper.actors.console.console import Console
+from trouper.actors.console.peer import role_of
+from trouper.actors.tree import breaker_path, limiter_path
 
 PRIVATE = "a private question"
 
@@ -118,3 +121,27 @@ async def test_a_request_is_seen_in_its_phase_while_it_is_under_way(
                 await trio.sleep(0.005)
 
     assert "sent" in phases
+
+
+async def test_what_runs_in_an_application_shows_its_declared_fields(
+    simulator: SimulatorProcess,
+) -> None:
+    async with opened(simulator) as (app, client):
+        await (await app.session("alice")).ask(PRIVATE)
+        shown = {}
+        for path in (limiter_path("sim"), breaker_path("sim", "small"), "sessions/alice"):
+            told = await client.ask("inspect", path=path, want=["fields"])
+            shown[path] = {each["name"]: each["value"] for each in told["fields"]}
+
+    assert shown[limiter_path("sim")]["_granted"] == "1"
+    assert shown[breaker_path("sim", "small")]["_breaker"].startswith("Closed(")
+    assert shown["sessions/alice"]["_history"] == "2"
+    assert "turns=1" in shown["sessions/alice"]["overview"]
+    assert "private" not in str(shown)
+
+
+def test_the_scopes_of_a_token_say_what_one_may_do() -> None:
+    assert role_of({Scope.SESSION, Scope.MODELS}) is None
+    assert role_of({Scope.CONSOLE_READ}) == "read"
+    assert role_of({Scope.CONSOLE_READ, Scope.CONSOLE_OPERATE}) == "operate"
+    assert role_of(set(Scope)) == "admin"
