@@ -15,7 +15,10 @@ from acp.stdio import spawn_agent_process
 from tests.fakes.commands import TROUPER, Server, config, server, trouper
 from tests.fakes.simulator import SimulatorProcess
 
-SLOW = {"contains": "slow", "reply": {"text": "on and on ", "repeat": 500, "pace": 0.01}}
+SLOW = {
+    "contains": "slow",
+    "reply": {"text": "on and on ", "repeat": 500, "chunks": 500, "pace": 0.02},
+}
 PATIENCE = 30.0  # seconds: a test that waits longer has failed
 
 
