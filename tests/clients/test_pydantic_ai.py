@@ -1,4 +1,4 @@
-"""Agents of pydantic-ai, over chat completions, and over one websocket for responses."""
+"""Agents of pydantic-ai, over chat completions."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,12 +21,6 @@ def client() -> Client:
 def told(client: Client, served: Server, token: str) -> Callable[[str], Any]:
     """What a part of the program has seen."""
     return lambda what: client.program("pydantic_ai_chat.py", f"{served.url}/v1", token, what)
-
-
-@pytest.fixture
-def told_by_socket(client: Client, served: Server, token: str) -> Callable[[str], Any]:
-    """The same, over a websocket and in no other way."""
-    return lambda what: client.program("pydantic_ai_socket.py", f"{served.url}/v1", token, what)
 
 
 def test_an_agent_has_answers_and_a_history(
@@ -69,45 +63,3 @@ def test_an_agent_has_values_of_a_type(
 
 def test_an_agent_hears_that_its_token_is_wrong(told: Callable[[str], Any]) -> None:
     assert told("errors") == {"status": 401, "code": "invalid_api_key"}
-
-
-def test_an_agent_has_answers_and_a_history_over_a_websocket(
-    told_by_socket: Callable[[str], Any], simulator: SimulatorProcess
-) -> None:
-    answer = told_by_socket("plain")
-
-    assert answer["texts"] == ["You said: hello there", "You said: and more"]
-    assert answer["tokens"] > 0
-    said = [message["content"] for message in simulator.requests()[-1]["body"]["messages"]]
-    assert said == ["Be brief.", "hello there", "You said: hello there", "and more"]
-
-
-def test_an_agent_reads_a_stream_over_a_websocket(
-    told_by_socket: Callable[[str], Any], simulator: SimulatorProcess
-) -> None:
-    simulator.script({"reply": {"text": "one two three", "pace": 0.05}})
-
-    assert told_by_socket("streamed") == {"text": "one two three", "pieces": 3}
-
-
-def test_an_agent_runs_its_tools_over_a_websocket(
-    told_by_socket: Callable[[str], Any], simulator: SimulatorProcess
-) -> None:
-    calls = [{"name": "clock", "arguments": {"tz": tz}} for tz in ("UTC", "CET")]
-    simulator.script({"reply": {"tool_calls": calls}, "times": 1}, {"reply": {"text": "noon"}})
-
-    assert told_by_socket("tools") == {"called": ["CET", "UTC"], "text": "noon"}
-    results = [m for m in simulator.requests()[-1]["body"]["messages"] if m["role"] == "tool"]
-    assert [result["content"] for result in results] == ["noon in UTC", "noon in CET"]
-
-
-def test_agents_share_a_websocket(told_by_socket: Callable[[str], Any]) -> None:
-    assert told_by_socket("lanes") == {"texts": [f"You said: to {number}" for number in range(3)]}
-
-
-def test_an_agent_hears_an_error_and_the_websocket_stays(
-    told_by_socket: Callable[[str], Any], simulator: SimulatorProcess
-) -> None:
-    simulator.script({"contains": "too fast", "fault": {"kind": "status", "status": 429}})
-
-    assert told_by_socket("errors") == {"limit": 429, "after": "You said: hello"}

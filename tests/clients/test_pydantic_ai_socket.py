@@ -14,7 +14,7 @@ pytestmark = pytest.mark.clients
 
 @pytest.fixture(scope="module")
 def client() -> Client:
-    return install("pydantic-ai-realtime", "pydantic-ai-slim[openai-realtime]==2.68.0")
+    return install("pydantic-ai", "pydantic-ai-slim[openai-realtime]==2.68.0")
 
 
 @pytest.fixture
@@ -44,3 +44,18 @@ def test_an_agent_runs_its_tools_and_goes_on(
 
 def test_agents_that_run_together_have_lanes(told: Callable[[str], Any]) -> None:
     assert told("together") == {"texts": [f"You said: to {number}" for number in range(3)]}
+
+
+def test_an_agent_reads_a_stream(told: Callable[[str], Any], simulator: SimulatorProcess) -> None:
+    # What comes at once may come as one piece.
+    simulator.script({"reply": {"text": "one two three", "pace": 0.05}})
+
+    assert told("streamed") == {"text": "one two three", "pieces": 3}
+
+
+def test_an_agent_hears_an_error_and_the_websocket_stays(
+    told: Callable[[str], Any], simulator: SimulatorProcess
+) -> None:
+    simulator.script({"contains": "too fast", "fault": {"kind": "status", "status": 429}})
+
+    assert told("errors") == {"limit": 429, "after": "You said: hello"}

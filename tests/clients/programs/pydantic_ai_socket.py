@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 from openai import AsyncOpenAI
-from pydantic_ai import Agent
+from pydantic_ai import Agent, ModelHTTPError
 from pydantic_ai.models.openai import OpenAIResponsesModel, OpenAIResponsesModelSettings
 from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers.openai import OpenAIProvider
@@ -58,6 +58,21 @@ async def tools(made: Any) -> Any:
 async def together(made: Any) -> Any:
     answers = await asyncio.gather(*(made.run(f"to {number}") for number in range(3)))
     return {"texts": [answer.output for answer in answers]}
+
+
+async def streamed(made: Any) -> Any:
+    async with made.run_stream("hello there") as answer:
+        pieces = [piece async for piece in answer.stream_text(delta=True, debounce_by=None)]
+    return {"text": "".join(pieces), "pieces": len(pieces)}
+
+
+async def errors(made: Any) -> Any:
+    limit = 0
+    try:
+        await made.run("too fast")
+    except ModelHTTPError as error:
+        limit = error.status_code
+    return {"limit": limit, "after": (await made.run("hello")).output}
 
 
 async def main() -> None:
