@@ -41,6 +41,7 @@ from .redaction import redact_text
 from .served_models import ServedModels
 from .session.directory import Directory
 from .session.messages import SessionMessage
+from .session.owners import owner_of
 from .session.reader import SessionHandle
 from .session.session import Session
 from .store.journal import Journal
@@ -55,9 +56,6 @@ from .watching import Watching
 __all__ = ["App", "load_knowledge", "open_app"]
 
 _log = structlog.get_logger("trouper.app")
-
-# Whose sessions those are that the embedding program opens itself.
-_EMBEDDED = "embedded"
 
 # Seconds for the gateway to say goodbye to its clients: its closing handshake and one more.
 _GOODBYE = 7.0
@@ -158,10 +156,10 @@ class App:
         # Two tasks that ask for the same one at once get the same one.
         async with self._opening:
             try:
-                ref = self.sessions.find(id, owner=user or _EMBEDDED)
+                ref = self.sessions.find(id, owner=owner_of(user))
             except UnknownSession:
                 _, ref = await self.sessions.open(
-                    assistant=assistant, owner=user or _EMBEDDED, id=id, kept=kept
+                    assistant=assistant, owner=owner_of(user), id=id, kept=kept
                 )
         return SessionHandle(id, ref)
 
@@ -205,7 +203,7 @@ class App:
 
     async def end_session(self, id: str, *, user: str = "") -> None:
         """End the session called `id`, and forget its history. Raises UnknownSession."""
-        await self.sessions.end(id, owner=user or _EMBEDDED)
+        await self.sessions.end(id, owner=owner_of(user))
 
     def snapshot(self) -> tuple[ActorSnapshot, ...]:
         """All actors at this moment."""

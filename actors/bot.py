@@ -27,6 +27,7 @@ from .session.commands import Ask, Command, Help, Ruling, Unknown, Word, help_fo
 from .session.events import PermissionAsked, PermissionSettled
 from .session.lines import LONGEST_LINE, lines_of
 from .session.messages import CancelTurn, Permit, SessionMessage
+from .session.owners import owner_of
 from .session.reader import SessionHandle
 from .session.room import Room
 from .session.saying import Saying
@@ -317,7 +318,7 @@ class Bot:
             yield f"Part {number}: {answer}"
 
     def _ref(self, talk: _Talk, user: str) -> Ref[SessionMessage]:
-        return self._app.sessions.find(talk.session, owner=user)
+        return self._app.sessions.find(talk.session, owner=owner_of(user))
 
 
 def _about(command: Command) -> dict[str, str | None]:

@@ -48,6 +48,7 @@ from .messages import (
 )
 from .narration import Narrator
 from .overview import Overview
+from .owners import user_of
 from .record import (
     AssistantSwitched,
     Forgotten,
@@ -103,7 +104,7 @@ class Session(Actor[SessionMessage], background=True):
     ) -> None:
         self._id = id
         # A person waits for each turn, or a bot that talks with persons.
-        self._call = Call(session=id, user=owner, priority=Priority.INTERACTIVE)
+        self._call = Call(session=id, user=user_of(owner), priority=Priority.INTERACTIVE)
         # Who has answered last: its cache knows the conversation.
         self._pinned = ""
         # By a program that embeds us, and ends it itself.

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.fakes.gateway import AcpClient, open_acp
 from tests.fakes.simulator import SimulatorProcess
 from trouper.actors import App, open_app
 from trouper.actors.config import parse_config
+from trouper.actors.store.ledger import Selection
+from trouper.runtime import ChildExists
 
 ENVIRON = {"OLD": "token-of-old", "NEW": "token-of-today", "OTHER": "token-of-others"}
 BOT = ', name = "bot", scopes = ["session"]}'
@@ -116,3 +119,26 @@ async def test_the_limits_of_a_client_are_those_of_the_configuration(
 
     assert "max_sessions_per_client" in another["error"]["message"]
     assert "max_requests_per_client" in second["error"]["message"]
+
+
+async def test_a_user_of_the_program_who_is_called_like_a_token_has_sessions_of_their_own(
+    simulator: SimulatorProcess, tmp_path: Path
+) -> None:
+    async with serving(simulator, tmp_path) as app:
+        mine = await app.session("mine", user="bot")
+        await mine.ask("one")
+        async with client_of(app, "NEW") as token:
+            theirs = await token.open()
+            listed = await token.call("session/list", {})
+            loaded = await token.call(
+                "session/load", {"sessionId": "mine", "cwd": "/", "mcpServers": []}
+            )
+            await token.answer(await token.prompt(theirs, "two"))
+        with pytest.raises(ChildExists):
+            await app.session(theirs, user="bot")
+        spent = [row async for row in app.ledger.rows(Selection(user="bot"))]
+
+    assert [session["sessionId"] for session in listed["result"]["sessions"]] == [theirs]
+    assert loaded["error"]["message"] == "no session 'mine'; open one with session/new"
+    # Budgets know users by their names.
+    assert len(spent) == 2

@@ -93,7 +93,7 @@ async def test_a_session_of_one_user_is_nobody_elses(simulator: SimulatorProcess
     async with open_app(config(simulator, plain=plain), signals=False) as app:
         session = await app.session("s", user="ann")
         assert await session.ask("hello") == "You said: hello"
-        assert app.sessions.find("s", owner="ann").path == "sessions/s"
+        assert app.sessions.find("s", owner="user:ann").path == "sessions/s"
         with pytest.raises(UnknownSession):
             app.sessions.find("s", owner="bob")
         with pytest.raises(UnknownAssistant):
