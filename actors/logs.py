@@ -36,6 +36,7 @@ __all__ = [
     "mask_secrets",
     "one_line",
     "render",
+    "tells_info",
 ]
 
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
@@ -272,6 +273,17 @@ def current_level() -> str | None:
     return _state[0] if _state is not None and structlog.is_configured() else None
 
 
+def tells_info() -> bool:
+    """Whether a line of level "info" is told to anybody.
+
+    To be asked where every call has one: to find it out costs structlog as much as two asks.
+    It is true where the program has set up structlog by itself.
+    """
+    if _state is None or _state[0] in ("debug", "info"):
+        return True
+    return structlog.get_config()["wrapper_class"] is not _wrapper
+
+
 def change_level(level: str) -> None:
     """Another level from now on, on the same stream, for an operator who looks closer.
 
@@ -286,16 +298,19 @@ def change_level(level: str) -> None:
 
 # The level and the stream of the process, as they were set last.
 _state: tuple[str, TextIO] | None = None
+# What structlog has of them, unless the program has set it up anew.
+_wrapper: type | None = None
 
 
 def _configure(level: str, stream: TextIO) -> int:
-    global _state  # noqa: PLW0603 - structlog's configuration is one for the process, too
+    global _state, _wrapper  # noqa: PLW0603 - structlog's configuration is one for the process, too
     _state = (level, stream)
     number: int = getattr(logging, level.upper())
+    _wrapper = structlog.make_filtering_bound_logger(number)
     lines = _Lines(stream)
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, render],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
+        wrapper_class=_wrapper,
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=False,
     )

@@ -100,6 +100,8 @@ def slices(text: str, size: int = _SLICE) -> Iterator[str]:
 
 def count_text(text: str, encoder: Encoder) -> int:
     """How many tokens `text` is. What looks like a special token is text like any other."""
+    if len(text) <= _SLICE:
+        return _count(text, encoder)
     return sum(_count(piece, encoder) for piece in slices(text))
 
 
@@ -144,6 +146,7 @@ class TokenCounter:
         self._threads = trio.CapacityLimiter(2)
         self._messages = {name: _Counts() for name in EncodingName}
         self._tools = {name: _Counts() for name in EncodingName}
+        self._roles: dict[EncodingName, dict[str, int]] = {name: {} for name in EncodingName}
 
     def count_request(self, request: ChatRequest, model: str = "") -> int:
         """How many input tokens this request is for `model` (the request's own if empty).
@@ -230,12 +233,19 @@ class TokenCounter:
         if count is None:
             # Each result of a tool is a message of its own on the wire.
             results = sum(isinstance(part, ToolResultPart) for part in message.parts)
-            count = max(1, results) * (_MESSAGE + count_text(message.role, encoder))
+            count = max(1, results) * (_MESSAGE + self._role(message.role, name, encoder))
             if message.name:
                 count += _NAME + count_text(message.name, encoder)
             count += sum(self._part(part, encoder) for part in message.parts)
             known.put(message, count)
         return count
+
+    def _role(self, role: str, name: EncodingName, encoder: Encoder) -> int:
+        """The tokens of one of the few words that there are for who speaks."""
+        known = self._roles[name].get(role)
+        if known is None:
+            known = self._roles[name][role] = count_text(role, encoder)
+        return known
 
     def _part(self, part: Part, encoder: Encoder) -> int:
         match part:

@@ -4,8 +4,10 @@ Errors are JSON in the shape that OpenAI's clients read, so that one body
 serves a person and a program: {"error": {"message", "type", "code"}}.
 """
 
+import time
 from collections.abc import Mapping
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -203,7 +205,7 @@ class HttpConnection:
         the end.
         """
         headers = [
-            ("Date", formatdate(usegmt=True)),
+            ("Date", _date(int(time.time()))),
             ("Content-Type", response.content_type),
             ("Content-Length", str(len(response.body))),
             *response.headers,
@@ -222,7 +224,7 @@ class HttpConnection:
         head = h11.Response(
             status_code=200,
             headers=[
-                ("Date", formatdate(usegmt=True)),
+                ("Date", _date(int(time.time()))),
                 ("Content-Type", "text/event-stream; charset=utf-8"),
                 ("Cache-Control", "no-cache"),
                 # nginx would hold the events back until it has some kilobytes of them.
@@ -259,6 +261,12 @@ class HttpConnection:
     async def _send(self, *events: Any) -> None:
         parts = [self._h11.send(event) or b"" for event in events]
         await self._stream.send_all(b"".join(parts))
+
+
+# That of this second, and of the one before where a clock is set back.
+@lru_cache(maxsize=2)
+def _date(seconds: int) -> str:
+    return formatdate(seconds, usegmt=True)
 
 
 def _too_large(limit: int) -> HttpFault:

@@ -28,6 +28,7 @@ import trio
 from ...runtime import ActorError, AskTimeout, Stream
 from ..chat import ChatRequest, Completion, Started, Usage
 from ..errors import ErrorKind, ProviderError
+from ..logs import tells_info
 from ..telemetry.observer import (
     AttemptBegan,
     AttemptEnded,
@@ -337,7 +338,7 @@ class Attempt:
             self._trail.append(self._record(kind))
             if self._seen is not None:
                 self._seen.ended(self._told(error, result))
-        if result == "ok":
+        if result == "ok" and tells_info():
             self._log()
 
     def _record(self, kind: str) -> AttemptRecord:

@@ -9,6 +9,7 @@ from .ledger import Closing, Opening, Row, Selection
 
 __all__ = [
     "CLOSE",
+    "CLOSE_OPEN",
     "COLUMNS",
     "OPEN",
     "Filter",
@@ -49,6 +50,12 @@ CLOSE: Final = (
     + ", weight_nano = ? WHERE op_id = ?"
 )
 """Takes `closing_columns`, its weight and its op_id."""
+
+CLOSE_OPEN: Final = (
+    CLOSE.replace("weight_nano = ?", "weight_nano = coalesce(?, reserved_nano)")
+    + " AND state = 'reserved' RETURNING reserved_nano, at, provider, model, session, user"
+)
+"""The same for a row that is open; without a weight it weighs what was reserved."""
 
 
 def opening_columns(opening: Opening) -> Columns:

@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from .columns import CLOSE, OPEN, closing_columns, opening_columns, page
+from .columns import CLOSE, CLOSE_OPEN, OPEN, closing_columns, opening_columns, page
 from .ledger import (
     LOST,
     Closing,
@@ -112,15 +112,24 @@ class Settled:
 
 def settle(connection: sqlite3.Connection, op_id: str, closing: Closing) -> Settled | None:
     """Close an attempt that is open, or was lost; None where it is neither."""
+    columns = closing_columns(closing)
+    known = 0 if closing.state == "released" else closing.cost
+    # All rows, of which there is one: a statement that is not at its end keeps COMMIT waiting.
+    open_ones = connection.execute(CLOSE_OPEN, (*columns, known, op_id)).fetchall()
+    if open_ones:
+        [(reserved, at, *whose)] = open_ones
+        weight = closing.weight(reserved)
+        names = (*scopes_of(*whose), *windows_of(at))
+        _add(connection, names, spent=weight, reserved=-reserved)
+        return Settled(at, weight)
     held = _find(connection, op_id)
-    if held is None or not (held.is_open or held.is_lost):
+    if held is None or not held.is_lost:
         return None
     weight = closing.weight(held.reserved)
-    connection.execute(CLOSE, (*closing_columns(closing), weight, op_id))
+    connection.execute(CLOSE, (*columns, weight, op_id))
     # What was lost is within what is spent already.
-    added, freed = (weight, held.reserved) if held.is_open else (weight - held.reserved, 0)
-    _add(connection, held.names, spent=added, reserved=-freed)
-    return Settled(held.at, added)
+    _add(connection, held.names, spent=weight - held.reserved, reserved=0)
+    return Settled(held.at, weight - held.reserved)
 
 
 @attrs.frozen

@@ -210,9 +210,11 @@ class Writer(Actor[WriterMessage], background=True):
             connection.sums.flush(connection)
             changed = connection.total_changes - changes
             if changed and self._database.waits_for_disk:
-                await self._to_disk(connection.execute, "COMMIT")
+                # Not `execute`: that lets go of Python's lock twice, and in a thread each time
+                # has to wait for it anew.
+                await self._to_disk(connection.commit)
             else:
-                connection.execute("COMMIT")
+                connection.commit()
         except sqlite3.Error as error:
             failure = said_of_file(error, str(self._database))
             for entry in entries:

@@ -270,6 +270,22 @@ def test_an_unknown_level_is_named_with_the_known_ones() -> None:
         logs.configure_logging("loud")
 
 
+@pytest.mark.usefixtures("written")
+@pytest.mark.parametrize(("level", "tells"), [("debug", True), ("info", True), ("warning", False)])
+def test_whether_info_is_told_may_be_asked_beforehand(level: str, *, tells: bool) -> None:
+    logs.configure_logging(level, io.StringIO())
+
+    assert logs.tells_info() is tells
+
+
+@pytest.mark.usefixtures("written")
+def test_a_program_that_has_set_up_structlog_by_itself_is_told_of_info() -> None:
+    logs.configure_logging("error", io.StringIO())
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(10))
+
+    assert logs.tells_info()
+
+
 @pytest.fixture
 def nothing_set_up() -> Iterator[None]:
     structlog.reset_defaults()
