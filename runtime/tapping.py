@@ -8,12 +8,12 @@ of messages from the next such moment on, and costs the others nothing.
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 
 from .actor import Actor, Handler
-from .cell import Cell, Environment
+from .cell import Cell
 
 __all__ = ["Heard", "Tap", "put_tap"]
 
@@ -23,8 +23,7 @@ _KEPT = 32
 _ERROR_LIMIT = 200
 
 
-@attrs.frozen
-class Heard:
+class Heard(NamedTuple):
     """One message that was handled: its type, the seconds that it waited and took.
 
     `took` is of the handler alone: where it hands the request on, or finishes it
@@ -51,9 +50,8 @@ class Tap:
         self.heard: deque[Heard] = deque(maxlen=_KEPT)
         self.listeners: list[Callable[[Heard, object], object]] = []
 
-    def hear(self, heard: Heard, message: object) -> None:
-        """Remember it, and tell the listeners."""
-        self.heard.append(heard)
+    def tell(self, heard: Heard, message: object) -> None:
+        """Tell the listeners."""
         for listener in tuple(self.listeners):
             listener(heard, message)
 
@@ -64,43 +62,47 @@ def put_tap(actor: Actor[Any], cell: Cell) -> None:
     own = type(actor)._handlers
     handlers: Mapping[type, Handler] = own
     if tap is not None:
-        handlers = {kind: _tapped(handler, tap, cell.env) for kind, handler in own.items()}
+        handlers = {kind: _tapped(handler, tap, cell) for kind, handler in own.items()}
     elif "_handlers" not in vars(actor):
         return
     # Over the class's own, for this one alone.
     vars(actor)["_handlers"] = handlers
 
 
-def _tapped(handler: Handler, tap: Tap, env: Environment) -> Handler:
-    function = handler.function
+def _tapped(handler: Handler, tap: Tap, cell: Cell) -> Handler:
+    """The same handler, which says what it does. Each of its lines is paid for by every message."""
+    function, now = handler.function, cell.env.now
 
-    def begin() -> tuple[float, float]:
-        hand, now = env.hand(), env.now()
-        return now, now - hand.enqueued if hand is not None else 0.0
-
-    def end(message: object, began: tuple[float, float], error: BaseException | None) -> None:
-        now, (at, waited) = env.now(), began
-        words = env.wording.of(error)[:_ERROR_LIMIT] if error is not None else None
-        tap.hear(Heard(now, type(message).__name__, waited, now - at, words), message)
+    def end(message: object, waited: float, began: float, error: BaseException | None) -> None:
+        words = cell.env.wording.of(error)[:_ERROR_LIMIT] if error is not None else None
+        ended = now()
+        heard = Heard(ended, type(message).__name__, waited, ended - began, words)
+        tap.heard.append(heard)
+        if tap.listeners:
+            tap.tell(heard, message)
 
     def plainly(actor: Any, message: object) -> Any:
-        began = begin()
+        # In its turn, so that it is what the cell has in hand.
+        hand, began = cell.current, now()
+        waited = began - hand.enqueued if hand is not None else 0.0
         try:
             result = function(actor, message)
         except Exception as error:
-            end(message, began, error)
+            end(message, waited, began, error)
             raise
-        end(message, began, None)
+        end(message, waited, began, None)
         return result
 
     async def slowly(actor: Any, message: object, *sink: Any) -> Any:
-        began = begin()
+        hand = cell.env.hand() if handler.task else cell.current
+        began = now()
+        waited = began - hand.enqueued if hand is not None else 0.0
         try:
             result = await function(actor, message, *sink)
         except BaseException as error:
-            end(message, began, error)
+            end(message, waited, began, error)
             raise
-        end(message, began, None)
+        end(message, waited, began, None)
         return result
 
     return attrs.evolve(handler, function=plainly if handler.plain else slowly)
