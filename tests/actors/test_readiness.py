@@ -79,6 +79,13 @@ async def test_a_provider_that_restarts_is_a_warning_while_another_one_stands_in
         )
 
 
+async def test_a_provider_of_which_somebody_has_suspended_a_part_is_a_warning() -> None:
+    async with opened(FALLBACK) as app:
+        app.system.operator.suspend(breaker_path("a", "m"))
+
+        assert (await app.readiness()).warnings == ("provider a is suspended by hand",)
+
+
 async def test_a_model_of_which_no_target_can_be_asked_is_a_reason_without_words_of_a_crash(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
