@@ -126,5 +126,8 @@ def _dearest(input_tokens: int, *rates: Rate | None) -> int:
     dearest = 0
     for rate in rates:
         if rate is not None:
-            dearest = max(dearest, rate.at(input_tokens))
+            # Few have steps.
+            each = rate.at(input_tokens) if rate.steps else rate.base
+            if each > dearest:
+                dearest = each
     return dearest

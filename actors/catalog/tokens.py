@@ -130,6 +130,16 @@ class _Counts:
         kept = self._kept.get(id(counted))
         return None if kept is None else kept[1]
 
+    def sum(self, all_counted: Iterable[Message | ToolSpec]) -> int | None:
+        """Of all of them; None where one has not been counted."""
+        total = 0
+        for counted in all_counted:
+            kept = self._kept.get(id(counted))
+            if kept is None:
+                return None
+            total += kept[1]
+        return total
+
     def put(self, counted: Message | ToolSpec, count: int) -> None:
         key, forget = id(counted), self._kept.pop
         # The callback runs before the id can be another object's.
@@ -205,17 +215,13 @@ class TokenCounter:
         """The count of a request of which every part has been counted before."""
         if request.response_schema is not None:
             return None
-        total = _PRIMING
-        for known, parts in (
-            (self._messages[name], request.messages),
-            (self._tools[name], request.tools),
-        ):
-            for part in parts:
-                count = known.get(part)
-                if count is None:
-                    return None
-                total += count
-        return total + _FUNCTIONS_END if request.tools else total
+        said = self._messages[name].sum(request.messages)
+        if said is None:
+            return None
+        if not request.tools:
+            return _PRIMING + said
+        tools = self._tools[name].sum(request.tools)
+        return None if tools is None else _PRIMING + said + tools + _FUNCTIONS_END
 
     def _new_chars(self, request: ChatRequest, name: EncodingName) -> int:
         chars = self._new_chars_of(request.messages, name)

@@ -67,9 +67,10 @@ class Costs:
         }
         for group, name in names.items():
             sums = self._sums[group]
-            if name not in sums and len(sums) >= _MOST:
-                name = _OTHER
-            sums.setdefault(name, Sum()).add(ended)
+            sum = sums.get(name)
+            if sum is None:
+                sum = sums.setdefault(name if len(sums) < _MOST else _OTHER, Sum())
+            sum.add(ended)
         self.total.add(ended)
         self._turn()
         self._minutes[-1] += ended.cost or 0

@@ -13,7 +13,7 @@ from math import inf
 from typing import Literal, Protocol
 
 import attrs
-from attrs.validators import and_, ge, le
+from attrs.validators import ge
 
 from ..chat import Usage
 
@@ -70,6 +70,11 @@ class Denied:
     left: int
 
 
+def _is_amount(_opening: object, attribute: "attrs.Attribute[int]", amount: int) -> None:
+    if not 0 <= amount <= MOST_NANO:
+        raise ValueError(f"'{attribute.name}' must be from 0 to {MOST_NANO}: {amount}")
+
+
 @attrs.frozen(kw_only=True)
 class Opening:
     """An attempt that is about to be made.
@@ -85,7 +90,7 @@ class Opening:
     at: float
     provider: str
     model: str
-    reserved: int = attrs.field(validator=and_(ge(0), le(MOST_NANO)))
+    reserved: int = attrs.field(validator=_is_amount)
     price_id: str = ""
     key_id: str = ""
     session: str = ""
