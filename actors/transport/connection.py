@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+from math import inf
 
 import httpx
 import trio
@@ -12,6 +13,10 @@ __all__ = ["READ_SIZE", "Connection", "SendFailed"]
 
 # Measured: below 16 KiB bulk streams cost more a chunk, above 64 KiB nothing is gained.
 READ_SIZE = 65536
+
+# Seconds. Who comes back so late has waited for something else, as paced readers do,
+# and finds bytes there; who comes at once would only be told that there are none.
+_LATE = 0.04
 
 
 class SendFailed(Exception):
@@ -24,13 +29,13 @@ class Connection:
     Both are needed: with TLS the stream is not the socket, but whether the
     server has gone is asked of the socket, and only it closes without waiting.
 
-    Where there is no TLS, a request is written and the head of its answer read
-    on the socket itself: trio's own calls give others their turn after each,
-    which costs more than both, and nobody is kept from theirs while an answer
-    is waited for anyway. A body is read by the stream, turn by turn.
+    Where there is no TLS, the socket itself is written and read: trio's own calls
+    try to read before they wait, which a stream's reader does in vain, and give
+    others their turn after each, which costs more than both. Here each read of a
+    body waits, and gives them theirs so, but for one that comes late.
     """
 
-    __slots__ = ("_bare", "_plain", "_socket", "idle_since", "receive", "stream")
+    __slots__ = ("_bare", "_plain", "_read_at", "_socket", "idle_since", "stream")
 
     def __init__(self, stream: trio.abc.Stream, sock: trio.socket.SocketType) -> None:
         self.stream = stream
@@ -39,7 +44,8 @@ class Connection:
         # nor gives others their turn; trio has made the descriptor non-blocking.
         self._bare = socket.socket(sock.family, sock.type, sock.proto, sock.fileno())
         self._plain = isinstance(stream, trio.SocketStream)
-        self.receive = stream.receive_some
+        # inf: nothing of this answer yet, which is waited for.
+        self._read_at = inf
         self.idle_since = 0.0
 
     def __del__(self) -> None:
@@ -91,33 +97,38 @@ class Connection:
 
         Raises `httpx.ReadError` and `httpx.RemoteProtocolError`.
         """
-        if self._plain:
-            try:
-                await trio.lowlevel.wait_readable(self._bare)
-                data = self._bare.recv(min(READ_SIZE, reader.wanted))
-            except BlockingIOError:
-                pass  # it was a false alarm
-            except (OSError, trio.ClosedResourceError) as error:
-                raise _broke(error) from error
-            else:
-                _take(reader, data)
+        self._read_at = inf
         while not reader.headers_complete:
             await self.read_into(reader, min(READ_SIZE, reader.wanted))
 
     async def read_into(self, reader: ResponseReader, most: int = READ_SIZE) -> None:
         """One read of the socket. Raises as `read_head` does."""
         try:
-            data = await self.receive(most)
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            if self._plain:
+                data: bytes | bytearray = await self._received(most)
+            else:
+                data = await self.stream.receive_some(most)
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise _broke(error) from error
-        _take(reader, data)
+        if data:
+            reader.feed(data)
+        else:
+            reader.end_of_stream()
 
-
-def _take(reader: ResponseReader, data: bytes | bytearray) -> None:
-    if data:
-        reader.feed(data)
-    else:
-        reader.end_of_stream()
+    async def _received(self, most: int) -> bytes:
+        now = trio.current_time
+        if now() - self._read_at < _LATE:
+            await trio.lowlevel.wait_readable(self._bare)
+        else:
+            await trio.lowlevel.checkpoint_if_cancelled()
+        while True:
+            try:
+                data = self._bare.recv(most)
+            except BlockingIOError:
+                await trio.lowlevel.wait_readable(self._bare)
+            else:
+                self._read_at = now()
+                return data
 
 
 def _broke(error: BaseException) -> httpx.ReadError:
