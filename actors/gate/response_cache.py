@@ -12,17 +12,17 @@ in the context of who has asked first, so that spans stand where they belong.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import aclosing
 
 import trio
 
 from ...runtime import Actor, Sink, on
-from ..chat import Chunk, TextDelta, ThinkingDelta
+from ..chat import Chunk
 from ..errors import ErrorKind, ProviderError
 from ..policy.keeping import worth_keeping
 from ..store.cache import AnswerStore, KeptAnswer
-from ..wire.assembly import chunks_of
+from ..wire.assembly import pieces_of
 from .flight import Flight
 from .response_cache_messages import Share
 
@@ -30,10 +30,6 @@ __all__ = ["ResponseCache"]
 
 # As many as a provider's connection takes at once.
 _MOST_REQUESTS = 1024
-
-# Characters of a kept text that are handed on at once: some paragraphs, and
-# little against what a slow reader may have waiting.
-_PIECE = 4096
 
 
 class ResponseCache(Actor[Share], background=True):
@@ -67,7 +63,7 @@ class ResponseCache(Actor[Share], background=True):
         found = message.found
         found.source, found.target = "kept", kept.target
         found.age = max(0.0, self._now() - kept.at)
-        for batch in _pieces(chunks_of(kept.completion)):
+        for batch in pieces_of(kept.completion):
             await out.send(batch)
 
     async def _listen_or_ask(self, message: Share, out: Sink[list[Chunk]]) -> None:
@@ -133,18 +129,3 @@ class ResponseCache(Actor[Share], background=True):
             now = self._now()
             answer = KeptAnswer(completion=completion, target=flight.answered_by(), at=now)
             self._store.put(message.key, answer, until=now + message.keep_for)
-
-
-def _pieces(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
-    """Batches of an answer that is there, long texts in pieces; the first one has content."""
-    batch: list[Chunk] = []
-    for chunk in chunks:
-        if not isinstance(chunk, TextDelta | ThinkingDelta):
-            batch.append(chunk)
-            continue
-        for start in range(0, len(chunk.text), _PIECE):
-            if start:
-                yield batch
-                batch = []
-            batch.append(type(chunk)(chunk.index, chunk.text[start : start + _PIECE]))
-    yield batch

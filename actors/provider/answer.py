@@ -5,13 +5,16 @@ its reader there are this frame and the attempt's, no scope, task or timer, and
 what is done for each chunk is to keep its text (`Assembly`).
 """
 
+from collections.abc import Iterator
+
 import structlog
+import trio
 
 from ..chat import ChatRequest, Completion, Finish, Finished, Reset, Usage
 from ..errors import ProviderError
 from ..policy.keeping import who_answered
 from ..trail import AttemptRecord
-from ..wire.assembly import Assembly, chunks_of
+from ..wire.assembly import Assembly, pieces_of
 from .call import Call
 from .course import Hop
 from .execution import Execution, first_batch
@@ -24,6 +27,10 @@ from .route import Route
 __all__ = ["Answer"]
 
 _log = structlog.get_logger("trouper.request")
+
+# Seconds between two pieces of 4 KiB of a held back answer: four megabytes a second, which
+# clients of one websocket read, and an answer of 100,000 tokens takes a tenth of a second.
+_BETWEEN_PIECES = 0.001
 
 
 class Answer:
@@ -45,6 +52,8 @@ class Answer:
         self._usage: Usage | None = None
         self._goes_on = False
         self._paused: Hop | None = None
+        # Of an answer that was held back until it was whole.
+        self._pieces: Iterator[Batch] = iter(())
 
     @property
     def trail(self) -> tuple[AttemptRecord, ...]:
@@ -77,6 +86,7 @@ class Answer:
     async def aclose(self) -> None:
         """Leave it: the provider stops at once."""
         self._over = True
+        self._pieces = iter(())
         if self._won is not None:
             await self._won.leave()
         self._asked.ended(GeneratorExit())
@@ -84,7 +94,7 @@ class Answer:
     async def _begin(self) -> Batch:
         """All that comes before the commit point, and the first batch behind it."""
         if self._over:
-            raise StopAsyncIteration
+            return await self._next_piece()
         try:
             if self._route.on_midstream == "buffer":
                 return await self._held_back()
@@ -110,7 +120,16 @@ class Answer:
         self._asked.ended(None)
         # Not the last of the trail: that one has failed, where what a filter ended is the answer.
         self.target = who_answered(completion.trail)
-        batch = chunks_of(completion)
+        self._pieces = pieces_of(completion)
+        return await self._next_piece()
+
+    async def _next_piece(self) -> Batch:
+        """A piece of what was held back. Before each, readers have a moment for the last one: all at
+        once would be more than any of them may have waiting."""
+        batch = next(self._pieces, None)
+        if batch is None:
+            raise StopAsyncIteration
+        await trio.sleep(_BETWEEN_PIECES)
         self._assembly.extend(batch)
         return batch
 

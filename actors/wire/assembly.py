@@ -4,7 +4,7 @@ Text is gathered in lists and joined once, so that a long answer costs no more
 a chunk than a short one.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -35,7 +35,11 @@ from ..chat import (
     UsageUpdate,
 )
 
-__all__ = ["Assembly", "chunks_of", "settled"]
+__all__ = ["Assembly", "chunks_of", "pieces_of", "settled"]
+
+# Characters of a whole text that are handed on at once: some paragraphs, and
+# little against what a slow reader may have waiting.
+_PIECE = 4096
 
 # After these, whatever the arguments of a call are is what the model wanted to say.
 _ENDED_BY_ITSELF = (Finish.STOP, Finish.TOOL_CALLS)
@@ -205,3 +209,18 @@ def chunks_of(completion: Completion) -> list[Chunk]:
         chunks.append(UsageUpdate(completion.usage))
     chunks.append(Finished(completion.finish, completion.raw_finish))
     return chunks
+
+
+def pieces_of(completion: Completion) -> Iterator[list[Chunk]]:
+    """The same in batches, with long texts in pieces; the first one has content."""
+    batch: list[Chunk] = []
+    for chunk in chunks_of(completion):
+        if not isinstance(chunk, TextDelta | ThinkingDelta):
+            batch.append(chunk)
+            continue
+        for start in range(0, len(chunk.text), _PIECE):
+            if start:
+                yield batch
+                batch = []
+            batch.append(type(chunk)(chunk.index, chunk.text[start : start + _PIECE]))
+    yield batch

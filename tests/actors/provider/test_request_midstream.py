@@ -148,7 +148,9 @@ async def test_buffer_hands_nothing_on_before_the_end_and_so_falls_back_from_any
         assert await stage.in_flight() == {"a/m": 0, "b/m": 0}
 
 
-async def test_buffer_comes_at_the_end_and_is_one_batch(autojump_clock: MockClock) -> None:
+async def test_buffer_comes_at_the_end_and_a_short_answer_at_once(
+    autojump_clock: MockClock,
+) -> None:
     slow = Body(ROLE, delta("a"), 10.0, delta("b"), 10.0, frame({}, "stop"), DONE)
     async with (
         open_route(a=Answers(slow), route=BUFFER) as stage,
@@ -162,6 +164,32 @@ async def test_buffer_comes_at_the_end_and_is_one_batch(autojump_clock: MockCloc
         assert await anext(answer, None) is None
         assert await anext(answer, None) is None
         assert (answer.target, answer.completion().text) == ("a/m", "ab")
+
+
+async def test_a_long_answer_that_was_held_back_comes_as_fast_as_clients_read(
+    autojump_clock: MockClock,
+) -> None:
+    """At once it was more than a client may have waiting, who was cut off for being slow."""
+    async with open_route(a=Answers(sse("x" * 400_000)), route=BUFFER) as stage:
+        answer = stream(stage.route, make_request())
+        batches = [await anext(answer)]
+        assert len(answer.completion().text) < 10_000
+        began = trio.current_time()
+        batches += [batch async for batch in answer]
+
+        assert 0.05 < trio.current_time() - began < 0.5
+    assert text_of(batches) == "x" * 400_000
+    assert max(len(text_of([batch])) for batch in batches) < 10_000
+
+
+async def test_who_leaves_an_answer_that_was_held_back_is_told_no_more_of_it(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_route(a=Answers(sse("x" * 100_000)), route=BUFFER) as stage:
+        async with aclosing(stream(stage.route, make_request())) as answer:
+            await anext(answer)
+
+        assert await anext(answer, None) is None
 
 
 async def test_words_that_nobody_has_seen_do_not_end_the_share_of_a_target_that_drips(
