@@ -10,6 +10,7 @@ import trio
 from ...runtime import Ref
 from ..chat import Part, TextPart
 from ..errors import SessionError, TurnFailed
+from .answer import Answer, Answering, TurnEvent
 from .events import (
     AnswerReset,
     AssistantChanged,
@@ -51,8 +52,6 @@ _MOST_PIECES = 1024
 # Seconds that leaving a block waits for the end of its turn. That takes some milliseconds; a
 # disk that takes longer to write the turn down is not waited for.
 _ENDS_WITHIN = 2.0
-
-Event = TextAdded | ThoughtAdded | AnswerReset | UsageChanged | ToolEvent
 
 
 class SessionHandle:
@@ -98,19 +97,15 @@ class SessionHandle:
         """All of the conversation: its turns, its title, what it has taken."""
         return await self._ref.ask(GetTranscript())
 
-    async def ask(self, prompt: str | tuple[Part, ...]) -> str:
-        """The text of the answer, whole. Raises TurnFailed, TurnInProgress, HistoryFull."""
-        texts: list[str] = []
+    async def ask(self, prompt: str | tuple[Part, ...]) -> Answer:
+        """The answer, whole: its text, with its usage, its cost and the tools that it took.
+
+        Raises TurnFailed, TurnInProgress, HistoryFull.
+        """
         async with self.prompt(prompt) as turn:
-            async for event in turn:
-                match event:
-                    case TextAdded():
-                        texts.append(event.text)
-                    case AnswerReset():
-                        texts.clear()
-                    case _:
-                        pass
-        return "".join(texts)
+            async for _ in turn:
+                pass
+        return turn.answer
 
 
 @attrs.define(eq=False)
@@ -158,7 +153,13 @@ class Turn:
         self._over = False
         self._ended = 0
         self._wake = trio.Event()
+        self._answering = Answering()
         self.stop: StopReason | None = None
+
+    @property
+    def answer(self) -> Answer:
+        """The answer as far as it has been read: its text, usage, cost and tools."""
+        return self._answering.answer(self.stop)
 
     # The session's side (events.Attachment).
 
@@ -229,7 +230,7 @@ class Turn:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Event:
+    async def __anext__(self) -> TurnEvent:
         while self.stop is None:
             if self._overrun:
                 raise SessionError("the reader of this turn is too far behind; read faster")
@@ -243,13 +244,14 @@ class Turn:
             if event.turn != self._number:
                 continue
             if not isinstance(event, TurnEnded):
+                self._answering.take(event)
                 return event
             self.stop = event.stop
             if event.stop is StopReason.ERROR:
                 raise TurnFailed(event.error, retryable=event.retryable)
         raise StopAsyncIteration
 
-    def _next(self) -> Event | TurnEnded:
+    def _next(self) -> TurnEvent | TurnEnded:
         event = self._waiting.popleft()
         whole = event.event() if isinstance(event, _Run) else event
         self._characters -= weight(whole)

@@ -41,6 +41,11 @@ class FunctionTool(Tool, Generic[P, R]):
 
     function: Callable[P, R] = attrs.field(repr=False)
 
+    @property
+    def is_async(self) -> bool:
+        """Whether it runs in an event loop, and not in a thread of its own."""
+        return isinstance(self.body, _Async)
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself: no checks, no limits, no thread."""
         return self.function(*args, **kwargs)
