@@ -160,6 +160,14 @@ class Outbox:
             self._let_in()
         return frame
 
+    def take_some(self, characters: int) -> list[str]:
+        """The next frames: at least one where any waits, and no more behind so many characters."""
+        taken: list[str] = []
+        while characters > 0 and (frame := self.take()) is not None:
+            taken.append(frame)
+            characters -= len(frame)
+        return taken
+
     def _let_in(self) -> None:
         if self._room is not None:
             self._room.set()

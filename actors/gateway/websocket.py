@@ -17,6 +17,7 @@ import structlog
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
+from ..wire.websocket_frames import server_frames
 from .door import Place
 from .limits import Limits
 from .outbox import Outbox
@@ -44,6 +45,10 @@ BUG = 1011
 RESTART = 1012
 OVERLOAD = 1013
 
+
+# Characters of frames that wait behind each other and are sent as one piece: the last
+# frames of a turn, mostly. What is taken does not merge any more.
+_AT_ONCE = 16 * 1024
 
 # Seconds of the grace of a server that stops which are left for saying goodbye.
 _LAST_WORDS = 1.0
@@ -269,20 +274,27 @@ class Websocket:
 
     async def _write(self) -> None:
         outbox = self.outbox
-        send_message = self._ws.send_message
         try:
             while True:
-                frame = outbox.take()
-                if frame is not None:
-                    await send_message(frame)
+                texts = outbox.take_some(_AT_ONCE)
+                if texts:
+                    await self._send(texts)
                 elif outbox.shut:
                     break
                 else:
                     await outbox.wait()
             if outbox.goodbye is not None:
                 await self._ws.aclose(*outbox.goodbye)
-        except ConnectionClosed:
+        except (ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError):
             pass
+
+    async def _send(self, texts: list[str]) -> None:
+        # trio-websocket's own way costs as much again as all else that a frame does.
+        # It knows best when nothing may be sent any more, and who else is sending.
+        if self._ws.closed is None and await self._stream.send_at_once(server_frames(texts)):
+            return
+        for text in texts:
+            await self._ws.send_message(text)
 
 
 async def converse(

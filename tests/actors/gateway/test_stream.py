@@ -132,3 +132,55 @@ async def test_our_last_words_arrive_although_the_client_has_much_to_say() -> No
     assert taken == b"last words"
     await client.aclose()
     await listeners[0].aclose()
+
+
+async def connected() -> tuple[ClientStream, trio.SocketStream]:
+    """Ours and theirs, over sockets with small buffers."""
+    ours, theirs = trio.socket.socketpair()
+    for end in ours, theirs:
+        end.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_SNDBUF, 8192)
+    return ClientStream(trio.SocketStream(ours)), trio.SocketStream(theirs)
+
+
+async def test_what_the_kernel_has_room_for_is_sent_without_giving_others_their_turn() -> None:
+    stream, theirs = await connected()
+    with trio.CancelScope() as scope:
+        scope.cancel()  # a checkpoint would end the block
+        sent = await stream.send_at_once(b"hello")
+
+    assert sent
+    assert await theirs.receive_some() == b"hello"
+    await theirs.aclose()
+    await stream.finish(0)
+
+
+async def test_nobody_comes_between_the_halves_of_what_the_kernel_takes_in_two(
+    nursery: trio.Nursery,
+) -> None:
+    stream, theirs = await connected()
+    nursery.start_soon(stream.send_at_once, b"x" * 300_000)
+    await trio.testing.wait_all_tasks_blocked()
+    nursery.start_soon(stream.send_all, b"y" * 3)
+    refused = not await stream.send_at_once(b"z")
+    taken = b""
+    while len(taken) < 300_003:
+        taken += await theirs.receive_some()
+    await trio.testing.wait_all_tasks_blocked()
+
+    assert refused
+    assert taken == b"x" * 300_000 + b"yyy"
+    assert not stream.sending
+    await theirs.aclose()
+    await stream.finish(0)
+
+
+async def test_what_cannot_be_sent_at_once_is_left_to_who_can_say_why() -> None:
+    stream, theirs = await connected()
+    await theirs.aclose()
+    stream.abort()
+
+    assert not await stream.send_at_once(b"hello")
+    with pytest.raises(trio.ClosedResourceError):
+        await stream.send_all(b"hello")
+    no_socket, _ = trio.testing.memory_stream_pair()
+    assert not await ClientStream(no_socket).send_at_once(b"hello")
