@@ -12,10 +12,10 @@ from trouper.actors.wire.websocket_frames import server_frames
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 
 
-def read(frames: bytes) -> list[str | bytes]:
+def read(frames: bytes) -> list[Any]:
     client = Connection(ConnectionType.CLIENT)
     client.receive_data(frames)
-    messages: list[str | bytes] = []
+    messages: list[Any] = []
     pieces: list[Any] = []
     for event in client.events():
         assert isinstance(event, TextMessage | BytesMessage)
