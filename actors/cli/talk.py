@@ -138,7 +138,7 @@ class Talk:
                 granted = self._screen.confirm(f"May {name} be run with {arguments}?")
                 self._call(partial(self._session.permit, granted=granted), call_id)
                 self._screen.begin(self._name)
-            case ToolEnded(name=name, text=text, is_error=is_error):
+            case ToolEnded(name=name, result=text, is_error=is_error):
                 self._screen.tool(f"{name} {'failed' if is_error else 'gave'}: {text}")
             case _:
                 pass

@@ -167,11 +167,11 @@ class RemoteTurn:
                 turn=0,
                 call_id=call_id,
                 name=self._names.get(call_id, news.name),
-                text=news.text,
+                result=news.text,
                 is_error=news.status == "failed",
             )
         if news.text:
-            return ToolProgressed(first=first, seq=seq, turn=0, call_id=call_id, text=news.text)
+            return ToolProgressed(first=first, seq=seq, turn=0, call_id=call_id, note=news.text)
         return None
 
     def _end(self, answer: Answered | Refused) -> None:

@@ -130,9 +130,9 @@ class Telling:
                 self._questions.settled(self._session_id, call)
                 if granted:
                     lane.frame(updates.tool_status(seq, turn, call, "in_progress"))
-            case ToolProgressed(text=text, done=done):
+            case ToolProgressed(note=text, done=done):
                 lane.frame(updates.tool_progressed(seq, turn, call, text, done))
-            case ToolEnded(text=text, is_error=is_error):
+            case ToolEnded(result=text, is_error=is_error):
                 lane.frame(updates.tool_ended(seq, turn, call, text, is_error=is_error))
             case _:
                 assert_never(event)

@@ -156,20 +156,20 @@ class ToolProgressed:
     seq: int
     turn: int
     call_id: str
-    text: str
+    note: str
     done: float | None = None
 
 
 @attrs.frozen(kw_only=True)
 class ToolEnded:
-    """A call has its result, also where it was not run; `text` is what the model reads."""
+    """A call has its result, also where it was not run; `result` is what the model reads."""
 
     first: int
     seq: int
     turn: int
     call_id: str
     name: str
-    text: str
+    result: str
     is_error: bool
 
 
@@ -246,9 +246,9 @@ def merged(earlier: SessionEvent, later: SessionEvent) -> SessionEvent | None:
 def weight(event: SessionEvent) -> int:
     """How many characters an event holds that may be long."""
     match event:
-        case TextAdded(text=text) | ThoughtAdded(text=text) | ToolProgressed(text=text):
+        case TextAdded(text=text) | ThoughtAdded(text=text) | ToolProgressed(note=text):
             return len(text)
-        case ToolCalled(arguments=text) | PermissionAsked(arguments=text) | ToolEnded(text=text):
+        case ToolCalled(arguments=text) | PermissionAsked(arguments=text) | ToolEnded(result=text):
             return len(text)
         case _:
             return 0

@@ -107,7 +107,7 @@ def events_of(record: Record, before: State, after: State) -> Iterator[SessionEv
                 turn=record.turn,
                 call_id=result.call_id,
                 name=_name(before.turn, result.call_id),
-                text=result.content,
+                result=result.content,
                 is_error=result.is_error,
             )
         case TurnOver(seq=seq):
@@ -146,7 +146,7 @@ def _interrupted(record: Interrupted, turn: PastTurn | None) -> Iterator[Session
             turn=record.turn,
             call_id=result.call_id,
             name=_name(turn, result.call_id),
-            text=result.content,
+            result=result.content,
             is_error=True,
         )
     yield TurnEnded(

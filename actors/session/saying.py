@@ -60,7 +60,7 @@ class Saying:
                 yield from self.broken_off()
                 yield f"Using the {event.name} tool..."
             case ToolEnded() if event.is_error:
-                words = event.text.strip().partition("\n")[0][:_LONGEST_FAULT]
+                words = event.result.strip().partition("\n")[0][:_LONGEST_FAULT]
                 yield f"The {event.name} tool gave no result: {words}"
             case _:
                 pass

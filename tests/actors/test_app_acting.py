@@ -72,7 +72,7 @@ async def test_a_session_acts_and_is_there_again_with_what_it_has_taken(
         before = await session.transcript()
 
     [end] = [event for event in listener.events if isinstance(event, ToolEnded)]
-    assert (end.text, end.is_error) == ("the bag weighs 3 kg", False)
+    assert (end.result, end.is_error) == ("the bag weighs 3 kg", False)
     told = [event for event in listener.events if isinstance(event, UsageChanged)]
     # 2 dollars a million are 2,000 nano-dollars each.
     assert [event.cost for event in told] == [400_000, 900_000]

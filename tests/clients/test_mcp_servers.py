@@ -194,7 +194,7 @@ async def ended(
         async with session.prompt(words) as turn:
             async for event in turn:
                 await seen(event)
-                text += getattr(event, "text", "") if not isinstance(event, ToolEnded) else ""
+                text += getattr(event, "text", "")
     (end,) = ends
     return end, text
 
@@ -217,8 +217,8 @@ async def test_a_conversation_outlives_the_time_server(simulator: SimulatorProce
         second = process_of(command)
 
     assert (lost.is_error, again.is_error) == (True, False)
-    assert "carried out is not known" in lost.text
-    assert "+09:00" in again.text
+    assert "carried out is not known" in lost.result
+    assert "+09:00" in again.result
     assert (said, after) == ("It failed.", "Done.")
     assert first.pid != second.pid
 
@@ -236,8 +236,8 @@ async def test_a_conversation_outlives_the_server_of_npm(simulator: SimulatorPro
         lost, said = await ended(app, "take long", first.kill)
         again, after = await ended(app, "echo")
 
-    assert (lost.is_error, again.text) == (True, "Echo: hello")
-    assert "carried out is not known" in lost.text
+    assert (lost.is_error, again.result) == (True, "Echo: hello")
+    assert "carried out is not known" in lost.result
     assert (said, after) == ("It failed.", "Done.")
 
 
@@ -253,5 +253,5 @@ async def test_a_conversation_outlives_a_server_over_http(simulator: SimulatorPr
             with over_http(port):
                 again, after = await ended(app, "echo")
 
-    assert (lost.is_error, again.text) == (True, "Echo: hello")
+    assert (lost.is_error, again.result) == (True, "Echo: hello")
     assert (said, after) == ("It failed.", "Done.")

@@ -92,7 +92,7 @@ def said_by(event: SessionEvent) -> str:
         case ToolCalled():
             return event.call_id
         case ToolEnded():
-            return f"{event.call_id} {event.text}"
+            return f"{event.call_id} {event.result}"
         case _:
             return getattr(event, "text", "")
 

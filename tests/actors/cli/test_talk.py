@@ -79,7 +79,7 @@ def test_a_script_sees_no_tools_and_gives_no_leave(capsys: pytest.CaptureFixture
 
     wanted: dict[str, Any] = {"turn": 1, "call_id": "c", "name": "delete", "arguments": "{}"}
     failed = ToolEnded(
-        first=3, seq=3, turn=1, call_id="c", name="delete", text="no leave", is_error=True
+        first=3, seq=3, turn=1, call_id="c", name="delete", result="no leave", is_error=True
     )
     told = Told(
         ToolCalled(first=1, seq=1, **wanted),

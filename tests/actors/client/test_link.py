@@ -95,8 +95,8 @@ async def test_a_question_that_waits_is_answered_over_the_next_connection(
             with trio.fail_after(PATIENCE):
                 while not fake.permits:  # noqa: ASYNC110 - a fake announces nothing
                     await trio.sleep(0.001)
-            fake.happens(ToolProgressed, call_id="c", text="half", done=0.5)
-            fake.happens(ToolEnded, call_id="c", name="delete", text="done", is_error=False)
+            fake.happens(ToolProgressed, call_id="c", note="half", done=0.5)
+            fake.happens(ToolEnded, call_id="c", name="delete", result="done", is_error=False)
             progressed, ended = await anext(turn), await anext(turn)
             fake.end(StopReason.END_TURN)
             assert [event async for event in turn] == []
@@ -107,7 +107,7 @@ async def test_a_question_that_waits_is_answered_over_the_next_connection(
     assert (asked.name, asked.arguments) == ("delete", '{"path":"x"}')
     assert isinstance(progressed, ToolProgressed)
     assert isinstance(ended, ToolEnded)
-    assert (ended.name, ended.text, ended.is_error) == ("delete", "done", False)
+    assert (ended.name, ended.result, ended.is_error) == ("delete", "done", False)
 
 
 async def test_what_is_said_while_there_is_no_connection_is_sent_later(

@@ -24,6 +24,7 @@ from trouper.actors.wire.session_results import Choices
 CALL = ToolCallPart("c1", "delete", '{"path": "/tmp/x"}')
 CHOICES = Choices(
     assistants={"default": "large", "tutor": "small"},
+    about={"tutor": "Explains, and asks back", "default": ""},
     models=("large", "small"),
     default="default",
     images=frozenset({"large"}),
@@ -68,10 +69,10 @@ async def test_a_tool_is_told_from_its_call_to_its_result(nursery: trio.Nursery)
     async with acp_client(running) as client:
         _, prompt, fake = await prompted(client, running)
         fake.happens(ToolCalled, call_id="c1", name="clock", arguments='{"zone": "UTC"}')
-        fake.happens(ToolProgressed, call_id="c1", text="looking", done=0.5)
-        fake.happens(ToolEnded, call_id="c1", name="clock", text="noon", is_error=False)
+        fake.happens(ToolProgressed, call_id="c1", note="looking", done=0.5)
+        fake.happens(ToolEnded, call_id="c1", name="clock", result="noon", is_error=False)
         fake.happens(ToolCalled, call_id="c2", name="clock", arguments="{")
-        fake.happens(ToolEnded, call_id="c2", name="clock", text="no JSON", is_error=True)
+        fake.happens(ToolEnded, call_id="c2", name="clock", result="no JSON", is_error=True)
         fake.end(StopReason.END_TURN)
         await client.answer(prompt)
 
@@ -98,7 +99,7 @@ async def test_a_result_of_any_length_is_shown_in_part(nursery: trio.Nursery) ->
         _, prompt, fake = await prompted(client, running)
         long = json.dumps({"text": "x" * 500_000})
         fake.happens(ToolCalled, call_id="c", name="read", arguments=long)
-        fake.happens(ToolEnded, call_id="c", name="read", text="y" * 500_000, is_error=False)
+        fake.happens(ToolEnded, call_id="c", name="read", result="y" * 500_000, is_error=False)
         fake.end(StopReason.END_TURN)
         await client.answer(prompt)
 
@@ -229,7 +230,12 @@ async def test_whom_one_talks_with_is_shown_and_switched_for_all(nursery: trio.N
         await two.call("session/list", {})
 
     assert opened["modes"]["currentModeId"] == "default"
-    assert [mode["id"] for mode in opened["modes"]["availableModes"]] == ["default", "tutor"]
+    tutor = {"name": "tutor", "description": "Explains, and asks back"}
+    default = {"name": "default"}
+    modes = [{"id": "default"} | default, {"id": "tutor"} | tutor]
+    assert opened["modes"]["availableModes"] == modes
+    options = [{"value": "default"} | default, {"value": "tutor"} | tutor]
+    assert opened["configOptions"][0]["options"] == options
     values = [(option["id"], option["currentValue"]) for option in opened["configOptions"]]
     assert values == [("assistant", "default"), ("model", "large")]
     assert mode["result"] == {}

@@ -142,7 +142,7 @@ async def test_the_official_client_gives_leave_and_sees_tools(nursery: trio.Nurs
                 await trio.sleep(0.001)
             granted = session.permits[-1][1]
             text = "good morning" if granted else "not allowed"
-            session.happens(ToolEnded, call_id=name, name=name, text=text, is_error=not granted)
+            session.happens(ToolEnded, call_id=name, name=name, result=text, is_error=not granted)
         session.end(StopReason.END_TURN)
 
     running = await start_gateway(nursery, behave)

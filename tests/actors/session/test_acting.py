@@ -58,7 +58,7 @@ def kinds(events: list[SessionEvent]) -> list[str]:
 def ended(listener: Listener) -> list[tuple[str, str, bool]]:
     """The tools that have ended: their calls, results, and whether these are errors."""
     ends = [event for event in listener.events if isinstance(event, ToolEnded)]
-    return [(event.call_id, event.text, event.is_error) for event in ends]
+    return [(event.call_id, event.result, event.is_error) for event in ends]
 
 
 def sent(house: House, number: int = -1) -> Any:
@@ -89,7 +89,7 @@ async def test_a_model_calls_a_tool_reads_its_result_and_answers(
     assert isinstance(called, ToolCalled)
     assert isinstance(end, ToolEnded)
     assert (called.call_id, called.name, called.arguments) == ("c1", "work", '{"name":"it"}')
-    assert (end.name, end.text, end.is_error) == ("work", "it is done", False)
+    assert (end.name, end.result, end.is_error) == ("work", "it is done", False)
     assert all(b.first == a.seq + 1 for a, b in pairwise(listener.events))
     assert [message["role"] for message in sent(house)["messages"]] == [
         "system",
@@ -286,7 +286,7 @@ async def test_how_far_a_tool_is_comes_to_those_who_listen(autojump_clock: MockC
         listener = await turn(house)
 
     steps = [event for event in listener.events if isinstance(event, ToolProgressed)]
-    assert [(one.call_id, one.text, one.done) for one in steps] == [
+    assert [(one.call_id, one.note, one.done) for one in steps] == [
         ("c1", "step 1", 0.5),
         ("c1", "step 2", 1.0),
     ]

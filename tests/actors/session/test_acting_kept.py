@@ -216,7 +216,7 @@ async def test_a_tool_that_was_under_way_in_a_crash_is_not_run_again_and_told_as
         third = await back(house, seen)
 
     assert bench.ran == ran
-    told = {e.call_id: e.text for e in again.events if isinstance(e, ToolEnded)}
+    told = {e.call_id: e.result for e in again.events if isinstance(e, ToolEnded)}
     assert set(told) == {"c1", "c2"}
     assert "whether it has done its work is not known" in told["c1"]
     assert "may be called again: that does no harm" in told["c2"]

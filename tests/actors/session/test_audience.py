@@ -198,7 +198,7 @@ def test_large_results_of_tools_are_not_kept_for_long() -> None:
         text = "x" * 32_000
         audience.tell(
             ToolEnded(
-                first=seq, seq=seq, turn=1, call_id="c", name="look", text=text, is_error=False
+                first=seq, seq=seq, turn=1, call_id="c", name="look", result=text, is_error=False
             )
         )
     with pytest.raises(EventsGone):

@@ -34,7 +34,7 @@ def kinds(events: list[SessionEvent]) -> list[str]:
 def ended(listener: Listener) -> list[tuple[str, str, bool]]:
     """The tools that have ended: their calls, results, and whether these are errors."""
     ends = [event for event in listener.events if isinstance(event, ToolEnded)]
-    return [(event.call_id, event.text, event.is_error) for event in ends]
+    return [(event.call_id, event.result, event.is_error) for event in ends]
 
 
 async def asked(house: House) -> tuple[Ref[SessionMessage], Listener, PermissionAsked]:

@@ -26,7 +26,7 @@ def called(name: str) -> ToolCalled:
 
 
 def ended(words: str, *, is_error: bool) -> ToolEnded:
-    return ToolEnded(**WHERE, call_id="1", name="clock", text=words, is_error=is_error)
+    return ToolEnded(**WHERE, call_id="1", name="clock", result=words, is_error=is_error)
 
 
 def test_a_line_that_was_begun_is_said_before_a_tool_is() -> None:
