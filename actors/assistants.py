@@ -69,6 +69,7 @@ class Assistants:
         config = self._config
         return Choices(
             assistants={name: assistant.model for name, assistant in config.assistants.items()},
+            about={name: one.description for name, one in config.assistants.items()},
             models=tuple(config.models),
             default=config.default_assistant,
             images=frozenset(name for name in config.models if self._may_see(name)),

@@ -104,7 +104,8 @@ def read_response_request(body: Mapping[str, Any]) -> AskedResponse:
         custom=offer.custom,
         echo=_echo(body, offer.given, _metadata(reader, body)),
     )
-    if not items and not asked.previous and asked.generate:
+    is_wrong = any(fault.startswith("input:") for fault in faults)
+    if not items and not asked.previous and asked.generate and not is_wrong:
         faults.append("input: is missing or empty")
     if not asked.references:
         asked = _with_messages(asked, items, reader)

@@ -3,6 +3,7 @@
 Sans-IO. Shapes: agentclientprotocol.com, protocol v1, "Content".
 """
 
+import binascii
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, cast
 
@@ -71,7 +72,16 @@ def _image(block: Mapping[str, Any]) -> ImagePart:
         raise ValueError(
             f"an image of type {media[:40]!r} is not taken; supported are {', '.join(_PICTURES)}"
         )
-    return ImagePart(f"data:{media};base64,{_string(block, 'data')}", media_type=media)
+    data = _string(block, "data")
+    # A picture is shown again with each turn, so what no provider can read would
+    # fail the conversation from then on.
+    try:
+        picture = binascii.a2b_base64(data, strict_mode=True)
+    except ValueError as error:
+        raise ValueError(f"data: is not base64 ({error})") from None
+    if not picture:
+        raise ValueError("data: the image is empty")
+    return ImagePart(f"data:{media};base64,{data}", media_type=media)
 
 
 def _string(block: Mapping[str, Any], name: str) -> str:

@@ -35,10 +35,11 @@ class Choices:
     """Whom one can talk with: assistants, each with the model that is its own, and models.
 
     `default` is the assistant of who asks for none. `images` are the models that
-    may be shown pictures.
+    may be shown pictures, and `about` says of assistants what they are good for.
     """
 
     assistants: Mapping[str, str] = attrs.field(factory=dict[str, str], hash=False)
+    about: Mapping[str, str] = attrs.field(factory=dict[str, str], hash=False)
     models: tuple[str, ...] = ()
     default: str = ""
     images: frozenset[str] = frozenset()
@@ -141,7 +142,7 @@ def list_result(
 def _choice(choices: Choices, chosen: Chosen | None) -> dict[str, Any]:
     if chosen is None or not choices.assistants:
         return {}
-    modes = [{"id": name, "name": name} for name in choices.assistants]
+    modes = [_named("id", name, choices.about) for name in choices.assistants]
     return {
         "modes": {"currentModeId": chosen.assistant, "availableModes": modes},
         "configOptions": config_options(choices, chosen),
@@ -151,16 +152,22 @@ def _choice(choices: Choices, chosen: Chosen | None) -> dict[str, Any]:
 def config_options(choices: Choices, chosen: Chosen) -> list[dict[str, Any]]:
     """What can be chosen for a session, and what is."""
     model = chosen.model or choices.assistants.get(chosen.assistant, "")
+    assistants = [_named("value", name, choices.about) for name in choices.assistants]
+    models = [_named("value", name, {}) for name in choices.models]
     return [
-        _select("assistant", "Assistant", "mode", chosen.assistant, choices.assistants),
-        _select("model", "Model", "model", model, choices.models),
+        _select("assistant", "Assistant", "mode", chosen.assistant, assistants),
+        _select("model", "Model", "model", model, models),
     ]
 
 
+def _named(key: str, name: str, about: Mapping[str, str]) -> dict[str, str]:
+    told = about.get(name, "")
+    return {key: name, "name": name} | ({"description": told} if told else {})
+
+
 def _select(
-    id: str, name: str, category: str, current: str, values: Iterable[str]
+    id: str, name: str, category: str, current: str, options: list[dict[str, str]]
 ) -> dict[str, Any]:
-    options = [{"value": value, "name": value} for value in values]
     return {
         "id": id,
         "name": name,

@@ -247,6 +247,12 @@ def test_what_is_wrong_is_named(fields: dict[str, Any], param: str) -> None:
     assert message.startswith(f"{param}: ")
 
 
+def test_an_input_of_the_wrong_type_is_not_told_to_be_missing_as_well() -> None:
+    _, message = refusal(input=5)
+
+    assert message == "input: must be text or a list of items, not 5"
+
+
 def test_all_that_is_wrong_is_told_at_once() -> None:
     _, message = refusal(temperature="warm", top_p="x", background=True)
 

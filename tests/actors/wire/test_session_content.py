@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from acp import schema
 from pydantic import TypeAdapter
 
@@ -53,3 +54,14 @@ def test_a_file_is_named_and_what_only_providers_read_is_left_out() -> None:
     )
 
     assert blocks == [{"type": "text", "text": "[file notes.pdf]"}]
+
+
+@pytest.mark.parametrize(
+    ("data", "why"), [("!!", "is not base64"), ("aGk", "is not base64"), ("", "is empty")]
+)
+def test_a_picture_that_nobody_can_read_is_refused_before_it_is_in_the_conversation(
+    data: str, why: str
+) -> None:
+    """It would be sent to the provider with each turn from then on."""
+    with pytest.raises(ValueError, match=rf"\[0\]: data: .*{why}"):
+        read_blocks([{"type": "image", "mimeType": "image/png", "data": data}])
