@@ -177,23 +177,33 @@ class HttpConnection:
         limits, taken, unread = self._limits, bytearray(), self._stream.unread
         limit = limits.body_bytes if limit is None else limit
         try:
+            # Mostly it has come with the head, and there is nothing to wait for.
+            if self._take_body(taken, limit):
+                return bytes(taken)
             with trio.move_on_after(limits.idle_seconds):
-                while not isinstance(event := self._next_event(), h11.EndOfMessage | h11.PAUSED):
-                    if isinstance(event, h11.Data):
-                        taken += event.data
-                        unread.held += len(event.data)
-                        if len(taken) > limit:
-                            raise _too_large(limit)
-                        if not unread.has_room(len(taken)):
-                            raise _too_much()
-                        continue
+                while True:
                     if self._h11.they_are_waiting_for_100_continue:
                         await self._send(h11.InformationalResponse(status_code=100, headers=[]))
                     self._h11.receive_data(await self._receive())
-                return bytes(taken)
+                    if self._take_body(taken, limit):
+                        return bytes(taken)
         finally:
             unread.held -= len(taken)
         raise HttpFault(408, f"no whole request body within {limits.idle_seconds:g} s")
+
+    def _take_body(self, taken: bytearray, limit: int) -> bool:
+        """Add to `taken` what has come of the body; whether that was the end of it."""
+        unread = self._stream.unread
+        while (event := self._next_event()) is not h11.NEED_DATA:
+            if not isinstance(event, h11.Data):
+                return True
+            taken += event.data
+            unread.held += len(event.data)
+            if len(taken) > limit:
+                raise _too_large(limit)
+            if not unread.has_room(len(taken)):
+                raise _too_much()
+        return False
 
     async def respond(
         self, response: Response, *, bodiless: bool = False, close: bool = False
