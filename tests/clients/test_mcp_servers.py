@@ -8,7 +8,7 @@ protocol, the other by a result that is one.
 import signal
 import socket
 import subprocess
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -58,7 +58,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def over_http(port: int) -> Iterator[subprocess.Popen[bytes]]:
+def over_http(port: int) -> Generator[subprocess.Popen[bytes]]:
     """The server of npm over HTTP."""
     with subprocess.Popen(
         everything_command("streamableHttp"),
@@ -75,7 +75,7 @@ def over_http(port: int) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
-def settings_of(which: str) -> Iterator[McpSettings]:
+def settings_of(which: str) -> Generator[McpSettings]:
     if which == "time":
         yield McpSettings(name="time", command=time_command())
     elif which == "everything":
