@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _store_arguments(listing)
     listing.add_argument("--owner", help="those of that client only")
     listing.add_argument(
-        "--limit", metavar="N", type=int, default=_LISTED, help="so many at most: %(default)s"
+        "--limit", metavar="N", type=_count, default=_LISTED, help="so many at most: %(default)s"
     )
     show = commands.add_parser("show", help="show a conversation for people to read")
     _store_arguments(show)
@@ -79,6 +79,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--text", action="store_true", help="with its words: for admins, and written down"
     )
     add_output_arguments(turns, formats=("table", "json"))
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1, not {text!r}")
+    return int(text)
 
 
 def _store_arguments(parser: argparse.ArgumentParser) -> None:

@@ -45,12 +45,13 @@ def run(args: argparse.Namespace) -> int:
             _delete(store, args.id)
         else:
             count = _delete_older(store, args.older_than)
-            sys.stdout.write(f"{count} conversation{'' if count == 1 else 's'} deleted\n")
+            sys.stdout.write(f"{_counted(count, 'conversation')} deleted\n")
         return 0
     with JournalReader(store) as reader:
         match args.sessions_command:
             case "list":
-                _write_list(sys.stdout, islice(reader.sessions(args.owner), args.limit))
+                found = islice(reader.sessions(args.owner), args.limit)
+                _write_list(sys.stdout, found, args.owner)
             case "show":
                 _show(sys.stdout, _read(store, reader, args.id))
             case _:
@@ -124,10 +125,11 @@ def _export(out: TextIO, whole: WholeSession) -> None:
 # For people.
 
 
-def _write_list(out: TextIO, sessions: Iterable[StoredSession]) -> None:
+def _write_list(out: TextIO, sessions: Iterable[StoredSession], owner: str | None) -> None:
     lines = [_row(session) for session in sessions]
     if not lines:
-        out.write("no conversation is kept here\n")
+        whose = "" if owner is None else f" of {_line(owner)}"
+        out.write(f"no conversation{whose} is kept here\n")
         return
     for cells in (("id", "owner", "assistant", "used", "events", "title"), *lines):
         padded = (
@@ -162,13 +164,17 @@ def _show(out: TextIO, whole: WholeSession) -> None:
 
 def _sums(state: State) -> Iterator[str]:
     usage, about = state.usage, "~" if state.usage.estimated else ""
-    unknown = f" + {state.unpriced} answers of unknown cost" if state.unpriced else ""
+    unknown = f" + {_counted(state.unpriced, 'answer')} of unknown cost" if state.unpriced else ""
     yield (
-        f"{len(state.turns)} turns, {about}{usage.input:,} tokens read and "
+        f"{_counted(len(state.turns), 'turn')}, {about}{usage.input:,} tokens read and "
         f"{about}{usage.output:,} written, ${dollars(state.cost)}{unknown}"
     )
     if state.summary is not None:
         yield f"models whose window is full are told instead of the beginning: {state.summary.text}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _turn(turn: PastTurn) -> Iterator[str]:

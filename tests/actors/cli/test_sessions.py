@@ -85,7 +85,21 @@ def test_they_are_listed_the_last_used_first(
     ]
     assert len(sessions(capsys, store, "list", "--owner", "alice").splitlines()) == 2
     assert len(sessions(capsys, store, "list", "--limit", "1").splitlines()) == 2
-    assert sessions(capsys, store, "list", "--owner", "x") == "no conversation is kept here\n"
+    assert sessions(capsys, store, "list", "--owner", "x") == "no conversation of x is kept here\n"
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "many"])
+def test_a_limit_that_is_none_is_refused_in_words(
+    store: Path, capsys: pytest.CaptureFixture[str], limit: str
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["sessions", "list", "--store", str(store), f"--limit={limit}"])
+
+    assert f"must be a whole number from 1, not '{limit}'" in capsys.readouterr().err
+
+
+def test_one_turn_is_one_turn(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "\n1 turn, 0 tokens read" in sessions(capsys, store, "show", "other")
 
 
 def test_a_conversation_is_shown_for_people(
@@ -97,7 +111,7 @@ def test_a_conversation_is_shown_for_people(
 SHOWN = """\
 Greetings
 session sess_1 of alice with poet, since 2026-11-21T12:00:00Z
-4 turns, 1,200 tokens read and 34 written, $0.0025 + 1 answers of unknown cost
+4 turns, 1,200 tokens read and 34 written, $0.0025 + 1 answer of unknown cost
 models whose window is full are told instead of the beginning: they said hello
 
 [1] 2026-11-21T12:00:01Z user:
