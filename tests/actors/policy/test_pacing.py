@@ -1,19 +1,19 @@
-"""Readers slow down while the loop is late, and only then."""
+"""Readers slow down while the loop is busy or late, and only then."""
 
 from hypothesis import given, strategies as st
 
 from trouper.actors.policy import pacing as constants
-from trouper.actors.policy.pacing import CALM, LATE, SAMPLE, TICKS, Pacing
+from trouper.actors.policy.pacing import BUSY, CALM, IDLE, LATE, SAMPLE, TICKS, Pacing
 
-LAGS = st.floats(0, 10)
+LOOKS = st.tuples(st.floats(0, 10), st.floats(0, 1))
 MIDDLING = (CALM + LATE) / 2
 RISE, FALL = constants._RISE_AFTER, constants._FALL_AFTER
 TOP = len(TICKS) - 1
 
 
-def after(pacing: Pacing, *lags: float) -> Pacing:
+def after(pacing: Pacing, *lags: float, busy: float = 0.0) -> Pacing:
     for lag in lags:
-        pacing = pacing.after(lag)
+        pacing = pacing.after(lag, busy)
     return pacing
 
 
@@ -58,17 +58,31 @@ def test_a_look_between_late_and_calm_counts_for_neither() -> None:
     assert after(Pacing(), *[LATE] * (RISE - 1), MIDDLING, LATE).level == 0
 
 
-@given(st.lists(LAGS, max_size=400))
-def test_whatever_the_lags_the_tick_moves_one_level_at_a_time_within_its_bounds(
-    lags: list[float],
+def test_a_busy_loop_is_paced_before_it_is_late() -> None:
+    assert after(Pacing(), *[0.0] * (RISE - 1), busy=BUSY).level == 0
+    assert after(Pacing(), *[0.0] * RISE, busy=BUSY).level == 1
+    assert after(Pacing(), *[0.0] * 1000, busy=1.0).level == TOP
+
+
+def test_a_loop_that_would_be_busy_without_its_waiting_keeps_its_level() -> None:
+    for level in range(1, len(TICKS)):
+        more_reads = 2 if level > 1 else 3
+        assert more_reads * IDLE[level] < BUSY
+        assert after(Pacing(level), *[0.0] * 1000, busy=IDLE[level] + 0.01).level == level
+        assert after(Pacing(level), *[0.0] * FALL, busy=IDLE[level]).level == level - 1
+
+
+@given(st.lists(LOOKS, max_size=400))
+def test_whatever_is_seen_the_tick_moves_one_level_at_a_time_within_its_bounds(
+    looks: list[tuple[float, float]],
 ) -> None:
     pacing = Pacing()
-    for lag in lags:
-        before, pacing = pacing, pacing.after(lag)
+    for lag, busy in looks:
+        before, pacing = pacing, pacing.after(lag, busy)
         assert 0 <= pacing.level < len(TICKS)
         assert abs(pacing.level - before.level) <= 1
-        assert lag >= LATE or pacing.level <= before.level
-        assert lag <= CALM or pacing.level >= before.level
+        assert lag >= LATE or busy >= BUSY or pacing.level <= before.level
+        assert (lag <= CALM and busy <= max(IDLE)) or pacing.level >= before.level
 
 
 def test_it_takes_less_than_half_a_second_to_react() -> None:

@@ -1,8 +1,9 @@
-"""Busy streams read in step while the loop is late. The lag is made, the clock is virtual."""
+"""Busy streams read in step while the loop is late. Lag and load are made, the clock is virtual."""
 
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
+import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -63,6 +64,50 @@ async def test_readers_are_let_go_together_at_the_tick(mock_clock: MockClock) ->
                 mock_clock.autojump_threshold = 0
             assert went[0] == went[1]
             assert went[0] - began <= TICKS[-1] + 2 * SAMPLE
+        nursery.cancel_scope.cancel()
+
+
+async def test_readers_that_came_at_different_times_go_at_different_times(
+    autojump_clock: MockClock,
+) -> None:
+    pace = Pace()
+    came: list[float] = []
+    went: list[float] = []
+
+    async def reader(after: float) -> None:
+        await trio.sleep(after)
+        came.append(trio.current_time())
+        await pace.wait()
+        went.append(trio.current_time())
+
+    async with trio.open_nursery() as nursery:
+        with streaming(pace):
+            nursery.start_soon(pace.run)
+            await wait_all_tasks_blocked()
+            pace.pacing = Pacing(len(TICKS) - 1)
+            async with trio.open_nursery() as readers:
+                for number in range(4):
+                    readers.start_soon(reader, SAMPLE * (number + 0.5))
+        nursery.cancel_scope.cancel()
+
+    waited = [after - before for before, after in zip(came, went, strict=True)]
+    assert len(set(went)) == 4
+    assert all(TICKS[-1] - SAMPLE <= each <= TICKS[-1] for each in waited)
+
+
+@pytest.mark.parametrize(("streams", "paced"), [(15, False), (16, True)])
+async def test_a_loop_that_is_busy_paces_its_streams_where_there_are_many(
+    streams: int, paced: bool, autojump_clock: MockClock
+) -> None:
+    pace = Pace(cpu=lambda: 0.8 * trio.current_time())
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pace.run)
+        with ExitStack() as open_streams:
+            for _ in range(streams):
+                open_streams.enter_context(streaming(pace))
+            await trio.sleep(1.0)
+
+            assert pace.paced is paced
         nursery.cancel_scope.cancel()
 
 
