@@ -222,7 +222,8 @@ class App:
         await self.sessions.retire_idle()
 
     async def _gateway(self, task_status: trio.TaskStatus[Listening]) -> None:
-        server = self.config.server
+        server, access = self.config.server, _access(self.config.server)
+        page = self._watching.page(access)
         gateway = Gateway(
             server.host,
             server.port if self.listening is None else self.listening.port,
@@ -231,15 +232,18 @@ class App:
             models=ServedModels(tuple(self.config.models), self.assistants.resolve),
             choices=self.assistants.choices(),
             responses=self._store.responses(self.system.ref(Store.writer_path(), Writer)),
-            access=_access(server),
+            access=access,
             limits=_limits(server),
             ready=self.readiness,
             metrics=self._watching.scrape,
+            routes=None if page is None else page.routes,
+            sockets=None if page is None else page.sockets,
         )
         self._watching.gateway = gateway
         async with trio.open_nursery() as nursery:
             listening: Listening = await nursery.start(gateway.run)
             self.listening = listening
+            self._watching.serves(listening)
             task_status.started(listening)
 
     def _batch_house(self) -> House:

@@ -74,6 +74,7 @@ COMMANDS: Final = {
     "limit": Command("limit", "let a provider's limiter keep to other limits"),
     "loglevel": Command("log_level", "log more or less for a while"),
     "send": Command("send", "send a message to an actor by hand"),
+    "console": Command("console", "print a link that opens the console's page, once"),
     "dump": Command("dump", "write everything down, to be looked at later"),
 }
 

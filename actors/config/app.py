@@ -11,7 +11,7 @@ import attrs
 
 from ..policy.budget import Budget
 from ..wire.converter import key_path
-from . import checks
+from . import addresses, checks
 from .assistants import AssistantConfig
 from .budgets import BudgetConfig
 from .console import ConsoleConfig
@@ -124,6 +124,13 @@ class AppConfig:
         for key, provider in self.providers.items():
             if key != provider.name:
                 yield f'{key_path("providers", key)}: holds the provider "{provider.name}"'
+        console, host = self.console, self.server.host
+        if console.web and not console.origins and not addresses.is_loopback(host):
+            yield (
+                f"console.web: {self.server.listen} can be reached from other machines; name the "
+                'address under which the page may be opened, origins = ["https://..."], or listen '
+                "on 127.0.0.1"
+            )
         yield from Names(
             providers=tuple(self.providers),
             targets={name: tuple(model.places()) for name, model in self.models.items()},

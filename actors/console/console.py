@@ -22,6 +22,7 @@ from .board import Board, Standings
 from .conversation import Receive, SendLine, converse
 from .costs import Costs
 from .crashes import CrashBook
+from .entry import Entry
 from .events import EventLog
 from .feed import Picture
 from .files import Lines
@@ -65,6 +66,8 @@ class Console:
         self._place: Place | None = None
         self.path: Path | None = None
         """Where the socket lies, while there is one."""
+        self.entry = Entry(config.console.web_role)
+        """Who may open the page; who serves it says where it is."""
 
     def observe(self, event: RuntimeEvent) -> None:
         """Take an event of the runtime: an Observer of a System."""
@@ -116,7 +119,9 @@ class Console:
             sessions=lambda: session_rows(system.inspector),
             clients=lambda: 0 if self._place is None else self._place.clients,
         )
-        self._place = Place(picture, actions, Taps(system.inspector), self._config.console.name)
+        self._place = Place(
+            picture, actions, Taps(system.inspector), self._config.console.name, self.entry
+        )
         try:
             watchdog = Watchdog(partial(self._stalled, survey), partial(_tree, system))
             with watchdog.watch(signals=True) if self._watchdog else nullcontext():

@@ -19,6 +19,7 @@ from .protocol import (
     Get,
     Hello,
     Inspect,
+    Link,
     OneSession,
     Ping,
     Request,
@@ -102,6 +103,8 @@ class _Conversation:
                     self._repeat("watch", self._watch, request)
             case OneSession():
                 await self._send(await place.session(request, self._peer))
+            case Link():
+                await self._send(place.link(request, self._peer))
             case Trace():
                 self._beside(self._trace, request)
             case Act():

@@ -14,10 +14,11 @@ from ...runtime import ActorError, SpecError
 from ..policy.attention import THRESHOLDS
 from ..redaction import printable, redact_text
 from .actions import Actions
+from .entry import CODE_SECONDS, Entry
 from .feed import FASTEST, Feed, Picture
 from .fields import fields_of
 from .peer import Peer
-from .protocol import ACTIONS, TOPICS, VERSION, BadRequest, Inspect, OneSession, allows
+from .protocol import ACTIONS, TOPICS, VERSION, BadRequest, Inspect, Link, OneSession, allows
 from .sessions import session_frame, transcript_of
 from .tracing import Taps, heard_frame
 
@@ -34,11 +35,14 @@ _FRAME = 500
 class Place:
     """Where clients come to."""
 
-    def __init__(self, picture: Picture, actions: Actions, taps: Taps, app: str) -> None:
+    def __init__(
+        self, picture: Picture, actions: Actions, taps: Taps, app: str, entry: Entry
+    ) -> None:
         self.picture = picture
         self.actions = actions
         self.taps = taps
         self.app = app
+        self.entry = entry
         self.boot = secrets.token_hex(8)
         """Another one after each start: who sees a new one begins anew."""
         self.clients = 0
@@ -146,6 +150,18 @@ class Place:
         if request.text:
             self._audit_reading(id, peer, "done")
         return {**session_frame(id, transcript, text=request.text), "id": request.id}
+
+    def link(self, request: Link, peer: Peer) -> dict[str, Any]:
+        """A link that opens the page once. Raises BadRequest where there is no page, or on it."""
+        if peer.via != "unix":
+            raise BadRequest("denied", "a link is made over the socket alone", request.id)
+        if not self.entry.address:
+            said = "this program serves no page; [console] web = true and a server allow it"
+            raise BadRequest("refused", said, request.id)
+        role = self.entry.role
+        self.actions.audit("console link", {"by": peer.by, "via": peer.via, "role": role})
+        url = self.entry.link(trio.current_time())
+        return {"t": "link", "id": request.id, "url": url, "role": role, "seconds": CODE_SECONDS}
 
     def _audit_reading(self, session: str, peer: Peer, result: str) -> None:
         fields = {"session": session, "by": peer.by, "via": peer.via, "result": result}

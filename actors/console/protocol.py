@@ -29,6 +29,7 @@ __all__ = [
     "Hello",
     "Id",
     "Inspect",
+    "Link",
     "OneSession",
     "Ping",
     "Request",
@@ -211,6 +212,13 @@ class OneSession:
 
 
 @attrs.frozen
+class Link:
+    """Make an address that opens the page once, in a browser of who runs the program."""
+
+    id: Id
+
+
+@attrs.frozen
 class Dump:
     """Tell everything there is, for a look after the fact."""
 
@@ -225,7 +233,18 @@ class Word:
 
 
 Request = (
-    Hello | Subscribe | Unsubscribe | Get | Inspect | OneSession | Trace | Act | Ping | Dump | Word
+    Hello
+    | Subscribe
+    | Unsubscribe
+    | Get
+    | Inspect
+    | OneSession
+    | Trace
+    | Act
+    | Ping
+    | Link
+    | Dump
+    | Word
 )
 
 

@@ -21,6 +21,7 @@ from .protocol import (
     Hello,
     Id,
     Inspect,
+    Link,
     OneSession,
     Ping,
     Request,
@@ -175,6 +176,10 @@ def _unsubscribe(fields: _Fields) -> Unsubscribe:
     return Unsubscribe(fields.id)
 
 
+def _link(fields: _Fields) -> Link:
+    return Link(fields.id)
+
+
 def _dump(fields: _Fields) -> Dump:
     return Dump(fields.id)
 
@@ -193,6 +198,7 @@ _OPS: Final[Mapping[str, Callable[[_Fields], Request]]] = {
     "session": _one_session,
     "trace": _trace,
     "act": _act,
+    "link": _link,
     "dump": _dump,
     "ping": _ping,
 }

@@ -295,9 +295,12 @@ class Gateway:
         if route is None:
             raise self._not_found(request)
         handshake = read_handshake(request, self._limits)
-        principal = self._door.admit(
-            request, route.scope, handshake.subprotocols, own_pages=route.own_pages
-        )
+        if route.admit is not None:
+            principal = route.admit(request, handshake.subprotocols)
+        else:
+            principal = self._door.admit(
+                request, route.scope, handshake.subprotocols, own_pages=route.own_pages
+            )
         opening = Opening(
             head=handshake.head,
             early=early,

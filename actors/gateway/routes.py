@@ -10,10 +10,13 @@ from .auth import Principal
 from .http import HttpConnection, Request, Response
 from .websocket import Conversation, Websocket
 
-__all__ = ["Calls", "Metrics", "PlainRoute", "Route", "SocketRoute"]
+__all__ = ["Admit", "Calls", "Metrics", "PlainRoute", "Route", "SocketRoute"]
 
 Route = Callable[[Request, bytes], Awaitable[Response]]
 """Answers a request; gets its head and its body."""
+
+Admit = Callable[[Request, tuple[str, ...]], Principal]
+"""Says who opens a websocket."""
 
 Metrics = Callable[[str], Awaitable[tuple[str, bytes]]]
 """Gives the metrics to who sends this Accept header: their content type and their text."""
@@ -34,7 +37,8 @@ class SocketRoute:
     `begin` is called when one is open. `subprotocols` are those that a client
     may offer, the usual one first. `frame_chars` is the longest message,
     by default as `Limits` says. `own_pages` says whether pages of this server may
-    connect, which are under a name of this machine.
+    connect, which are under a name of this machine. `admit` decides who may come in
+    instead of the server's door; it gets the subprotocols too, and raises HttpFault.
     """
 
     begin: Callable[[Websocket, Principal], Conversation]
@@ -42,6 +46,7 @@ class SocketRoute:
     subprotocols: tuple[str, ...] = ("trouper.v1",)
     frame_chars: int | None = None
     own_pages: bool = False
+    admit: Admit | None = None
 
 
 class Calls(Protocol):

@@ -1,0 +1,99 @@
+// One conversation, turn by turn: who, how much, how long, at what cost. What was said is shown
+// to admins who ask for it, and that is written down.
+
+import { ask } from "./connection.js";
+import { html, useEffect, useState } from "./dom.js";
+import { clock, count, money, some } from "./format.js";
+import { changed, model } from "./model.js";
+import { Empty, Pill } from "./parts.js";
+import { InFlight } from "./providers.js";
+
+const EACH = 1000;
+
+export function SessionPage({ rest }) {
+  const [told, setTold] = useState(null);
+  const [fault, setFault] = useState("");
+  const [text, setText] = useState(null);
+  useEffect(() => {
+    let here = true;
+    const again = async () => {
+      if (model.status !== "live") return;
+      try {
+        const frame = await ask({ op: "session", session: rest });
+        if (here) [setTold(frame), setFault("")];
+      } catch (error) {
+        if (here) setFault(error.msg);
+      }
+    };
+    again();
+    const timer = setInterval(again, EACH);
+    return () => {
+      here = false;
+      clearInterval(timer);
+    };
+  }, [rest, model.status]);
+  const read = async () => {
+    try {
+      setText(await ask({ op: "session", session: rest, text: true }));
+    } catch (error) {
+      setFault(error.msg);
+    }
+    changed();
+  };
+  if (!told) return html`<main class="page"><${Back} id=${rest} /><${Empty} title=${fault ? "Not open" : "Looking"}>${fault || "The conversation is asked for."}<//></main>`;
+  const admin = model.hello?.role === "admin";
+  const words = text && new Map(text.turns.map((turn) => [turn.number, turn]));
+  return html`<main class="page">
+    <${Back} id=${rest} />
+    <section class="card facts-card">
+      <dl class="facts-row">
+        <div><dt>Whose</dt><dd>${told.owner || "nobody's"}</dd></div>
+        <div><dt>Assistant</dt><dd>${told.assistant}${told.model ? `, ${told.model}` : ""}</dd></div>
+        <div><dt>Turns</dt><dd class="num">${told.turns.length + told.earlier}</dd></div>
+        <div><dt>Tokens in, out</dt><dd class="num">${count(told.usage.input)}, ${count(told.usage.output)}</dd></div>
+        <div><dt>Cost</dt><dd class="num">${money(told.cost)}${told.unpriced ? `, ${told.unpriced} unknown` : ""}</dd></div>
+        <div><dt>Now</dt><dd>${told.running ? html`<${Pill} tone="good">turn ${told.running} under way<//>` : "idle"}</dd></div>
+      </dl>
+      <div class="acts">
+        <button disabled=${!admin} title=${admin ? "" : "What was said is for the role admin."} onClick=${read}>${text ? "Read again" : "Show text"}</button>
+        <span class="dim small">${admin ? "Reading is written into the audit log." : "What was said is for the role admin; that you read it would be written down."}</span>
+        <a class="right" href=${`#/actors/sessions/${rest}`}>its actor</a>
+      </div>
+      ${fault && html`<p class="bad" role="alert">${fault}</p>`}
+      ${told.asked.length > 0 && html`<p class="warn">Waits for a permission: ${told.asked.map((each) => each.name).join(", ")}</p>`}
+    </section>
+    ${told.earlier > 0 && html`<p class="dim">${some(told.earlier, "earlier turn")} left out</p>`}
+    ${told.turns.length === 0 && html`<${Empty} title="No turn yet">Nobody has said anything.<//>`}
+    <ol class="turns">${[...told.turns].reverse().map((turn) => html`<${Turn} key=${turn.number} turn=${turn} words=${words?.get(turn.number)} />`)}</ol>
+    ${told.running && html`<${InFlight} requests=${model.requests ?? []} session=${rest} />`}
+  </main>`;
+}
+
+function Back({ id }) {
+  return html`<div class="crumbs"><a href="#/sessions">Sessions</a><span class="dim">/</span><h1 class="mono">${id}</h1></div>`;
+}
+
+const STOPS = { end_turn: "good", cancelled: "", interrupted: "warn" };
+
+function Turn({ turn, words }) {
+  const most = Math.max(1, ...turn.steps.map((step) => step.chars));
+  return html`<li class="card turn">
+    <div class="card-top"><h2>Turn ${turn.number} <time class="dim num">${clock(turn.at)}</time></h2>
+      <span class="dim num">${turn.target} ${count(turn.usage.input)} in, ${count(turn.usage.output)} out, ${turn.unpriced ? "cost unknown" : money(turn.cost)}</span>
+      <${Pill} tone=${turn.stop === null ? "good" : STOPS[turn.stop] ?? "bad"}>${turn.stop === null ? "under way" : turn.stop.replace("_", " ")}<//></div>
+    ${turn.error && html`<p class="bad small">${turn.error}</p>`}
+    <ol class="steps">${turn.steps.map((step, i) => html`<${Step} key=${i} step=${step} most=${most} text=${words?.steps[i]?.text} />`)}</ol>
+    ${turn.intended.length > 0 && html`<p class="warn small">Nobody knows whether these ran: ${turn.intended.map((each) => each.name).join(", ")}</p>`}
+  </li>`;
+}
+
+function Step({ step, most, text }) {
+  const failed = step.what === "result" && step.is_error;
+  const names = { call: `calls ${step.name}`, result: failed ? "fails" : "returns", text: "says", thinking: "thinks" };
+  return html`<li class=${`step ${step.role} ${step.what} ${failed ? "failed" : ""}`}>
+    <span class="role">${step.role}</span><span>${names[step.what] ?? step.what}</span>
+    <span class="bar"><i style=${{ width: `${Math.max(1, Math.sqrt(step.chars / most) * 100)}%` }}></i></span>
+    <span class="r num dim">${some(step.chars, "character")}</span>
+    ${text && html`<pre class="said">${text}</pre>`}
+  </li>`;
+}
