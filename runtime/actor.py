@@ -22,7 +22,7 @@ from .messages import Asked, Streamed, Streams
 from .ref import Down, Ref
 from .replies import Sink
 
-__all__ = ["Actor", "Context", "Handler", "Inspected", "on"]
+__all__ = ["Actor", "Context", "Handler", "Inspected", "nearest", "on"]
 
 S = TypeVar("S")
 M = TypeVar("M")
@@ -285,4 +285,14 @@ def _declared_messages(cls: type[Actor[Any]]) -> list[type] | None:
             origins = [typing.get_origin(member) or member for member in members]
             if all(isinstance(member, type) for member in origins):
                 return origins
+    return None
+
+
+def nearest(handlers: Mapping[type, Handler], message: object) -> Handler | None:
+    """A message of a subclass goes to the handler of its nearest base that answers its way."""
+    streams = isinstance(message, Streams)
+    for base in type(message).__mro__[1:]:
+        found = handlers.get(base)
+        if found is not None and found.streams == streams:
+            return found
     return None

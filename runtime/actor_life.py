@@ -15,7 +15,7 @@ from typing import Any
 import trio
 from trio.lowlevel import Abort, RaiseCancelT, wait_task_rescheduled
 
-from .actor import Actor, Handler
+from .actor import Actor, Handler, nearest
 from .actor_tasks import NO_CONTEXT, ActorTasks
 from .cell import Cell, Door, Exit, ExitKind
 from .driving import drive
@@ -23,9 +23,9 @@ from .dynamic_children import Children
 from .errors import ActorCrashed, ActorDown, ActorError, Reject, SpecError
 from .life import Host, Leave, frames_of, lone
 from .mailbox import DeadReason, Envelope, Starting
-from .messages import Streams
 from .ref import FORWARDED, Down, Ref
 from .spec import ChildSpec
+from .tallies import MOMENT, tally_of
 from .tapping import put_tap
 
 __all__ = ["ActorLife"]
@@ -124,6 +124,7 @@ class ActorLife(ActorTasks):
         put_tap(actor, self.cell)
         kind = type(actor)
         self.cell.actor_type = kind
+        self.cell.tally = tally_of(self.cell.env.tallies, kind.__qualname__)
         if kind.init is not Actor.init:
             with self._starting():
                 await actor.init()
@@ -177,6 +178,11 @@ class ActorLife(ActorTasks):
         queue = cell.receiving._state.data
         handlers = actor._handlers
         budget = _BATCH
+        tally, now = cell.tally, cell.env.now
+        assert tally is not None
+        # What was sent before this has waited long enough to be counted. It is as
+        # of the last pause, so that a message costs one comparison.
+        late = now() - MOMENT
         while not self.halted:
             if not queue:
                 # While it drains, its task handlers may still tell and ask it.
@@ -192,14 +198,17 @@ class ActorLife(ActorTasks):
                 if self.fault is not None:
                     raise self.fault
                 handlers = actor._handlers  # others since, where somebody looks on
+                late = now() - MOMENT
                 continue
             envelope = receive_nowait()
             reply = envelope.reply
             if reply is not None and reply.abandoned:
                 continue
-            handler = handlers.get(type(envelope.message)) or _by_base(handlers, envelope)
+            handler = handlers.get(type(envelope.message)) or nearest(handlers, envelope.message)
             # From here on settle finds it, whatever happens.
             cell.current = envelope
+            if envelope.enqueued < late and handler is not None and not handler.task:
+                tally.waited.add(late + MOMENT - envelope.enqueued)
             if handler is None:
                 self._unknown(envelope)
             elif handler.plain:
@@ -211,6 +220,7 @@ class ActorLife(ActorTasks):
                 trap = self._first_step(envelope, body)
                 if trap is not None:
                     await self._rest(envelope, body, trap)
+                    late = now() - MOMENT
                 cell.handled += 1
             cell.current = None
             budget -= 1
@@ -218,6 +228,7 @@ class ActorLife(ActorTasks):
                 budget = _BATCH
                 await trio.lowlevel.checkpoint()
                 handlers = actor._handlers
+                late = now() - MOMENT
         return False
 
     def _plainly(self, actor: Actor[Any], handler: Handler, envelope: Envelope) -> None:
@@ -323,7 +334,7 @@ class ActorLife(ActorTasks):
         else:
             self._answer(envelope, result)
         self.handling = None
-        self.cell.busy += self.cell.env.now() - self.cell.since
+        self._took(self.cell.since)
         self.cell.since = inf
 
     def _unknown(self, envelope: Envelope) -> None:
@@ -364,6 +375,8 @@ class ActorLife(ActorTasks):
             line.running.clear()
         for envelope in held:
             if exit.crashed:
+                if cell.tally is not None:
+                    cell.tally.crashed += 1
                 error: ActorError = ActorCrashed(
                     cell.path, f"it crashed with this request in hand ({exit})"
                 )
@@ -382,13 +395,3 @@ def _no_actor(path: str, made: object) -> SpecError:
             f"with its arguments bound by functools.partial"
         )
     return SpecError(f"{path}: its start returned {made!r}, which is no Actor")
-
-
-def _by_base(handlers: Any, envelope: Envelope) -> Handler | None:
-    """A message of a subclass goes to the handler of its nearest base that answers its way."""
-    streams = isinstance(envelope.message, Streams)
-    for base in type(envelope.message).__mro__[1:]:
-        found: Handler | None = handlers.get(base)
-        if found is not None and found.streams == streams:
-            return found
-    return None

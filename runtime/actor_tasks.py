@@ -23,6 +23,7 @@ from .mailbox import Aside, DeadReason, Envelope, Line
 from .ref import FORWARDED
 from .replies import Stream
 from .spec import ChildSpec
+from .tallies import MOMENT
 
 __all__ = ["NO_CONTEXT", "ActorTasks"]
 
@@ -161,7 +162,10 @@ class ActorTasks(Life):
     ) -> None:
         cell = self.cell
         cell.in_flight = cell.in_flight if cell.in_flight is not None else {}
-        cell.in_flight[envelope] = cell.env.now()
+        began = cell.in_flight[envelope] = cell.env.now()
+        # For `answer_later` it has waited already.
+        if actor is not None and cell.tally is not None and began - envelope.enqueued >= MOMENT:
+            cell.tally.waited.add(began - envelope.enqueued)
         envelope.where = Aside.TASK
         nursery.start_soon(self._serve, actor, handler, envelope)
 
@@ -224,9 +228,10 @@ class ActorTasks(Life):
             del hands[task]
             self._answer(envelope, result)
         # Not in a finally: what a crash interrupts stays in flight, for settle.
-        cell.handled += 1
+        if actor is not None:  # else its turn is counted
+            cell.handled += 1
         assert cell.in_flight is not None
-        cell.busy += cell.env.now() - cell.in_flight.pop(envelope)
+        self._took(cell.in_flight.pop(envelope))
         if handler.limit is not None:
             assert actor is not None
             self._line(handler).running.discard(envelope)
@@ -253,6 +258,14 @@ class ActorTasks(Life):
             await self._park()
 
     # What both kinds of handler have.
+
+    def _took(self, began: float) -> None:
+        """A handler that has waited for something is at its end."""
+        cell = self.cell
+        took = cell.env.now() - began
+        cell.busy += took
+        if took >= MOMENT and cell.tally is not None:
+            cell.tally.took.add(took)
 
     def _answer(self, envelope: Envelope, result: Any) -> None:
         if envelope.reply is not None and result is not FORWARDED:

@@ -20,6 +20,7 @@ from .errors import ActorDown, ActorError, ActorUnavailable, MailboxFull, SpecEr
 from .events import ActorStopped, DeadLetter, Reports
 from .mailbox import DeadReason, Envelope, Idle, Line, Mailbox, Place
 from .replies import Reply
+from .tallies import Tally
 from .wording import Wording
 
 __all__ = [
@@ -126,6 +127,7 @@ class Environment:
     hands: "dict[Task, Cell | Envelope]" = attrs.field(factory=dict)
     taps: "dict[Cell, Any]" = attrs.field(factory=dict)
     """Who looks on at an actor (tapping.py)."""
+    tallies: dict[str, Tally] = attrs.field(factory=dict)
     at_once: int = 0
 
     def is_enough_at_once(self) -> bool:
@@ -180,6 +182,7 @@ class Cell:
     env: Environment
     takes_messages: bool = True
     actor_type: type | None = None
+    tally: Tally | None = None
     state: State = State.DOWN
     door: Door = Door.CLOSED
     life: Occupant | None = None

@@ -70,6 +70,8 @@ class DynamicLife(SupervisingLife):
         # The id may be taken again by now.
         if cells.get(cell.path) is cell:
             del cells[cell.path]
+            if cell.tally is not None:
+                cell.tally.leave(cell)
         child = self._children.get(id)
         if child is not None and child.cell is cell:
             del self._children[id]

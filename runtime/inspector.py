@@ -18,6 +18,7 @@ from .inspection import ActorSnapshot, kind_of, snapshot
 from .life import Life
 from .mailbox import Envelope
 from .replies import Stream
+from .tallies import Done, done_by_kind
 from .tapping import Tap, put_tap
 
 __all__ = ["Inspector", "Row", "Shape", "Waits"]
@@ -107,6 +108,10 @@ class Inspector:
                 if cell.lines is not None:
                     depth = cell.waiting().depth
                 yield path, depth, cell.handled
+
+    def done(self) -> list[Done]:
+        """What each class of actors has done since the start, with those that are gone."""
+        return done_by_kind(self._env.tallies.values(), self._env.cells.values())
 
     def shape(self, path: str) -> Shape | None:
         """What stays of the actor at `path`; None where nobody is."""
