@@ -1,0 +1,111 @@
+"""The programs in docs/examples, before real servers on loopback. (Those that need packages
+which are not ours are tried in tests/clients.)"""
+
+import re
+import signal
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.fakes.programs import EXAMPLES, ROLL, program, written_config
+from tests.fakes.simulator import SimulatorProcess
+
+DOWN = {"times": 1, "fault": {"kind": "status", "status": 503}}
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_an_example_is_short(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 120
+
+
+def test_a_loop_of_threads_answers_everybody(simulator: SimulatorProcess, tmp_path: Path) -> None:
+    config = written_config(tmp_path, simulator)
+    with program(str(EXAMPLES / "thread_loop.py"), str(config), folder=tmp_path) as loop:
+        loop.write("alice hello")
+        assert loop.line("alice:") == "alice: You said: hello"
+        simulator.script(DOWN)
+        loop.write("bob hello")
+        assert loop.line("bob:").startswith("bob: That did not work: ")
+        simulator.script(*ROLL)
+        loop.write("bob Roll a die!")
+        assert loop.line("bob:") == "bob: You rolled: 1"
+        assert loop.end(None) == 0
+
+
+def test_an_endpoint_streams_and_stops_the_model_when_its_reader_goes_away(
+    simulator: SimulatorProcess, tmp_path: Path
+) -> None:
+    config = written_config(tmp_path, simulator)
+    uvicorn = ("-m", "uvicorn", "--app-dir", str(EXAMPLES), "--port", "0", "fastapi_stream:api")
+    environ = {"TROUPER_CONFIG": str(config)}
+    with program(*uvicorn, folder=tmp_path, environ=environ) as server:
+        found = re.search(r"http://127\.0\.0\.1:\d+", server.line("running on"))
+        assert found is not None
+        with httpx.Client(base_url=found[0], trust_env=False, headers={"x-user": "ann"}) as http:
+            assert http.post("/talk", content="hello").text == "You said: hello"
+            assert http.get("/healthz").status_code == 200
+
+            simulator.script(DOWN)
+            assert "That did not work" in http.post("/talk", content="hello").text
+
+            simulator.script({"times": 1, "reply": {"text": "word " * 500, "pace": 0.05}})
+            with http.stream("POST", "/talk", content="a book, please") as answer:
+                assert next(answer.iter_text()).startswith("word")
+            # The turn has ended with its reader, so the next one may begin.
+            assert http.post("/talk", content="and now?").text == "You said: and now?"
+        assert server.end(signal.SIGINT) in (0, -signal.SIGINT)
+
+
+class IrcServer:
+    """The part of an IRC server that one bot in one channel sees."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(30)
+        self.port = int(self._listener.getsockname()[1])
+
+    def accept(self) -> None:
+        self._socket, _ = self._listener.accept()
+        self._socket.settimeout(30)
+        self._lines = self._socket.makefile("r", newline="\r\n")
+
+    def line(self) -> str:
+        return self._lines.readline().rstrip("\r\n")
+
+    def says(self, line: str) -> None:
+        self._socket.sendall(f"{line}\r\n".encode())
+
+    def close(self) -> None:
+        self._lines.close()
+        self._socket.close()
+        self._listener.close()
+
+
+def test_a_bot_answers_on_irc(simulator: SimulatorProcess, tmp_path: Path) -> None:
+    config, irc = written_config(tmp_path, simulator), IrcServer()
+    words = (
+        str(EXAMPLES / "irc_bot.py"),
+        str(config),
+        f"127.0.0.1:{irc.port}",
+        "#dragon",
+        "keeper",
+    )
+    with program(*words, folder=tmp_path) as bot:
+        irc.accept()
+        assert [irc.line(), irc.line()] == ["NICK keeper", "USER keeper 0 * :keeper"]
+        irc.says("PING :1")
+        irc.says(":srv 001 keeper :Welcome")
+        assert [irc.line(), irc.line()] == ["PONG :1", "JOIN #dragon"]
+        irc.says(":alice!a@host PRIVMSG #dragon :!default hello")
+        assert irc.line() == "PRIVMSG #dragon :You said: hello"
+        simulator.script(*ROLL)
+        irc.says(":bob!b@host PRIVMSG #dragon :!default Roll a die!")
+        assert [irc.line(), irc.line()] == [
+            "PRIVMSG #dragon :Using the dice tool...",
+            "PRIVMSG #dragon :You rolled: 1",
+        ]
+        assert bot.end(signal.SIGTERM) == 0, bot.seen
+        assert irc.line() == "QUIT :Good night"
+    irc.close()
