@@ -109,7 +109,8 @@ class ToolConfig:
     )
     """Whether a person is asked before each call."""
     idempotent: bool = attrs.field(default=False, metadata=checks.switch())
-    """Whether a second run does no harm: then a call is made again after a crash of Trouper."""
+    """Whether a second run does no harm: then the model is told that it may call again what a
+    crash of Trouper has broken off. Nothing is run again by itself."""
     # What fails mostly fails for longer than a moment.
     attempts: int = attrs.field(default=1, metadata=checks.whole(1, 10))
     """How often a call that fails is tried; more than once only where it is idempotent."""

@@ -54,7 +54,7 @@ class ToolPolicy:
     still has room for several times. What is over is cut, with a notice.
     `idempotent` says that a second run does no harm: `attempts`, the first try
     included, may be more than one only then, and after a crash of the process
-    only such a call is made again.
+    the model is told that it may call again. No call is made again by itself.
     """
 
     timeout: float = attrs.field(default=30.0, validator=_positive)
