@@ -31,6 +31,8 @@ __all__ = ["Tally"]
 # Characters of text that are kept to be counted, should nobody else count them:
 # what takes half a millisecond. The rest is taken to be like it.
 _KEPT = 16_384
+# Pieces of it that are kept one by one: a piece of five letters takes sixty bytes.
+_MOST_PIECES = 128
 
 # Characters of a name that a provider gives: as many as a configuration allows a model.
 _LONGEST_NAME = 256
@@ -43,9 +45,10 @@ class Tally:
 
     What a provider calls itself is kept in ledgers and spans, where it may be
     long or quote a key: `model`, `response_id` and `service_tier` are bounded and masked.
+    `chunks` have come after the first batch, which is the first content; None: nothing has.
     """
 
-    __slots__ = ("_chars", "_id", "_kept", "finish", "model", "service_tier", "usage")
+    __slots__ = ("_chars", "_id", "_kept", "chunks", "finish", "model", "service_tier", "usage")
 
     def __init__(self) -> None:
         self.finish: Finish | None = None
@@ -54,10 +57,12 @@ class Tally:
         self.service_tier: str | None = None
         self.usage: Usage | None = None
         self._chars = 0
+        self.chunks: int | None = None
         self._kept: list[str] = []
 
     def add(self, batch: Batch) -> None:
         """Add what has come."""
+        self.chunks = 0 if self.chunks is None else self.chunks + len(batch)
         for chunk in batch:
             if (
                 type(chunk) is TextDelta
@@ -83,6 +88,8 @@ class Tally:
             if self._chars < _KEPT:
                 self._kept.append(text)
             self._chars += len(text)
+        if len(self._kept) > _MOST_PIECES:
+            self._kept = ["".join(self._kept)]
 
     def whole(self, completion: Completion) -> None:
         """Take an answer that came in one piece."""

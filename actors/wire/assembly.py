@@ -41,6 +41,9 @@ __all__ = ["Assembly", "chunks_of", "pieces_of", "settled"]
 # little against what a slow reader may have waiting.
 _PIECE = 4096
 
+# Pieces of a text that are kept one by one: a piece of five letters takes sixty bytes.
+_MOST_PIECES = 128
+
 # After these, whatever the arguments of a call are is what the model wanted to say.
 _ENDED_BY_ITSELF = (Finish.STOP, Finish.TOOL_CALLS)
 
@@ -67,6 +70,23 @@ class _Open:
 
     make: Callable[[str], Part]
     pieces: list[str] = attrs.field(factory=list[str])
+    _joined: list[str] = attrs.field(factory=list[str])
+
+    def add(self, text: str) -> None:
+        """Take more of its text."""
+        self.pieces.append(text)
+        if len(self.pieces) > _MOST_PIECES:
+            self.join()
+
+    def join(self) -> None:
+        """Let many pieces be one. Each letter is joined once so, and once more at the end."""
+        self._joined.append("".join(self.pieces))
+        self.pieces.clear()
+
+    @property
+    def part(self) -> Part:
+        """It, as far as it has come."""
+        return self.make("".join((*self._joined, *self.pieces)))
 
 
 class Assembly:
@@ -101,23 +121,26 @@ class Assembly:
                 part = self._open.get(chunk.index)
                 if part is None:
                     part = self._open[chunk.index] = _Open(TextPart)
-                part.pieces.append(chunk.text)
+                pieces = part.pieces
+                pieces.append(chunk.text)
+                if len(pieces) > _MOST_PIECES:
+                    part.join()
             else:
                 self._take(chunk)
 
     def _take(self, chunk: Chunk) -> None:
         match chunk:
             case ThinkingDelta(index, text):
-                self._opened(index, lambda text: self._thinking(index, text)).append(text)
+                self._opened(index, lambda text: self._thinking(index, text)).add(text)
             case ThinkingSignature(index, signature):
                 self._opened(index, lambda text: self._thinking(index, text))
                 self._signatures[index] = signature
             case RefusalDelta(index, text):
-                self._opened(index, self._refusal).append(text)
+                self._opened(index, self._refusal).add(text)
             case ToolCallStarted(index, id, name):
                 self._opened(index, lambda text: ToolCallPart(id, name, text))
             case ToolArgsDelta(index, fragment):
-                self._open[index].pieces.append(fragment)
+                self._open[index].add(fragment)
             case PartDone(index, part):
                 self._open.pop(index, None)
                 self._done[index] = part
@@ -142,11 +165,11 @@ class Assembly:
             elif value is not None:
                 self._logprobs[name] = [*value] if isinstance(value, list) else value
 
-    def _opened(self, index: int, make: Callable[[str], Part]) -> list[str]:
+    def _opened(self, index: int, make: Callable[[str], Part]) -> _Open:
         part = self._open.get(index)
         if part is None:
             part = self._open[index] = _Open(make)
-        return part.pieces
+        return part
 
     def _thinking(self, index: int, text: str) -> Part:
         return ThinkingPart(
@@ -162,7 +185,7 @@ class Assembly:
         """The answer as far as it has come."""
         parts = dict(self._done)
         for index, part in self._open.items():
-            parts[index] = part.make("".join(part.pieces))
+            parts[index] = part.part
         finished = self._finished or Finished(Finish.UNKNOWN)
         said = tuple(settled(parts[i], finished.finish) for i in sorted(parts))
         return Completion(

@@ -7,13 +7,15 @@ the server's own, from the kernel, while its clients read.
 import asyncio
 import os
 import socket
-import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import attrs
 
 from ._load import Heard, Load, open_clients
 from .harness import Goal, Row, at_most, compare, measure, pin
@@ -22,6 +24,9 @@ from .transport import stub
 __all__ = ["rows"]
 
 _TICKS = os.sysconf("SC_CLK_TCK")
+
+# Sessions that speak once before a server is measured.
+WARM = 64
 
 
 class Server:
@@ -43,11 +48,15 @@ class Server:
 
 
 @contextmanager
-def server(kind: str, stub_url: str, knobs: str) -> Generator[Server]:
+def server(kind: str, stub_url: str, knobs: str, warm: int = 0) -> Generator[Server]:
+    """`warm` requests come first, which are answered at once."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.benchmarks._servers", kind, stub_url, str(port), knobs],
+        [
+            *(sys.executable, "-m", "tests.benchmarks._servers"),
+            *(kind, stub_url, str(port), knobs, "--warm", str(warm)),
+        ],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -78,19 +87,62 @@ def _no_errors(heard: Heard) -> None:
         raise AssertionError(f"{len(heard.errors)} errors; the first: {heard.errors[0]}")
 
 
-def late(url: str, sessions: int, chunks: int, goal: Goal) -> Iterator[Row]:
-    """Lateness against the stub's schedule, with one turn a session."""
-    interval = 0.05
-    load = Load(sessions, interval=interval, spread=2.0)
-    with server("trouper", url, f"n={chunks},d={int(interval * 1e6)}") as running:
-        heard, spent = load.run(running.port, running.cpu)
-    _no_errors(heard)
-    heard.lateness.sort()
-    median = statistics.median(heard.lateness) * 1000
-    p99 = heard.lateness[int(len(heard.lateness) * 0.99)] * 1000
-    share = 100 * spent / (chunks * interval + load.spread)
-    name = f"{sessions} x 20/s: p99 lateness, {share:.0f} % of a core"
-    yield Row(name, "ms", p99, None, None, goal, goal.met(p99), (median, heard.lateness[-1] * 1000))
+@attrs.frozen
+class Busy:
+    """Sessions that stream, and what is asked of the server meanwhile."""
+
+    sessions: int
+    rate: int
+    seconds: int
+    core: Goal
+    late: Goal
+
+    def rows(self, url: str) -> Iterator[Row]:
+        """Of a server that has served before, so that what it learns once is nobody's."""
+        chunks, interval = self.rate * self.seconds, 1 / self.rate
+        load = Load(self.sessions, interval=interval, spread=2.0)
+        knobs = f"n={chunks},d={int(interval * 1e6)}"
+        with server("trouper", url, knobs, warm=WARM) as running:
+            _no_errors(Load(WARM).run(running.port, running.cpu)[0])
+            with watched(running) as memory:
+                heard, spent = load.run(running.port, running.cpu)
+        _no_errors(heard)
+        name = f"{self.sessions:,} x {self.rate}/s"
+        lateness = sorted(1e3 * each for each in heard.lateness)
+        # The stub's last chunk has no text.
+        lost = self.sessions * (chunks - 1) - heard.chunks
+        merged = f"{heard.chunks / heard.frames:.1f} chunks a frame"
+        yield _row(f"{name}: {merged}", "% core", 100 * spent / self.seconds, self.core)
+        p50, p99 = lateness[len(lateness) // 2], lateness[len(lateness) * 99 // 100]
+        yield _row(f"{name}: p99 lateness", "ms", p99, self.late, (p50, lateness[-1]))
+        yield _row(f"{name}: chunks lost", "", lost, at_most(0))
+        kib = (max(memory) - memory[0]) / self.sessions
+        yield _row(f"{name}: a streaming session", "KiB", kib, at_most(120))
+
+
+def _row(
+    name: str, unit: str, value: float, goal: Goal, spread: tuple[float, float] | None = None
+) -> Row:
+    return Row(name, unit, value, None, None, goal, goal.met(value), spread or (value, value))
+
+
+@contextmanager
+def watched(running: Server) -> Generator[list[float]]:
+    """KiB of memory: before, and now and then meanwhile."""
+    memory = [running.resident()]
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.1):
+            memory.append(running.resident())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield memory
+    finally:
+        over.set()
+        watcher.join()
 
 
 def idle_kib(url: str, count: int, attached: bool) -> float:
@@ -140,8 +192,9 @@ def _rows(url: str) -> Iterator[Row]:
         goal=at_most(1.2),
         unit="us",
     )
-    yield from late(url, 500, 200, at_most(150))
-    yield from late(url, 1000, 200, at_most(1000))
+    yield from Busy(200, 100, 10, core=at_most(50), late=at_most(150)).rows(url)
+    yield from Busy(500, 20, 10, core=at_most(90), late=at_most(250)).rows(url)
+    yield from Busy(1000, 20, 15, core=at_most(75), late=at_most(1000)).rows(url)
     yield measure(
         "an idle session with its websocket",
         lambda: idle_kib(url, 1000, attached=True),

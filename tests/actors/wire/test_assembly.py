@@ -1,5 +1,7 @@
 """Chunks fold into the completion that they are parts of, and come out of it again."""
 
+import tracemalloc
+
 import attrs
 import pytest
 from hypothesis import given, strategies as st
@@ -177,3 +179,30 @@ def test_the_tier_that_the_end_names_outranks_that_of_the_start() -> None:
 
     assert assembled(*said).service_tier == "flex"
     assert assembled(*said, Finished(Finish.STOP, "stop", "default")).service_tier == "default"
+
+
+@pytest.mark.parametrize("pieces", [1, 127, 128, 129, 257, 1_000])
+def test_however_many_pieces_an_answer_came_in_it_is_whole(pieces: int) -> None:
+    texts = [f"word{number} " for number in range(pieces)]
+    assembly = Assembly()
+    assembly.extend([TextDelta(0, text) for text in texts])
+    so_far = assembly.completion().message.text
+    assembly.extend([ToolCallStarted(1, "c1", "tell"), *(ToolArgsDelta(1, text) for text in texts)])
+
+    text, call = assembly.completion().message.parts
+    assert isinstance(text, TextPart)
+    assert isinstance(call, ToolCallPart)
+    assert so_far == text.text == call.args_json == "".join(texts)
+
+
+def test_many_small_pieces_take_not_much_more_than_their_letters() -> None:
+    tracemalloc.start()
+    try:
+        assembly = Assembly()
+        for number in range(20_000):
+            assembly.extend([TextDelta(0, f"{number:05}")])
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert taken < 2 * 5 * 20_000
