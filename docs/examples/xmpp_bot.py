@@ -70,6 +70,7 @@ async def main(config: str, jid: str, server: str = "") -> None:
     async with AsyncioApp(load_config(config), tools=[dice]) as app:
         keeper = Keeper(jid, os.environ["XMPP_PASSWORD"], AsyncioBot(app, longest=LONGEST))
         if server:  # HOST:PORT on this machine, as a test has it: without TLS
+            keeper.enable_plaintext = True
             keeper.enable_starttls = keeper.enable_direct_tls = False
             keeper["feature_mechanisms"].unencrypted_plain = True
             host, _, port = server.rpartition(":")

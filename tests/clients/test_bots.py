@@ -1,0 +1,166 @@
+"""The bots of docs/examples on the libraries and servers that they are written for."""
+
+import signal
+import socket
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.botapi import bot_api
+from tests.fakes.embedded import LONG
+from tests.fakes.programs import EXAMPLES, ROLL, program, written_config
+from tests.fakes.simulator import SimulatorProcess
+
+from .debian import free_port, serving, unpack
+from .environments import Client, install
+
+ROOT = Path(__file__).resolve().parents[2]
+DOWN = {"times": 1, "fault": {"kind": "status", "status": 503}}
+# As Debian 12 has it; 13 and later have names of their own for the libraries.
+PROSODY = ("prosody", "lua5.4", "lua-expat", "lua-filesystem", "lua-bitop", "lua-socket", "lua-sec")
+CONFIG = """
+data_path = "{folder}/data"
+pidfile = "{folder}/prosody.pid"
+interfaces = {{ "127.0.0.1" }}
+c2s_ports = {{ {port} }}
+modules_enabled = {{ "roster", "saslauth", "disco" }}
+modules_disabled = {{ "s2s", "tls" }}
+c2s_require_encryption = false
+allow_unencrypted_plain_auth = true
+authentication = "internal_plain"
+run_as_root = true
+log = {{ info = "*console" }}
+VirtualHost "localhost"
+"""
+
+pytestmark = pytest.mark.clients
+
+
+@pytest.fixture(scope="module")
+def bots() -> Client:
+    return install("bots", "python-telegram-bot==22.8", "slixmpp==1.17.0", "--editable", str(ROOT))
+
+
+def test_telegram(simulator: SimulatorProcess, tmp_path: Path, bots: Client) -> None:
+    words = (str(EXAMPLES / "telegram_bot.py"), str(written_config(tmp_path, simulator)))
+    python = bots.command("python")
+    with bot_api() as api:
+        environ = {"TELEGRAM_TOKEN": "1:token", "TELEGRAM_URL": api.url}
+        with program(*words, python=python, environ=environ, folder=tmp_path) as bot:
+            api.writes(7, "hello")
+            assert api.until("You said: hello") == ["...", "You said: hello"]
+
+            simulator.script(*ROLL)
+            api.writes(7, "Roll a die!")
+            api.until("You rolled: 1")
+
+            simulator.script(DOWN)
+            api.writes(8, "hello")
+            assert "That did not work: " in api.until_any("That did not work")
+
+            simulator.script({"times": 1, **LONG})
+            api.writes(7, "A book, please")
+            shown = api.until_any("word word")
+            assert shown.endswith(" ...")
+            api.writes(7, "and now?")
+            api.until("I am still at your last one; /stop ends it.")
+            api.writes(7, "/stop")
+            api.until("Stopped.")
+
+            api.writes(7, "/new")
+            api.until("Forgotten.")
+            simulator.script({"reply": {"text": "You said: {last}"}})
+            api.writes(7, "Who am I?")
+            api.until("You said: Who am I?")
+            assert len(simulator.requests()[-1]["body"]["messages"]) == 1
+
+            assert bot.end(signal.SIGTERM) == 0, bot.seen
+
+
+@pytest.fixture
+def xmpp(tmp_path: Path) -> Generator[int]:
+    """The port of Debian's prosody, with the accounts keeper and alice."""
+    root, port = unpack("prosody", *PROSODY), free_port()
+    accounts = tmp_path / "data" / "localhost" / "accounts"
+    accounts.mkdir(parents=True)
+    for name in ("keeper", "alice"):
+        (accounts / f"{name}.dat").write_text('return { ["password"] = "secret"; };\n')
+    config = tmp_path / "prosody.cfg.lua"
+    config.write_text(CONFIG.format(folder=tmp_path, port=port))
+    script = (root / "usr/bin/prosody").read_text()
+    (tmp_path / "prosody").write_text(script.replace("'/usr/lib/", f"'{root}/usr/lib/"))
+    share, [libraries] = root / "usr/share/lua/5.4", (root / "usr/lib").glob("*-linux-gnu*")
+    environ = {
+        "LUA_PATH": f"{share}/?.lua;{share}/?/init.lua",
+        "LUA_CPATH": f"{libraries}/lua/5.4/?.so",
+        "LD_LIBRARY_PATH": str(libraries),
+    }
+    lua = str(root / "usr/bin/lua5.4")
+    command = (lua, str(tmp_path / "prosody"), "--config", str(config), "-F")
+    with serving(command, port, tmp_path, environ):
+        yield port
+
+
+def test_xmpp(simulator: SimulatorProcess, tmp_path: Path, bots: Client, xmpp: int) -> None:
+    config = str(written_config(tmp_path, simulator))
+    words = (str(EXAMPLES / "xmpp_bot.py"), config, "keeper@localhost", f"127.0.0.1:{xmpp}")
+    environ, python = {"XMPP_PASSWORD": "secret"}, bots.command("python")
+
+    def asked(count: int, text: str) -> list[str]:
+        return bots.program("xmpp_person.py", str(xmpp), "keeper@localhost", str(count), text)
+
+    with program(*words, python=python, environ=environ, folder=tmp_path) as bot:
+        # What comes before the bot is there is not for it.
+        end = time.monotonic() + 30
+        while "keeper@localhost" not in (tmp_path / "log").read_text():
+            assert time.monotonic() < end, bot.seen
+            time.sleep(0.05)
+        assert asked(1, "hello") == ["You said: hello"]
+        simulator.script(*ROLL)
+        assert asked(2, "Roll a die!") == ["Using the dice tool...", "You rolled: 1"]
+        simulator.script(DOWN)
+        assert asked(1, "hello")[0].startswith("That did not work: ")
+        assert bot.end(signal.SIGTERM) == 0, bot.seen
+
+
+@pytest.fixture
+def ircd(tmp_path: Path) -> Generator[int]:
+    """The port of Debian's ngircd."""
+    root, port = unpack("ngircd", "ngircd", "libident"), free_port()
+    config = tmp_path / "ngircd.conf"
+    config.write_text(
+        "[Global]\nName = irc.localhost\nInfo = Test\nListen = 127.0.0.1\n"
+        f"Ports = {port}\nPidFile = {tmp_path}/ngircd.pid\n"
+        "[Options]\nIdent = no\nDNS = no\nPAM = no\n"
+    )
+    [libraries] = (root / "usr/lib").glob("*-linux-gnu*")
+    command = (str(root / "usr/sbin/ngircd"), "-n", "-f", str(config))
+    with serving(command, port, tmp_path, {"LD_LIBRARY_PATH": str(libraries)}):
+        yield port
+
+
+def test_irc(simulator: SimulatorProcess, tmp_path: Path, ircd: int) -> None:
+    config = str(written_config(tmp_path, simulator))
+    words = (str(EXAMPLES / "irc_bot.py"), config, f"127.0.0.1:{ircd}", "#dragon", "keeper")
+    with (
+        program(*words, folder=tmp_path) as bot,
+        socket.create_connection(("127.0.0.1", ircd), 30) as alice,
+        alice.makefile("r", newline="\r\n", errors="replace") as heard,
+    ):
+
+        def hears(part: str) -> str:
+            return next(line for line in heard if part in line)
+
+        alice.sendall(b"NICK alice\r\nUSER alice 0 * :Alice\r\nJOIN #dragon\r\n")
+        if "keeper" not in hears(" 353 "):
+            hears(":keeper!")
+        alice.sendall(b"PRIVMSG #dragon :!default hello\r\n")
+        assert hears(":keeper!").endswith("PRIVMSG #dragon :You said: hello\r\n")
+        simulator.script(*ROLL)
+        alice.sendall(b"PRIVMSG #dragon :!default Roll a die!\r\n")
+        assert hears("tool").endswith(":Using the dice tool...\r\n")
+        assert hears(":keeper!").endswith(":You rolled: 1\r\n")
+        assert bot.end(signal.SIGTERM) == 0, bot.seen
+        assert "QUIT" in hears(":keeper!")
