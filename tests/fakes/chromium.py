@@ -158,7 +158,10 @@ async def open_browser(*arguments: str) -> AsyncGenerator[Page]:
                 nursery.start_soon(page.listen)
                 for domain in ("Page", "Runtime", "Network", "Log", "Performance"):
                     await page.call(f"{domain}.enable")
-                yield page
+                try:
+                    yield page
+                finally:
+                    await trio.aclose_forcefully(ws._stream)
                 nursery.cancel_scope.cancel()
         finally:
             process.kill()

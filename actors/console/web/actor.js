@@ -20,17 +20,17 @@ export function ActorPanel({ path, told }) {
   const more = told.restarts ? `, ${some(told.restarts, "restart")}` : "";
   return html`<${Top} path=${path} />
     <section class="panel-top">
-      <p><${State} actor=${told} /> <${Pill}>${told.kind}<//>
+      <p><${State} actor=${told} /> <${Pill}>${told.kind}<//>${" "}
         <span class="dim">life ${told.gen}${more}, ${some(told.n, "message")} handled${told.err ? `, ${told.err} refused` : ""}</span></p>
       ${told.health !== "ok" && html`<p class="detail">${told.detail}</p>`}
-      ${told.stopped && html`<p class="detail">stopped: ${told.stopped}</p>`}
+      ${told.stopped && told.health !== "stopped" && html`<p class="detail">stopped: ${told.stopped}</p>`}
       <div class="acts">${acts(told)}</div>
       ${!may("restart") && html`<p class="dim small">${why("restart")}</p>`}
     </section>
     ${crash && html`<section><h3>Last crash, ${clock(crash.at)} <span class="dim">${told.crashes.length} kept</span></h3>
       <p class="error mono">${crash.error}</p>
       <${Traceback} text=${crash.traceback} whole=${whole} onWhole=${() => setWhole(!whole)} />
-      <a href=${`#/crashes/${crash.id}`}>all of it</a></section>`}
+      <p><a href=${`#/crashes/${crash.id}`}>What had happened before</a></p></section>`}
     ${told.in_hand.length > 0 && html`<section><h3>In hand</h3><${Waits} list=${told.in_hand} /></section>`}
     <${Stack} frames=${told.stack} />
     <section><h3>Mailbox <span class="dim num">${told.cap ? `${told.depth} of ${told.cap}` : "reads none"}${told.cap ? `, ${told.overflow} when full` : ""}</span></h3>

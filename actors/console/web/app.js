@@ -116,8 +116,7 @@ function steps(values) {
 }
 
 function grown(values) {
-  const first = values?.find((value) => value > 0) ?? 0;
-  return values?.length ? values.at(-1) - (values[0] || Math.min(first, values.at(-1))) : 0;
+  return values?.length ? values.at(-1) - values[0] : 0;
 }
 
 function Totals() {

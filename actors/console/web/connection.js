@@ -40,6 +40,11 @@ export async function signOut() {
   out("");
 }
 
+// A link that is pasted into a page which is open changes only what is behind the #.
+addEventListener("hashchange", () => {
+  if (model.status === "out" && location.hash.startsWith("#enter=")) enter();
+});
+
 async function post(body, headers = {}) {
   try {
     const answer = await fetch("session", {

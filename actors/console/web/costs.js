@@ -31,7 +31,7 @@ export function CostsPage() {
 // Sixty bars, the current minute last; it is not over, so it is drawn lighter.
 function Minutes({ minutes }) {
   const most = Math.max(...minutes);
-  const [wide, high, left] = [800, 150, 58];
+  const [wide, high, left] = [innerWidth < 760 ? 360 : 800, 150, 58];
   const step = (wide - left) / minutes.length;
   const top = nice(most);
   if (most === 0) return html`<${Empty} title="Nothing was spent">in the last hour.<//>`;

@@ -52,7 +52,7 @@ export function DeadPage() {
   const found = [...model.dead].reverse();
   const by = Object.entries(model.tot?.dead_by ?? {}).filter(([, number]) => number);
   return html`<main class="page fill">
-    <div class="page-tools">${by.map(([reason, number]) => html`<${Pill} key=${reason} tone="warn"><span class="num">${count(number)}</span> ${REASONS[reason] ?? reason}<//>`)}
+    <div class="page-tools">${by.map(([reason, number]) => html`<${Pill} key=${reason} tone="warn">${reason} <span class="num">${count(number)}</span><//>`)}
       <span class="dim">${model.tot.dead ? "messages that nobody handled, since the start; the last ones first" : ""}</span></div>
     <section class="card fill">
     ${found.length === 0 ? html`<${Empty} title="No dead letter">Every message that was sent has been handled, or still waits for it.<//>` : html`<div class="list-head dead-grid dim"><span>At</span><span>To</span><span>Message</span><span>Why nobody handled it</span></div>

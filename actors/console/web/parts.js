@@ -5,7 +5,7 @@ import { share } from "./format.js";
 
 // A line of the last minute; `top` is the height that fills it.
 export function Spark({ values, tone = "", top = 0, wide = 80, high = 18 }) {
-  if (!values?.length) return html`<svg class="spark flat" viewBox="0 0 ${wide} ${high}" aria-hidden="true"><path d=${`M0 ${high - 1}H${wide}`} /></svg>`;
+  if (!values?.length) return html`<svg class="spark flat" viewBox="0 0 ${wide} ${high}" preserveAspectRatio="none" aria-hidden="true"><path d=${`M0 ${high - 1}H${wide}`} /></svg>`;
   const most = Math.max(top, 1e-9, ...values);
   const step = wide / (values.length - 1);
   let line = "";

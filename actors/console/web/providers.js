@@ -6,8 +6,8 @@ import { count, share, some, span } from "./format.js";
 import { model } from "./model.js";
 import { Empty, Meter, Pill } from "./parts.js";
 
-// Calls that failed here, and say nothing of the provider.
-const OURS = new Set(["cancelled", "budget_exceeded", "price_unknown", "limiter_timeout", "circuit_open"]);
+// A call that a rule of ours or its own caller ended says nothing of the provider.
+const blame = (one) => (one === "ok" || one === "cached" ? "good" : one.startsWith("provider_") ? "bad" : "mid");
 
 const CIRCUITS = { closed: "good", open: "bad", half_open: "warn" };
 
@@ -47,8 +47,8 @@ function Circuit({ circuit: each, alone }) {
   const blanks = Math.max(0, 20 - each.outcomes.length);
   return html`<div class="circuit">
     <div class="meter-words"><a class="mono path" href=${`#/actors/${each.path}`}>${each.model}</a><span class="dim num">${each.calls ? `${share(failed)} of ${each.calls} failed in 30 s` : "no call in 30 s"}</span></div>
-    <div class="outcomes" role="img" aria-label=${`the last ${each.outcomes.length} calls: ${each.outcomes.filter((one) => one !== "ok" && !OURS.has(one)).length} failed`}>
-      ${each.outcomes.map((one, i) => html`<i key=${i} title=${one} class=${one === "ok" ? "good" : OURS.has(one) ? "mid" : "bad"}></i>`)}
+    <div class="outcomes" role="img" aria-label=${`the last ${each.outcomes.length} calls: ${each.outcomes.filter((one) => blame(one) === "bad").length} failed`}>
+      ${each.outcomes.map((one, i) => html`<i key=${i} title=${one.replaceAll("_", " ")} class=${blame(one)}></i>`)}
       ${Array.from({ length: blanks }, (_, i) => html`<i key=${`blank${i}`}></i>`)}
     </div>
     ${each.state !== "closed" && html`<p class="small bad">${!alone ? `${circuit(each)}: ` : ""}${each.cause || each.detail}</p>`}

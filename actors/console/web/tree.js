@@ -166,7 +166,7 @@ function paint(canvas, group, chosen, wide) {
 }
 
 function Log() {
-  const last = model.events.slice(-40);
+  const last = model.events.filter((each) => each.level !== "debug").slice(-40);
   const list = useRef();
   useLayoutEffect(() => {
     list.current.scrollTop = list.current.scrollHeight;
