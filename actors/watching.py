@@ -120,12 +120,15 @@ class Watching:
         gateway = self.gateway
         return Reading(
             actors=actors,
+            done=system.inspector.done(),
             limiters=levels,
             circuits=states,
             budgets=budgets,
             sessions=sum(actor.path.startswith("sessions/") for actor in actors),
             connections=0 if gateway is None else gateway.connections,
             websockets=0 if gateway is None else gateway.websockets,
+            clients=self.console.use.clients,
+            actions=self.console.use.actions,
             lag=self._lag.worst,
             stalls=self._lag.stalls,
         )

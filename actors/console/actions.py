@@ -28,6 +28,7 @@ from .injection import message_of
 from .log_level import LogLevel
 from .peer import Peer
 from .protocol import ACTIONS, Act, BadRequest, allows
+from .use import Use
 
 __all__ = ["Actions"]
 
@@ -56,6 +57,7 @@ class Actions:
         config: AppConfig,
         events: EventLog,
         lines: Lines,
+        use: Use,
         *,
         inject: bool = False,
     ) -> None:
@@ -63,6 +65,7 @@ class Actions:
         self._config = config
         self._events = events
         self._lines = lines
+        self._use = use
         self._inject = inject
         self.log_level = LogLevel()
         self._done: dict[str, Callable[[Act], Awaitable[Effect]]] = {
@@ -126,6 +129,7 @@ class Actions:
             raise BadRequest("stale", said, act.id)
 
     def _write(self, act: Act, peer: Peer, result: str, why: str) -> None:
+        self._use.actions[act.act, result] += 1
         reason = printable(redact_text(act.reason))
         fields: dict[str, Any] = {
             "act": act.act,

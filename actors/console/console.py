@@ -35,6 +35,7 @@ from .socket import listen, serve, socket_path
 from .stalls import Watchdog
 from .survey import Stall, Survey
 from .tracing import Taps
+from .use import Use
 
 __all__ = ["Console"]
 
@@ -64,6 +65,8 @@ class Console:
         self._audit_lines = Lines(_beside(config, "audit"))
         self._crashes = CrashBook(self._events, self._crash_lines, self._kind_of)
         self._place: Place | None = None
+        self.use = Use()
+        """Who is there, and what they have done; for metrics."""
         self.path: Path | None = None
         """Where the socket lies, while there is one."""
         self.entry = Entry(config.console.web_role)
@@ -105,6 +108,7 @@ class Console:
             self._config,
             self._events,
             self._audit_lines,
+            self.use,
             inject=self._config.console.inject,
         )
         picture = Picture(
@@ -120,7 +124,12 @@ class Console:
             clients=lambda: 0 if self._place is None else self._place.clients,
         )
         self._place = Place(
-            picture, actions, Taps(system.inspector), self._config.console.name, self.entry
+            picture,
+            actions,
+            Taps(system.inspector),
+            self._config.console.name,
+            self.entry,
+            self.use,
         )
         try:
             watchdog = Watchdog(partial(self._stalled, survey), partial(_tree, system))

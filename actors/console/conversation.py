@@ -47,7 +47,7 @@ _WATCH = 1.0
 
 async def converse(place: Place, peer: Peer, receive: Receive, send: SendLine) -> None:
     """Serve one client until it leaves, or reads nothing for half a minute."""
-    if not place.enter():
+    if not place.enter(peer):
         await send(encode(_error(None, "busy", "too many consoles are open; close one")))
         return
     try:
@@ -55,7 +55,7 @@ async def converse(place: Place, peer: Peer, receive: Receive, send: SendLine) -
             await _Conversation(place, peer, send, nursery).run(receive)
             nursery.cancel_scope.cancel(reason="the console's client has left")
     finally:
-        place.leave()
+        place.leave(peer)
 
 
 class _Conversation:

@@ -21,6 +21,7 @@ from .peer import Peer
 from .protocol import ACTIONS, TOPICS, VERSION, BadRequest, Inspect, Link, OneSession, allows
 from .sessions import session_frame, transcript_of
 from .tracing import Taps, heard_frame
+from .use import Use
 
 __all__ = ["Place"]
 
@@ -36,7 +37,13 @@ class Place:
     """Where clients come to."""
 
     def __init__(
-        self, picture: Picture, actions: Actions, taps: Taps, app: str, entry: Entry
+        self,
+        picture: Picture,
+        actions: Actions,
+        taps: Taps,
+        app: str,
+        entry: Entry,
+        use: Use,
     ) -> None:
         self.picture = picture
         self.actions = actions
@@ -46,17 +53,20 @@ class Place:
         self.boot = secrets.token_hex(8)
         """Another one after each start: who sees a new one begins anew."""
         self.clients = 0
+        self._use = use
 
-    def enter(self) -> bool:
+    def enter(self, peer: Peer) -> bool:
         """One more comes; whether it may."""
         if self.clients >= _MOST:
             return False
         self.clients += 1
+        self._use.came(peer)
         return True
 
-    def leave(self) -> None:
+    def leave(self, peer: Peer) -> None:
         """One has gone."""
         self.clients -= 1
+        self._use.went(peer)
 
     def hello(self, peer: Peer) -> dict[str, Any]:
         """What there is."""

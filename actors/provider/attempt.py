@@ -367,6 +367,7 @@ class Attempt:
             response_id=tally.response_id,
             finish=tally.finish,
             key_id=gates.key_id,
+            chunks=tally.chunks or 0,
             answer=None if self._said is None else self._said.completion().message,
         )
 

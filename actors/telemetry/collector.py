@@ -5,9 +5,16 @@ thousand conversations have as many series as ten.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
 
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 
+from ...runtime.tallies import BOUNDS, Done
 from ..gate.circuit_messages import CircuitPhase
 from ..gate.limiter_messages import Level, LimiterLevel
 from .labels import MOST_KINDS, FirstOnes
@@ -32,6 +39,7 @@ class Snapshots:
         """The metrics of `reading`."""
         reading = self.reading
         yield from self._actors(reading)
+        yield from self._messages(reading.done)
         yield from _limiters(reading.limiters)
         yield _family(
             "trouper_breaker_state",
@@ -60,6 +68,8 @@ class Snapshots:
         yield _family(
             "trouper_connections", [(("http",), plain), (("websocket",), reading.websockets)]
         )
+        yield _family("trouper_console_clients", reading.clients.items())
+        yield _counted("trouper_console_actions", reading.actions.items())
         yield _family("trouper_loop_lag_seconds", [((), reading.lag)])
         stalls = FAMILIES["trouper_loop_stalls"]
         yield CounterMetricFamily(stalls.name, stalls.help, value=reading.stalls)
@@ -82,6 +92,46 @@ class Snapshots:
             ("trouper_mailbox_oldest_seconds", oldest),
         ):
             yield _family(name, (((kind,), value) for kind, value in values.items()))
+
+    def _messages(self, done: Iterable[Done]) -> Iterator[Metric]:
+        # Classes that share a name here are added up: a series may stand there once.
+        counts: dict[tuple[str, str], int] = {}
+        waited: dict[str, _Sums] = {}
+        took: dict[str, _Sums] = {}
+        for each in done:
+            kind = self._kind(each.kind)
+            for outcome, number in (("ok", each.ok), ("error", each.error)):
+                counts[kind, outcome] = counts.get((kind, outcome), 0) + number
+            waited.setdefault(kind, _Sums()).add(each.waited, each.waited_sum)
+            took.setdefault(kind, _Sums()).add(each.took, each.took_sum)
+        yield _counted("trouper_messages", counts.items())
+        for name, kinds in (
+            ("trouper_message_wait_seconds", waited),
+            ("trouper_message_handle_seconds", took),
+        ):
+            family = FAMILIES[name]
+            metric = HistogramMetricFamily(family.name, family.help, labels=family.labels)
+            for kind, sums in kinds.items():
+                metric.add_metric([kind], sums.buckets, sums.total)
+            yield metric
+
+
+class _Sums:
+    """Buckets and sum of several classes together."""
+
+    def __init__(self) -> None:
+        self.total = 0.0
+        self._counts = [0] * (len(BOUNDS) + 1)
+
+    def add(self, counts: Iterable[int], total: float) -> None:
+        self.total += total
+        self._counts = [mine + more for mine, more in zip(self._counts, counts, strict=True)]
+
+    @property
+    def buckets(self) -> list[tuple[str, float]]:
+        """As Prometheus wants them: each with all that are before it."""
+        ends = (*map(str, BOUNDS), "+Inf")
+        return [(end, float(n)) for end, n in zip(ends, accumulate(self._counts), strict=True)]
 
 
 def _family(name: str, values: Iterable[tuple[tuple[str, ...], float]]) -> GaugeMetricFamily:

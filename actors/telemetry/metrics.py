@@ -16,7 +16,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 
 from ..chat import Usage
 from .labels import OTHER, outcome, provider_name
-from .names import FAMILIES, FIRST_CHUNK, LABELS, OPERATION, TOKEN_USAGE
+from .names import FAMILIES, FIRST_CHUNK, LABELS, OPERATION, OUTPUT_CHUNK, TOKEN_USAGE
 from .observer import AttemptBegan, AttemptEnded, RequestBegan, RequestEnded
 from .reading import Deployment
 
@@ -79,12 +79,13 @@ class _Asked:
 
 
 class _Tried:
-    __slots__ = ("_calls", "_now", "_phase", "_sent")
+    __slots__ = ("_calls", "_first", "_now", "_phase", "_sent")
 
     def __init__(self, calls: "_Calls", now: Callable[[], float]) -> None:
         self._calls = calls
         self._now = now
         self._sent: float | None = None
+        self._first: float | None = None
         self._phase: Phase = "gates"
         calls.phases["gates"] += 1
 
@@ -96,11 +97,15 @@ class _Tried:
     def first_token(self) -> None:
         if self._sent is not None:
             self._enter("answer")
-            self._calls.first_chunk.observe(self._now() - self._sent)
+            self._first = self._now()
+            self._calls.first_chunk.observe(self._first - self._sent)
 
     def ended(self, ended: AttemptEnded) -> None:
         self._calls.phases[self._phase] -= 1
-        self._calls.ended(ended, None if self._sent is None else self._now() - self._sent)
+        now = self._now()
+        self._calls.ended(ended, None if self._sent is None else now - self._sent)
+        if self._first is not None and ended.chunks:
+            self._calls.output_chunk.observe((now - self._first) / ended.chunks)
 
     def _enter(self, phase: Phase) -> None:
         phases = self._calls.phases
@@ -127,6 +132,7 @@ class _Families:
         self.attempts = counter("trouper_attempts")
         self.operation = histogram(OPERATION)
         self.first_chunk = histogram(FIRST_CHUNK)
+        self.output_chunk = histogram(OUTPUT_CHUNK)
         self.token_usage = histogram(TOKEN_USAGE)
         self.waits = histogram("trouper_limiter_wait_seconds")
 
@@ -162,6 +168,7 @@ class _Calls:
         )
         self.deployment = deployment
         self.first_chunk = families.first_chunk.labels(*self._labels)
+        self.output_chunk = families.output_chunk.labels(*self._labels)
         self.waits = families.waits.labels(deployment.provider)
         self.phases: dict[Phase, int] = {"gates": 0, "model": 0, "answer": 0}
         self.tokens = dict.fromkeys(LABELS["type"], 0)

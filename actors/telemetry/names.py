@@ -11,13 +11,25 @@ from typing import Literal
 
 import attrs
 
-__all__ = ["FAMILIES", "FIRST_CHUNK", "LABELS", "OPERATION", "TOKEN_USAGE", "Family"]
+from ...runtime.tallies import BOUNDS
+
+__all__ = [
+    "FAMILIES",
+    "FIRST_CHUNK",
+    "LABELS",
+    "OPERATION",
+    "OUTPUT_CHUNK",
+    "TOKEN_USAGE",
+    "Family",
+]
 
 Type = Literal["counter", "gauge", "histogram"]
 
 # The conventions' own: 10 ms doubled up to 82 s, and tokens by powers of four.
 _SECONDS = tuple(0.01 * 2**power for power in range(14))
 _TOKENS = tuple(float(4**power) for power in range(14))
+# Between two chunks: a model of this machine writes hundreds a second, a slow one a few.
+_CHUNKS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 # Waits at a gate: nearly all are none at all.
 _WAITS = (0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0)
 
@@ -43,6 +55,7 @@ _CALL = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"
 OPERATION = "gen_ai_client_operation_duration_seconds"
 TOKEN_USAGE = "gen_ai_client_token_usage"
 FIRST_CHUNK = "gen_ai_client_operation_time_to_first_chunk_seconds"
+OUTPUT_CHUNK = "gen_ai_client_operation_time_per_output_chunk_seconds"
 
 _ALL = (
     # Calls to models, counted where they happen (metrics.py).
@@ -59,6 +72,13 @@ _ALL = (
         "Time from the moment a streamed call is sent to the first content of its answer.",
         _CALL,
         _SECONDS,
+    ),
+    Family(
+        OUTPUT_CHUNK,
+        "histogram",
+        "Mean time from one chunk of a streamed answer to the next, after the first content; once a call.",
+        _CALL,
+        _CHUNKS,
     ),
     Family(
         TOKEN_USAGE,
@@ -120,6 +140,26 @@ _ALL = (
     # States, read at each scrape (collector.py).
     Family("trouper_actors", "gauge", "Actors, by class and state.", ("kind", "state")),
     Family(
+        "trouper_messages",
+        "counter",
+        "Messages that actors have handled to their end; those refused, or in hand at a crash, are errors.",
+        ("kind", "outcome"),
+    ),
+    Family(
+        "trouper_message_wait_seconds",
+        "histogram",
+        "How long messages waited to be handled; less than a millisecond counts as none.",
+        ("kind",),
+        BOUNDS,
+    ),
+    Family(
+        "trouper_message_handle_seconds",
+        "histogram",
+        "How long handlers took that waited for something; less than a millisecond counts as none.",
+        ("kind",),
+        BOUNDS,
+    ),
+    Family(
         "trouper_mailbox_messages", "gauge", "Messages that wait, of all of a class.", ("kind",)
     ),
     Family(
@@ -136,6 +176,18 @@ _ALL = (
     ),
     Family("trouper_sessions", "gauge", "Conversations that are open."),
     Family("trouper_connections", "gauge", "Connections to the gateway.", ("transport",)),
+    Family(
+        "trouper_console_clients",
+        "gauge",
+        "Who looks into the program just now, by which way and with which rights.",
+        ("transport", "role"),
+    ),
+    Family(
+        "trouper_console_actions",
+        "counter",
+        "What operators have done, and what was refused to them.",
+        ("action", "result"),
+    ),
     Family(
         "trouper_limiter_available_ratio",
         "gauge",

@@ -83,8 +83,9 @@ class AttemptEnded:
     """The try is over; all of it that is known.
 
     `cost` is in nano-dollars and None where nobody knows it; `model` is the one
-    that has answered. `answer` is needed only where the observer's `content` is
-    true, and is told to nobody else.
+    that has answered; `chunks` counts those that came after the first content.
+    `answer` is needed only where the observer's `content` is true, and is told to
+    nobody else.
     """
 
     result: Result
@@ -95,6 +96,7 @@ class AttemptEnded:
     response_id: str = ""
     finish: Finish | None = None
     key_id: str = ""
+    chunks: int = 0
     answer: Message | None = attrs.field(default=None, repr=False)
 
     @property

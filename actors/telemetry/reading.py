@@ -4,7 +4,7 @@ Values only. Who builds the program knows where its limiters and circuits are,
 and gives a function that reads all of them (`ask_each` asks actors, in time).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import attrs
@@ -12,6 +12,7 @@ import trio
 
 from ...runtime import ActorError, ActorSnapshot, Ref
 from ...runtime.messages import Asked
+from ...runtime.tallies import Done
 from ..gate.circuit_messages import CircuitState
 from ..gate.limiter_messages import LimiterLevel
 
@@ -51,16 +52,20 @@ class Reading:
     """Everything at one moment.
 
     `limiters` by provider and number of the key, `circuits` by provider and
-    model. `lag` and `stalls` are those of lag.py.
+    model; `clients` of the console by transport and role, what they did by action
+    and result. `lag` and `stalls` are those of lag.py.
     """
 
     actors: tuple[ActorSnapshot, ...] = ()
+    done: Sequence[Done] = ()
     limiters: Mapping[tuple[str, int], LimiterLevel] = attrs.field(factory=dict)
     circuits: Mapping[tuple[str, str], CircuitState] = attrs.field(factory=dict)
     budgets: tuple[BudgetReading, ...] = ()
     sessions: int = 0
     connections: int = 0
     websockets: int = 0
+    clients: Mapping[tuple[str, str], int] = attrs.field(factory=dict)
+    actions: Mapping[tuple[str, str], int] = attrs.field(factory=dict)
     lag: float = 0.0
     stalls: int = 0
 

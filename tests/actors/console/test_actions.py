@@ -94,6 +94,25 @@ async def test_who_may_only_read_is_refused_each_act_on_the_server(play: Play) -
         assert len(await events(opened)) == len(ACTIONS)
 
 
+async def test_clients_and_what_they_did_are_counted(play: Play) -> None:
+    async with open_console(play.part("a")) as opened:
+        use = opened.console.use
+        await act(opened, "suspend", "a")
+        await act(opened, "resume", "a")
+        await act(opened, "suspend", "a", gen=7)
+        await act(opened, "limit", LIMITER, args={})
+        there = dict(use.clients)
+
+    assert there == {("unix", "operate"): 1}
+    assert use.actions == {
+        ("suspend", "done"): 1,
+        ("resume", "done"): 1,
+        ("suspend", "stale"): 1,
+        ("limit", "denied"): 1,
+    }
+    assert use.clients == {("unix", "operate"): 0}
+
+
 async def test_what_is_for_admins_is_refused_to_operators(play: Play) -> None:
     async with open_console(play.part("a")) as opened:
         assert code(await act(opened, "limit", LIMITER, args={})) == "denied"

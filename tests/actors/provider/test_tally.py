@@ -47,6 +47,17 @@ def test_a_whole_answer_whose_tokens_nobody_told_is_as_long_as_the_same_stream()
     assert whole.begun
 
 
+def test_chunks_are_counted_from_the_second_batch_on() -> None:
+    tally = Tally()
+    assert tally.chunks is None
+    tally.add([Started("r", "m"), TextDelta(0, "It")])
+    assert tally.chunks == 0
+    tally.add([TextDelta(0, " rains"), TextDelta(0, ".")])
+    tally.add([Finished(Finish.STOP)])
+
+    assert tally.chunks == 3
+
+
 def test_a_whole_answer_whose_tokens_are_told_is_not_kept() -> None:
     tally = in_one_piece(TextPart("It rains"), usage=Usage(7, 3))
 

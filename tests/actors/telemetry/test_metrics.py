@@ -85,6 +85,16 @@ def test_a_call_is_timed_from_the_moment_it_is_sent(house: House) -> None:
     assert house.value("trouper_attempts_total", **BIG, outcome="ok") == 1
 
 
+def test_chunks_are_timed_from_the_first_content_to_the_end_once_a_call(house: House) -> None:
+    name = "gen_ai_client_operation_time_per_output_chunk_seconds"
+    house.call(AttemptEnded(result="ok", usage=USAGE, cost=5, chunks=8))
+    # All of it came at once: there is no time between two.
+    house.call(AttemptEnded(result="ok", usage=USAGE, cost=5))
+
+    assert house.value(f"{name}_count", **CALL) == 1
+    assert house.value(f"{name}_sum", **CALL) == pytest.approx(2 / 8)
+
+
 def test_tokens_are_counted_as_the_provider_has_counted_them(house: House) -> None:
     house.call(AttemptEnded(result="ok", usage=USAGE, cost=5))
     house.call(AttemptEnded(result="ok", usage=attrs.evolve(USAGE, estimated=True), cost=5))

@@ -147,7 +147,7 @@ async def watched(*children: ChildSpec) -> AsyncGenerator[tuple[System, Scrapes]
     )
 
     async def read() -> Reading:
-        return Reading(actors=system.snapshot())
+        return Reading(actors=system.snapshot(), done=system.inspector.done())
 
     scrapes = Scrapes(read, system.kind_of)
     async with system:
@@ -185,6 +185,43 @@ async def test_restarts_and_dead_letters_are_counted_by_kind_and_reason(
     assert 'trouper_restarts_total{kind="Talker"} 1.0\n' in text
     assert 'trouper_dead_letters_total{reason="crashed"} 1.0\n' in text
     assert 'trouper_dead_letters_total{reason="overflow"} 0.0\n' in text
+
+
+async def test_messages_are_counted_and_timed_by_kind_over_all_lives(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with watched(dynamic("many", Talker)) as (system, scrapes):
+        many = system.children("many", Talker)
+        for name in ("a", "b"):
+            ref = await many.start(name)
+            ref.tell(Sleep())
+            await ref.ask(Ping(), timeout=100)
+            await many.stop(name)
+        with pytest.raises(ActorCrashed):
+            await (await many.start("c")).ask(Die())
+        text = (await scrapes.scrape())[1].decode()
+
+    assert 'trouper_messages_total{kind="Talker",outcome="ok"} 4.0\n' in text
+    assert 'trouper_messages_total{kind="Talker",outcome="error"} 1.0\n' in text
+    for what in ("wait", "handle"):
+        name = f"trouper_message_{what}_seconds"
+        assert f'{name}_bucket{{kind="Talker",le="15.0"}} 3.0\n' in text
+        assert f'{name}_bucket{{kind="Talker",le="60.0"}} 5.0\n' in text
+        assert f'{name}_bucket{{kind="Talker",le="+Inf"}} 5.0\n' in text
+        assert f'{name}_count{{kind="Talker"}} 5.0\n' in text
+        assert f'{name}_sum{{kind="Talker"}} 120.0\n' in text
+
+
+async def test_who_uses_the_console_is_shown_by_way_and_role() -> None:
+    reading = Reading(
+        clients={("unix", "operate"): 2, ("web", "read"): 0}, actions={("restart", "stale"): 3}
+    )
+
+    text = await text_of(reading)
+
+    assert 'trouper_console_clients{role="operate",transport="unix"} 2.0\n' in text
+    assert 'trouper_console_clients{role="read",transport="web"} 0.0\n' in text
+    assert 'trouper_console_actions_total{action="restart",result="stale"} 3.0\n' in text
 
 
 async def test_a_supervisor_that_gives_up_is_counted(
