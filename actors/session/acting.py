@@ -113,7 +113,7 @@ class Acting(CallHooks):
             turn=self._turn,
             call_id=result.call_id,
             name=one.call.name,
-            text=result.content,
+            result=result.content,
             is_error=result.is_error,
         )
 
@@ -161,7 +161,7 @@ class Acting(CallHooks):
             ToolProgressed,
             turn=self._turn,
             call_id=progress.call_id,
-            text=progress.text,
+            note=progress.text,
             done=progress.done,
         )
 
