@@ -9,7 +9,7 @@ from typing import Any
 from .console_client import REFUSED, Client, add_socket_argument
 from .console_output import note
 
-__all__ = ["act", "add_act_arguments"]
+__all__ = ["act", "add_act_arguments", "effect_in_words"]
 
 
 def add_act_arguments(parser: ArgumentParser) -> None:
@@ -25,7 +25,7 @@ def act(args: Namespace, client: Client, what: str, path: str, **arguments: Any)
     """Do it to the actor at `path`, unless its user shrinks back: then it is 1."""
     request = {"act": what, "path": path, "reason": args.reason, "args": arguments}
     would = client.one("act", dry=True, **request)["effect"]
-    words = _words(what, path, would)
+    words = effect_in_words(what, path, would)
     if args.dry_run:
         _say(args, would, f"would {words}")
         return 0
@@ -44,7 +44,7 @@ def _say(args: Namespace, effect: dict[str, Any], words: str) -> None:
     print(json.dumps({"v": 1, "effect": effect}) if args.output == "json" else words)
 
 
-def _words(what: str, path: str, effect: dict[str, Any]) -> str:
+def effect_in_words(what: str, path: str, effect: dict[str, Any]) -> str:
     """What an action does, in words that name what goes along."""
     parts = [f"{what} {path}".strip()]
     if effect.get("also"):

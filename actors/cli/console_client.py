@@ -28,6 +28,7 @@ __all__ = [
     "add_socket_argument",
     "complain",
     "connected",
+    "socket_of",
 ]
 
 REFUSED: Final = 1
@@ -116,7 +117,7 @@ class Client:
 @contextlib.contextmanager
 def connected(args: Namespace) -> Generator[Client]:
     """A connection to the program that is meant. Raises Failed where there is none, or many."""
-    path = _which(args.sock)
+    path = socket_of(args.sock)
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(_PATIENCE)
         try:
@@ -127,7 +128,8 @@ def connected(args: Namespace) -> Generator[Client]:
         yield Client(connection)
 
 
-def _which(wanted: str | None) -> Path:
+def socket_of(wanted: str | None) -> Path:
+    """The socket of the program that is meant. Raises Failed where none runs, or many."""
     if wanted is not None and os.sep in wanted:
         return Path(wanted)
     alive = [path for path in sorted(folder().glob("*.sock")) if _is_alive(path)]

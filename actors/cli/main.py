@@ -54,6 +54,7 @@ COMMANDS: Final = {
     "models": Command("models", "show what is known of models, and what they cost"),
     # The console: they ask a program that runs.
     "ps": Command("ps", "show the actors that run, and what is wrong"),
+    "top": Command("top.command", "show a program on one screen, and mend it there"),
     "inspect": Command("inspect", "show all of one actor"),
     "watch": Command("watch", "show one actor again and again"),
     "trace": Command("trace", "show each message that an actor handles"),

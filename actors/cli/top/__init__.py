@@ -1,0 +1,1 @@
+"""`trouper top`: what a program does, on a screen that stays."""
