@@ -21,8 +21,10 @@ from trouper.actors.chat import ChatRequest, Message, TextDelta, TextPart
 from trouper.actors.cli.serve import collect_rarely
 from trouper.actors.config import AppConfig, AssistantConfig, ModelConfig, ProviderConfig
 from trouper.actors.config.server import ServerConfig
+from trouper.actors.config.store import StoreConfig, StorePath
 from trouper.actors.logs import configure_logging
 from trouper.actors.provider import connection
+from trouper.actors.store.database import MEMORY
 from trouper.actors.transport import TrioTransport
 from trouper.actors.wire.openai import OpenAICodec
 from trouper.actors.wire.session_updates import Updates
@@ -42,7 +44,7 @@ class KnobbedTransport(TrioTransport):
         return await super().handle_async_request(request)
 
 
-async def trouper(stub: str, port: int) -> None:
+async def trouper(stub: str, port: int, store: str) -> None:
     # Nobody else has a use for more headers on every request.
     setattr(connection, "TrioTransport", KnobbedTransport)  # noqa: B010 - not for type checkers
     config = AppConfig(
@@ -56,13 +58,14 @@ async def trouper(stub: str, port: int) -> None:
         },
         models={"default": ModelConfig(targets=("stub/m",))},
         assistants={"default": AssistantConfig(model="default")},
+        store=StoreConfig(path=StorePath(store)),
     )
     async with open_app(config, serve=True) as app:
         print("ready", flush=True)
         await app.system.stopped()
 
 
-async def bare(stub: str, port: int) -> None:
+async def bare(stub: str, port: int, _store: str) -> None:
     transport = KnobbedTransport(max_connections=MANY, trust_env=False)
     await serve_websocket(
         partial(converse, transport, httpx.URL(f"{stub}/chat/completions")),
@@ -120,12 +123,13 @@ def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("knobs")
     parser.add_argument("--warm", type=int, default=0)
+    parser.add_argument("--store", default=MEMORY)
     arguments = parser.parse_args()
     configure_logging("error", sys.stderr)
     KnobbedTransport.knobs, KnobbedTransport.warm = arguments.knobs, arguments.warm
     server = trouper if arguments.server == "trouper" else bare
     collect_rarely()  # as `trouper serve` does, and the reference with it
-    trio.run(server, arguments.stub, arguments.port)
+    trio.run(server, arguments.stub, arguments.port, arguments.store)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import attrs
 
+from trouper.actors.store.database import MEMORY
+
 from ._load import Heard, Load, open_clients
 from .harness import Goal, Row, at_most, compare, measure, pin
 from .transport import stub
@@ -48,14 +50,16 @@ class Server:
 
 
 @contextmanager
-def server(kind: str, stub_url: str, knobs: str, warm: int = 0) -> Generator[Server]:
+def server(
+    kind: str, stub_url: str, knobs: str, *, warm: int = 0, store: str = MEMORY
+) -> Generator[Server]:
     """`warm` requests come first, which are answered at once."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "tests.benchmarks._servers"),
-            *(kind, stub_url, str(port), knobs, "--warm", str(warm)),
+            *(kind, stub_url, str(port), knobs, "--warm", str(warm), "--store", store),
         ],
         stdout=subprocess.PIPE,
         text=True,
