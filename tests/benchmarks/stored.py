@@ -60,7 +60,7 @@ class Filled:
         OpenSession(sid, "bench", NewSession(owner=owner, assistant="default", at=at), None).apply(
             connection
         )
-        records = [Opened(owner=owner, assistant="default")]
+        records: list[Record] = [Opened(owner=owner, assistant="default")]
         records += [record for number in range(1, turns + 1) for record in turn(number)]
         events = tuple(write_record(record, at) for record in records)
         Append(sid, 1, 1, events, None).apply(connection)
