@@ -123,7 +123,7 @@ async def all_pages(client: Client) -> None:
             break
         more = {"cursor": result["nextCursor"]}
 
-    assert found == OURS
+    assert found > OURS  # with those of who asks
 
 
 def listed(store: Path) -> float:
