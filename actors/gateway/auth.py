@@ -125,7 +125,7 @@ class Access:
             raise Refused(
                 401,
                 "a token is needed: send the header 'Authorization: Bearer TOKEN', or in a "
-                f"browser offer the subprotocols '{TOKEN_PROTOCOL}TOKEN' and 'acp'",
+                f"browser offer the subprotocols '{TOKEN_PROTOCOL}TOKEN' and 'acp', or 'responses'",
             )
         return self._look_up(_digest(token), address, now)
 

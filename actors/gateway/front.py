@@ -146,7 +146,7 @@ class Gateway:
         self._sockets[RESPONSES] = SocketRoute(
             begin=partial(ResponsesConversation, responding, self._limits),
             scope=Scope.MODELS,
-            subprotocols=("openai-beta.responses.v1", "responses", "trouper.v1"),
+            subprotocols=("responses", "openai-beta.responses.v1", "trouper.v1"),
             # As much as over HTTP: whole conversations come in one frame.
             frame_chars=self._limits.chat_body_bytes,
         )

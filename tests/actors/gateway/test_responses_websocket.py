@@ -9,10 +9,12 @@ import trio
 from structlog.testing import capture_logs
 
 from tests.fakes.gateway import start_gateway
+from tests.fakes.http_by_hand import GOOD_HANDSHAKE, exchange, get
 from tests.fakes.models import FakeModels, Step, spoken
 from tests.fakes.responses_client import open_responses
 from trouper.actors.chat import ChatRequest
 from trouper.actors.errors import ErrorKind, ProviderError
+from trouper.actors.gateway.auth import Access
 from trouper.actors.gateway.responding import Conversation, Recent
 from trouper.actors.store.memory_responses import MemoryResponses
 from trouper.actors.store.responses import StoredResponse
@@ -46,6 +48,21 @@ async def test_a_request_gets_the_events_of_a_response(nursery: trio.Nursery) ->
     assert not any("stream_id" in event for event in told)
     assert models.asked[0][1].user == "alice"
     assert told[-1]["response"]["id"][5:] == models.asked[0][1].request_id[4:]
+
+
+async def test_a_page_offers_its_token_beside_the_protocol_that_is_documented(
+    nursery: trio.Nursery,
+) -> None:
+    access = Access(["right"])
+    running = await start_gateway(nursery, models=FakeModels(spoken("hi")), access=access)
+    token = "openai-insecure-api-key.right"
+
+    async with open_responses(running, subprotocols=[token, "responses"]) as page:
+        assert page.ws.subprotocol == "responses"
+    lone = f"Sec-WebSocket-Protocol: {token}"
+    alone = await exchange(running, get("/v1/responses", *GOOD_HANDSHAKE, lone))
+
+    assert b"offer the subprotocol 'responses' beside the token" in alone
 
 
 async def test_lanes_do_not_wait_for_each_other(nursery: trio.Nursery) -> None:
