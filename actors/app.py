@@ -113,6 +113,7 @@ class App:
             budgets=lambda: self.budgets,
             ledger=lambda: self.ledger,
             observer=self._watching.requests,
+            steps=self._watching.steps,
         )
         """The configured assistants, with their models and tools."""
         self.sessions = Directory(

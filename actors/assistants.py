@@ -19,6 +19,7 @@ from .session.prompts import SystemPrompt
 from .session.room import Room, room_for
 from .store.ledger import Ledger
 from .telemetry.observer import RequestObserver
+from .telemetry.steps import NO_STEPS, Steps
 from .tooling import Tools
 from .tools import ToolView
 from .tree import ROUTER, find_target
@@ -45,6 +46,7 @@ class Assistants:
         budgets: Callable[[], Budgets],
         ledger: Callable[[], Ledger],
         observer: RequestObserver,
+        steps: Steps = NO_STEPS,
     ) -> None:
         self._config = config
         self._system = system
@@ -54,6 +56,7 @@ class Assistants:
         self._budgets = budgets
         self._ledger = ledger
         self._observer = observer
+        self._steps = steps
         self._assistants: dict[tuple[str, str], Assistant] = {}
         self._routes: dict[str, Route] = {}
 
@@ -61,7 +64,10 @@ class Assistants:
     def company(self) -> Company:
         """Whom and what sessions may call upon."""
         return Company(
-            assistant=self.assistant, with_model=self.with_model, tools=self._tools.directory
+            assistant=self.assistant,
+            with_model=self.with_model,
+            tools=self._tools.directory,
+            steps=self._steps,
         )
 
     def choices(self) -> Choices:

@@ -22,6 +22,7 @@ from .store.ledger import Closing
 from .telemetry.lag import LoopLag
 from .telemetry.observer import RequestObserver, together
 from .telemetry.reading import BudgetReading, Deployment, Reading, ask_each
+from .telemetry.steps import StepObserver, Steps
 from .telemetry.traces import open_traces
 from .tree import breaker_path, limiter_path
 
@@ -53,19 +54,27 @@ class Watching:
         self.observer = _both(self.console.observe, observer)
         """To be told what the runtime reports."""
         requests: list[RequestObserver] = [self.console.book]
+        steps: list[StepObserver] = []
         if serve:
             # 40 ms, for those only who serve metrics.
             from .telemetry.scrape import Scrapes  # noqa: PLC0415
 
             scrapes = Scrapes(self._read, self._kind_of, _deployments(config), config.models)
             requests.append(scrapes.requests)
+            steps.append(scrapes.steps)
             self.scrape = scrapes.scrape
             self.settled = scrapes.settled
             self.observer = _both(scrapes.observe, self.observer)
         if config.telemetry.traces:
-            requests.append(open_traces(content=config.telemetry.content))
+            of_requests, of_steps = open_traces(
+                content=config.telemetry.content, told=lambda: self._running.is_told
+            )
+            requests.append(of_requests)
+            steps.append(of_steps)
         self.requests = together(*requests)
         """To be told of every request."""
+        self.steps = Steps(*steps)
+        """To be told of every turn and every tool."""
 
     def children(self) -> tuple[ChildSpec, ...]:
         """What must run beside the others."""

@@ -107,6 +107,15 @@ class System:
         return "" if cell is None else kind_of(cell)
 
     @property
+    def is_told(self) -> bool:
+        """Whether the code that runs handles a message for whose answer nobody waits.
+
+        False outside of handlers, and in background tasks.
+        """
+        hand = self._environment.hand()
+        return hand is not None and hand.reply is None and hand.message is not None
+
+    @property
     def inspector(self) -> Inspector:
         """Looks at single actors, and at all of them in slices."""
         return Inspector(self._environment)

@@ -6,12 +6,14 @@ is run again by itself.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Final
 
 import attrs
 import trio
 
 from ..chat import ToolCallPart, ToolResultPart
+from ..telemetry.steps import NO_STEPS, Outcome, Steps, ToolBegan
 from ..tools import CallHooks, Progress, Tool, ToolContext, ToolView, run_calls
 from .events import PermissionAsked, PermissionSettled, ToolEnded, ToolProgressed
 from .narration import Narrator
@@ -63,6 +65,7 @@ class Acting(CallHooks):
         session: str,
         principal: str,
         patience: float,
+        steps: Steps = NO_STEPS,
     ) -> None:
         self._turn = turn
         self._scribe = scribe
@@ -72,6 +75,7 @@ class Acting(CallHooks):
             session=session, principal=principal, on_progress=self._progressed
         )
         self._patience = patience
+        self._steps = steps
         self._open: dict[str, _Open] = {}
         self._asked: dict[str, _Asked] = {}
 
@@ -143,6 +147,16 @@ class Acting(CallHooks):
         intended = ToolIntended(turn=self._turn, call=call, idempotent=harmless)
         await self._scribe.write(lambda _: [intended], patience=_TO_BEGIN)
         one.begun, one.harmless = True, harmless
+
+    def around(self, call: ToolCallPart) -> AbstractContextManager[Outcome]:
+        return self._steps.step(
+            ToolBegan(
+                session=self._context.session,
+                name=call.name,
+                call_id=call.id,
+                arguments=call.args_json,
+            )
+        )
 
     async def ended(self, call: ToolCallPart, result: ToolResultPart) -> None:
         await self._scribe.write(

@@ -8,6 +8,7 @@ from ..chat import Sampling
 from ..errors import UnknownAssistant, UnknownModel
 from ..policy.adaptive import TaskKind, kind_of
 from ..provider.route import Route
+from ..telemetry.steps import NO_STEPS, Steps
 from ..tools.directory import ToolDirectory
 from .context import ContextPolicy
 from .prompts import SystemPrompt
@@ -81,9 +82,11 @@ class Company:
 
     `assistant` gives the one of a name, or raises UnknownAssistant; `with_model`
     gives an assistant as it is with another model, by the name that users have
-    for it, or raises UnknownModel. `tools` has all tools of the program.
+    for it, or raises UnknownModel. `tools` has all tools of the program, and
+    `steps` is told of its turns and of the tools that they run.
     """
 
     assistant: Callable[[str], Assistant] = _no_assistant
     with_model: Callable[[Assistant, str], Assistant] = _no_model
     tools: ToolDirectory = attrs.field(factory=ToolDirectory)
+    steps: Steps = NO_STEPS

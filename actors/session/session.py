@@ -184,6 +184,7 @@ class Session(Actor[SessionMessage], background=True):
             scribe=self._scribe,
             narrator=self._narrator,
             tools=self._company.tools,
+            steps=self._company.steps,
             over=self._over,
             pinned=self._pinned,
         )

@@ -21,6 +21,8 @@ from ..chat import ChatRequest, Finish, Message, ToolCallPart, ToolResultPart, U
 from ..errors import NotKept, ProviderError
 from ..provider import request as provider_request
 from ..provider.call import Call
+from ..telemetry.labels import error_type
+from ..telemetry.steps import NO_STEPS, Outcome, Steps, TurnBegan
 from ..tools import ToolDirectory, ToolView
 from .acting import Acting
 from .assistant import Assistant
@@ -94,6 +96,7 @@ class Turn:
         narrator: Narrator,
         tools: ToolDirectory,
         over: "Callable[[Turn], None]",
+        steps: Steps = NO_STEPS,
         hidden: int = 0,
         pinned: str = "",
     ) -> None:
@@ -119,7 +122,9 @@ class Turn:
             session=id,
             principal=call.user,
             patience=assistant.approval_seconds,
+            steps=steps,
         )
+        self._steps = steps
         # The answer that is not written down.
         self._answer: provider_request.Answer | None = None
         # The same until it is written down, and what it calls, once that was told.
@@ -147,15 +152,31 @@ class Turn:
 
     async def run(self) -> None:
         """All of it; its end is told, whatever happens."""
+        assistant = self._assistant
+        began = TurnBegan(
+            session=self._id,
+            turn=self.number,
+            assistant=assistant.name,
+            model=assistant.model,
+            user=self._call.user,
+        )
+        with self._steps.step(began) as outcome:
+            await self._run(outcome)
+
+    async def _run(self, outcome: Outcome) -> None:
         ending = _Ending(StopReason.CANCELLED)
         try:
             with self.scope:
                 ending = await self._legs()
+            if self.scope.cancelled_caught:
+                outcome.error = "cancelled"
         except ProviderError as failure:
             ending = _Ending(StopReason.ERROR, in_words(failure), failure.retryable)
+            outcome.error = error_type(failure)
             _log.warning("turn failed", session=self._id, turn=self.number, error=str(failure))
         except NotKept as error:
             ending = _not_kept(error)
+            outcome.error = error_type(error)
         except Exception:
             ending = _Ending(StopReason.ERROR, "a fault in the session; the server's log has it")
             raise

@@ -16,7 +16,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 
 from ..chat import Usage
 from .labels import OTHER, outcome, provider_name
-from .names import FAMILIES, FIRST_CHUNK, LABELS, OPERATION, OUTPUT_CHUNK, TOKEN_USAGE
+from .names import CHAT, FAMILIES, FIRST_CHUNK, LABELS, OPERATION, OUTPUT_CHUNK, TOKEN_USAGE
 from .observer import AttemptBegan, AttemptEnded, RequestBegan, RequestEnded
 from .reading import Deployment
 
@@ -161,7 +161,7 @@ class _Calls:
     def __init__(self, families: _Families, deployment: Deployment) -> None:
         name = provider_name(deployment.kind, deployment.base_url)
         self._families = families
-        self._labels = ("chat", name, deployment.model, deployment.provider)
+        self._labels = (CHAT, name, deployment.model, deployment.provider)
         self._outcomes: dict[str, tuple[Counter, Histogram]] = {}
         self._input, self._output = (
             families.token_usage.labels(*self._labels, kind) for kind in LABELS["gen_ai_token_type"]

@@ -14,20 +14,30 @@ import attrs
 from ...runtime.tallies import BOUNDS
 
 __all__ = [
+    "CHAT",
+    "EXECUTE_TOOL",
     "FAMILIES",
     "FIRST_CHUNK",
+    "INVOKE_AGENT",
     "LABELS",
     "OPERATION",
     "OUTPUT_CHUNK",
     "TOKEN_USAGE",
+    "TOOL",
+    "TURN",
     "Family",
 ]
+
+CHAT, INVOKE_AGENT, EXECUTE_TOOL = "chat", "invoke_agent", "execute_tool"
+"""Operations, as spans and labels name them."""
 
 Type = Literal["counter", "gauge", "histogram"]
 
 # The conventions' own: 10 ms doubled up to 82 s, and tokens by powers of four.
 _SECONDS = tuple(0.01 * 2**power for power in range(14))
 _TOKENS = tuple(float(4**power) for power in range(14))
+# Turns and tools: from a look at the clock to an hour of work. The conventions name none.
+_STEPS = (0.01, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0)
 # Between two chunks: a model of this machine writes hundreds a second, a slow one a few.
 _CHUNKS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 # Waits at a gate: nearly all are none at all.
@@ -54,6 +64,8 @@ _CALL = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"
 
 OPERATION = "gen_ai_client_operation_duration_seconds"
 TOKEN_USAGE = "gen_ai_client_token_usage"
+TURN = "gen_ai_invoke_agent_duration_seconds"
+TOOL = "gen_ai_execute_tool_duration_seconds"
 FIRST_CHUNK = "gen_ai_client_operation_time_to_first_chunk_seconds"
 OUTPUT_CHUNK = "gen_ai_client_operation_time_per_output_chunk_seconds"
 
@@ -86,6 +98,20 @@ _ALL = (
         "Tokens of a call, as its provider has counted them.",
         (*_CALL, "gen_ai_token_type"),
         _TOKENS,
+    ),
+    Family(
+        TURN,
+        "histogram",
+        "Time of a turn of a conversation, tools included; error_type is empty where it went well.",
+        ("gen_ai_agent_name", "error_type"),
+        _STEPS,
+    ),
+    Family(
+        TOOL,
+        "histogram",
+        "Time of a tool's run; error_type is empty where it went well.",
+        ("gen_ai_tool_name", "error_type"),
+        _STEPS,
     ),
     Family(
         "trouper_requests",

@@ -17,6 +17,8 @@ from .metrics import Metrics
 from .observer import RequestObserver
 from .reading import Deployment, Reading
 from .runtime import RuntimeMetrics
+from .step_metrics import StepMetrics
+from .steps import StepObserver
 
 __all__ = ["Scrapes"]
 
@@ -46,6 +48,8 @@ class Scrapes:
         self._metrics = Metrics(self._registry, deployments, models)
         self.requests: RequestObserver = self._metrics
         """To be told of all requests."""
+        self.steps: StepObserver = StepMetrics(self._registry)
+        """To be told of all turns and tools."""
 
     def observe(self, event: RuntimeEvent) -> None:
         """Take an event of the runtime: an Observer of a System."""

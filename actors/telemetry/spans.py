@@ -15,14 +15,21 @@ from opentelemetry.util.types import AttributeValue
 from ..chat import ChatRequest
 from ..redaction import redact_text
 from .labels import error_type, outcome, provider_name
+from .names import CHAT
 from .observer import AttemptBegan, AttemptEnded, RequestBegan, RequestEnded
+from .origin import Told, never, origin
 from .span_content import input_messages, output_messages, system_instructions
 
-__all__ = ["Spans"]
+__all__ = ["Attributes", "Spans", "tracer"]
 
 _NANO = 1_000_000_000
 
 Attributes = dict[str, AttributeValue]
+
+
+def tracer(provider: trace.TracerProvider | None) -> trace.Tracer:
+    """Ours, of that provider; None: OpenTelemetry's global one."""
+    return trace.get_tracer("trouper", version("trouper"), provider)
 
 
 class Spans:
@@ -30,12 +37,19 @@ class Spans:
 
     With `content`, prompts and answers are in them. `provider` is OpenTelemetry's
     global one where none is given. A request's span stands below the one that is
-    current where it began.
+    current where it began; `told` says whether that belongs to who has only told
+    the running actor something (origin.py).
     """
 
-    def __init__(self, provider: trace.TracerProvider | None = None, content: bool = False) -> None:
+    def __init__(
+        self,
+        provider: trace.TracerProvider | None = None,
+        content: bool = False,
+        told: Told = never,
+    ) -> None:
         self.content = content
-        self._tracer = trace.get_tracer("trouper", version("trouper"), provider)
+        self._told = told
+        self._tracer = tracer(provider)
 
     def began(self, began: RequestBegan) -> "_Asked":
         """Open the span of a request."""
@@ -51,7 +65,10 @@ class Spans:
             if value:
                 attributes[name] = value
         model = began.model or began.request.model
-        span = self._tracer.start_span(f"request {model}".rstrip(), attributes=attributes)
+        above, links = origin(self._told)
+        span = self._tracer.start_span(
+            f"request {model}".rstrip(), above, attributes=attributes, links=links
+        )
         return _Asked(self._tracer, span, began, self.content)
 
 
@@ -72,7 +89,7 @@ class _Asked:
         self._attempts += 1
         asked = self._began
         span = self._tracer.start_span(
-            f"chat {began.model}",
+            f"{CHAT} {began.model}",
             self._context,
             trace.SpanKind.CLIENT,
             {**_asked(asked), **_target(began)},
@@ -133,7 +150,7 @@ def _asked(began: RequestBegan) -> Attributes:
     request: ChatRequest = began.request
     sampling = request.sampling
     attributes: Attributes = {
-        "gen_ai.operation.name": "chat",
+        "gen_ai.operation.name": CHAT,
         "gen_ai.request.stream": began.stream,
     }
     for name, value in (

@@ -8,12 +8,14 @@ What a session does with an answer that ends with tool calls:
 
 import difflib
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import structlog
 import trio
 
 from ...runtime import ActorCrashed, ActorError, AskTimeout
 from ..chat import ToolCallPart, ToolResultPart
+from ..telemetry.steps import Outcome
 from .context import ToolContext
 from .definition import Tool
 from .directory import Offer, Run, ToolView
@@ -46,6 +48,10 @@ class CallHooks:
 
     async def starting(self, call: ToolCallPart, tool: Tool) -> None:
         """The call is about to run: the place to write down that it was meant to."""
+
+    def around(self, call: ToolCallPart) -> AbstractContextManager[Outcome]:
+        """What is to be around the run of a call, in its task."""
+        return nullcontext(Outcome())
 
     async def ended(self, call: ToolCallPart, result: ToolResultPart) -> None:
         """The call has its result, also where it was not run."""
@@ -103,7 +109,10 @@ async def _run_call(
         if not approved:
             return failed(call, f"{call.name} was not run: the user did not agree to this call")
     await hooks.starting(call, tool)
-    return await _ask(call, offer, context, approved=approved)
+    with hooks.around(call) as outcome:
+        result = await _ask(call, offer, context, approved=approved)
+        outcome.error, outcome.result = "tool_error" if result.is_error else "", result.content
+    return result
 
 
 async def _ask(

@@ -119,7 +119,8 @@ async def test_calls_are_spans_where_that_is_configured(
             await (await app.session("alice")).ask("a private question")
 
     spans = memory.get_finished_spans()
-    assert sorted(span.name for span in spans) == ["chat small", "request default"]
+    names = ["chat small", "invoke_agent default", "request default"]
+    assert sorted(span.name for span in spans) == names
     assert all("private" not in span.to_json() for span in spans)
 
 

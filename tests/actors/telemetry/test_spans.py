@@ -41,6 +41,7 @@ from trouper.actors.telemetry.observer import (
 )
 from trouper.actors.telemetry.span_content import MOST
 from trouper.actors.telemetry.spans import Spans
+from trouper.actors.telemetry.steps import Outcome, TurnBegan
 from trouper.actors.telemetry.traces import open_traces
 
 REQUEST = ChatRequest(
@@ -314,9 +315,10 @@ def test_a_long_conversation_keeps_its_end_and_fits(tracing: Tracing, text: str)
 
 
 def test_without_an_sdk_spans_go_nowhere_and_nothing_fails() -> None:
-    tried = open_traces(content=True).began(BEGAN).attempted(FIRST)
+    of_requests, of_steps = open_traces(content=True)
 
-    tried.ended(ANSWERED)
+    of_requests.began(BEGAN).attempted(FIRST).ended(ANSWERED)
+    of_steps.step(TurnBegan(session="s", turn=1, assistant="a"))(Outcome())
 
 
 def test_without_the_extra_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
