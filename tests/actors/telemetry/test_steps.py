@@ -64,7 +64,7 @@ def above(span: ReadableSpan) -> int | None:
 
 def id_of(span: ReadableSpan) -> int:
     assert span.context is not None
-    return span.context.span_id
+    return int(span.context.span_id)
 
 
 def test_a_tool_is_a_span_below_that_of_its_turn(tracing: Tracing) -> None:
