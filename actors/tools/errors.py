@@ -3,6 +3,7 @@
 TrouperError
 ├── ToolDefinitionError    a tool is written wrongly; raised where it is made
 ├── McpMissing             an MCP server is configured and the extra is not installed
+├── McpNotReached          an MCP server does not start, or nobody answers at its URL
 └── ActorError
     └── ToolFailed         a call gave no result; its text is read by the model
         └── InvalidArguments   ... because what the model sent does not fit the tool
@@ -10,7 +11,7 @@ TrouperError
 
 from ...runtime import ActorError, TrouperError
 
-__all__ = ["InvalidArguments", "McpMissing", "ToolDefinitionError", "ToolFailed"]
+__all__ = ["InvalidArguments", "McpMissing", "McpNotReached", "ToolDefinitionError", "ToolFailed"]
 
 
 class ToolDefinitionError(TrouperError, ValueError):
@@ -31,6 +32,21 @@ class McpMissing(TrouperError):
 
     def __str__(self) -> str:
         return "tools of an MCP server need the extra: pip install 'trouper[mcp]'"
+
+
+class McpNotReached(TrouperError):
+    """An MCP server does not start, or nobody answers at its URL; `why` is what the system says."""
+
+    def __init__(self, server: str, why: str) -> None:
+        super().__init__(server, why)
+        self.server = server
+        self.why = why
+
+    def __str__(self) -> str:
+        return (
+            f"the MCP server {self.server} is not reached: {self.why}; see mcp.{self.server} in "
+            f"the configuration. It is tried again"
+        )
 
 
 class ToolFailed(ActorError):

@@ -28,7 +28,7 @@ from mcp.types import (
 
 from ..redaction import redact_text
 from .context import ToolContext
-from .errors import ToolFailed
+from .errors import McpNotReached, ToolFailed
 from .mcp_settings import McpSettings
 from .result import as_text
 
@@ -93,10 +93,31 @@ class McpLink:
 
 @asynccontextmanager
 async def open_link(settings: McpSettings) -> AsyncGenerator[McpLink]:
-    """A link for the length of a block. Raises what the SDK does where nobody answers."""
+    """A link for the length of a block. Raises McpNotReached where nobody answers."""
+    words: deque[str] = deque(maxlen=_STDERR_LINES)
+    is_open = False
+    try:
+        async with _linked(settings, words) as link:
+            is_open = True
+            yield link
+    except ExceptionGroup as group:
+        whole, rest = group.split((OSError, httpx2.HTTPError, MCPError))
+        if is_open or whole is None or rest is not None:
+            raise
+        said = f"; it said last: {' / '.join(words)}" if words else ""
+        raise McpNotReached(settings.name, f"{_first(whole)}{said}") from None
+
+
+def _first(group: BaseException) -> str:
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return str(group) or type(group).__name__
+
+
+@asynccontextmanager
+async def _linked(settings: McpSettings, last_words: deque[str]) -> AsyncGenerator[McpLink]:
     change, changed = trio.open_memory_channel[None](1)
     lost = trio.Event()
-    last_words: deque[str] = deque(maxlen=_STDERR_LINES)
 
     def tell() -> None:
         with suppress(trio.WouldBlock):  # it is told already

@@ -27,7 +27,8 @@ from trouper.actors.tools import (
     tools_spec,
 )
 from trouper.actors.tools.directory import Run
-from trouper.actors.tools.errors import McpMissing
+from trouper.actors.tools.errors import McpMissing, McpNotReached
+from trouper.actors.tools.mcp_link import open_link
 from trouper.actors.tools.mcp_server import McpServerLost, mcp_spec
 from trouper.actors.tools.mcp_settings import McpSettings
 from trouper.runtime import System
@@ -277,6 +278,28 @@ async def test_a_server_that_is_not_there_does_not_hold_up_the_program() -> None
 
         assert (await served.call("t__echo", text="x")).content == "x"
         assert all(name.startswith("t__") for name in served.view.names())
+    assert str(served.died[0]) == (
+        "the MCP server missing is not reached: [Errno 2] No such file or directory: "
+        "'/nowhere/at/all'; see mcp.missing in the configuration. It is tried again"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        (McpSettings(name="m", url="http://127.0.0.1:9/mcp"), "127.0.0.1:9"),
+        (
+            McpSettings(name="m", command=("sh", "-c", "echo no key >&2; exit 1")),
+            "it said last: no key",
+        ),
+    ],
+)
+async def test_why_a_server_is_not_reached_is_one_line(settings: McpSettings, why: str) -> None:
+    with pytest.raises(McpNotReached) as caught:
+        async with open_link(settings):
+            pass
+
+    assert why in str(caught.value)
 
 
 async def test_a_server_that_does_not_answer_in_time_is_started_again() -> None:
