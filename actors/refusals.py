@@ -84,7 +84,7 @@ class UnknownSession(SessionError):
         self.session = session
 
     def __str__(self) -> str:
-        return f"no session {self.session!r}; open one with session/new"
+        return f"there is no session {self.session!r}, or it is another client's; open a new one"
 
 
 class _Unknown(SessionError):

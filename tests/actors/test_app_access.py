@@ -139,6 +139,6 @@ async def test_a_user_of_the_program_who_is_called_like_a_token_has_sessions_of_
         spent = [row async for row in app.ledger.rows(Selection(user="bot"))]
 
     assert [session["sessionId"] for session in listed["result"]["sessions"]] == [theirs]
-    assert loaded["error"]["message"] == "no session 'mine'; open one with session/new"
+    assert loaded["error"]["message"].startswith("there is no session 'mine', or it is another")
     # Budgets know users by their names.
     assert len(spent) == 2

@@ -104,7 +104,7 @@ MALFORMED: dict[str | bytes, tuple[int, str]] = {
     ),
     call("session/prompt", sessionId="nobody", prompt=[{"type": "text", "text": "x"}]): (
         -32002,
-        "no session 'nobody'; open one with session/new",
+        "there is no session 'nobody', or it is another client's; open a new one",
     ),
     call("session/new", _meta={"trouper.dev/assistant": "nobody"}): (
         -32602,

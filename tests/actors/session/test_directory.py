@@ -24,7 +24,7 @@ async def test_a_session_belongs_to_who_opened_it(autojump_clock: MockClock) -> 
 
         assert house.directory.find(id, owner="alice") == ref
         for other in ("bob", "", "Alice"):
-            with pytest.raises(UnknownSession, match="open one with session/new"):
+            with pytest.raises(UnknownSession, match="open a new one"):
                 house.directory.find(id, owner=other)
         with pytest.raises(UnknownSession):
             house.directory.find("sess_0", owner="alice")
