@@ -50,7 +50,7 @@ from .store.store import Store
 from .store.writer import Writer
 from .tooling import Tools
 from .tools import Tool
-from .tree import tree
+from .tree import MakeTransport, tree
 from .watching import Watching
 
 __all__ = ["App", "load_knowledge", "open_app"]
@@ -73,6 +73,7 @@ class App:
         signals: bool,
         knowledge: Knowledge,
         tools: Iterable[Tool] = (),
+        transport: MakeTransport | None = None,
     ) -> None:
         self.config = config
         self.knowledge = knowledge
@@ -88,7 +89,7 @@ class App:
         self._watching = Watching(config, observer, serve=serve)
         children = [
             *self._answers.children(),
-            *tree(config, Pace(), self._store, self._tools.children()),
+            *tree(config, Pace(), self._store, self._tools.children(), transport),
             *self._watching.children(),
             child("idle-sessions", self._retire_idle),
         ]
@@ -292,6 +293,7 @@ async def open_app(
     signals: bool = True,
     tools: Iterable[Tool] = (),
 ) -> AsyncGenerator[App]:
+    transport: MakeTransport | None = None,
     """Run the application that `config` describes, for the length of the block.
 
     Entering returns when every provider is ready (and, with `serve`, the port
@@ -299,14 +301,21 @@ async def open_app(
     Signals are handled as System does; `observer` is called with every event
     of the runtime. `tools` are functions of the program (`@tool`) that assistants
     may use whose configuration names them; ConfigError says where one names a
-    tool that nobody has. Warnings go to stderr unless the program has set up structlog:
-    among them what `trouper check` warns of.
+    tool that nobody has. `transport` makes the pools of connections to providers, in
+    place of our own, as `httpx.MockTransport` does. Warnings go to stderr unless the
+    program has set up structlog: among them what `trouper check` warns of.
     """
     log_by_default()
     knowledge = await load_knowledge(config)
     tools, today = tuple(tools), datetime.datetime.now(datetime.UTC).date()
     app = App(
-        config, serve=serve, observer=observer, signals=signals, knowledge=knowledge, tools=tools
+        config,
+        serve=serve,
+        observer=observer,
+        signals=signals,
+        knowledge=knowledge,
+        tools=tools,
+        transport=transport,
     )
     own = [tool.name for tool in tools]
     for warning in warnings_of(config, today, knowledge.prices, own_tools=own):

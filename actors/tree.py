@@ -25,10 +25,11 @@ system
 └── gateway                    (only where it serves) the port: started last, stopped first
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 import attrs
+import httpx
 
 from ..runtime import Backoff, ChildSpec, Mailbox, System, child, dynamic, supervisor
 from .catalog.models import Models
@@ -52,6 +53,7 @@ from .store.store import Store
 
 __all__ = [
     "ROUTER",
+    "MakeTransport",
     "breaker_path",
     "connection_path",
     "find_target",
@@ -64,6 +66,9 @@ __all__ = [
     "sessions_spec",
     "tree",
 ]
+
+MakeTransport = Callable[[ProviderConfig], httpx.AsyncBaseTransport]
+"""Makes the pool of connections to a provider, at each of its starts."""
 
 # A provider that is down must not take the conversations with it: with this
 # backoff no child can crash so often in a minute, and it comes back within 5 s.
@@ -118,8 +123,12 @@ def provider_spec(
     models: Iterable[str] = ("",),
     *,
     known: Models | None = None,
+    transport: MakeTransport | None = None,
 ) -> ChildSpec:
-    """One provider, with a circuit for each of `models`; `known` is what is known of models."""
+    """One provider, with a circuit for each of `models`; `known` is what is known of models.
+
+    `transport` makes the pool of a provider that is no process of our own.
+    """
     gates = supervisor(
         "gates",
         *_gates(config, models),
@@ -130,7 +139,13 @@ def provider_spec(
     if config.kind != "local":
         connection = child(
             "connection",
-            partial(Connection, config, pace, models=known),
+            partial(
+                Connection,
+                config,
+                pace,
+                models=known,
+                transport=None if transport is None else partial(transport, config),
+            ),
             backoff=_BACKOFF,
             poison=_NO_POISON,
         )
@@ -187,6 +202,7 @@ def providers_spec(
     models: Mapping[str, Iterable[str]] | None = None,
     *,
     known: Models | None = None,
+    transport: MakeTransport | None = None,
 ) -> ChildSpec:
     """The supervisor of all providers; `models` has those of each one, by its name.
 
@@ -200,6 +216,7 @@ def providers_spec(
                 pace,
                 ("",) if models is None else models.get(config.name, ()),
                 known=known,
+                transport=transport,
             )
             for config in configs
         ),
@@ -260,7 +277,11 @@ def _models(config: AppConfig) -> dict[str, list[str]]:
 
 
 def tree(
-    config: AppConfig, pace: Pace, store: Store, tools: Iterable[ChildSpec] = ()
+    config: AppConfig,
+    pace: Pace,
+    store: Store,
+    tools: Iterable[ChildSpec] = (),
+    transport: MakeTransport | None = None,
 ) -> tuple[ChildSpec, ...]:
     """The store, the providers, the tools and the sessions; app.py adds what needs the running
     system."""
@@ -270,7 +291,11 @@ def tree(
         child("pace", pace.run),
         router_spec(),
         providers_spec(
-            config.providers.values(), pace, _models(config), known=Models(config.facts)
+            config.providers.values(),
+            pace,
+            _models(config),
+            known=Models(config.facts),
+            transport=transport,
         ),
         *tools,
         sessions_spec(config.server.max_sessions, journalled=store.database.is_file),

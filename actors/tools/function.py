@@ -46,6 +46,13 @@ class FunctionTool(Tool, Generic[P, R]):
         """Whether it runs in an event loop, and not in a thread of its own."""
         return isinstance(self.body, _Async)
 
+    def in_loop(self) -> "FunctionTool[P, R]":
+        """The same tool without a thread: what blocks the loop, and lets no virtual time pass."""
+        call = self.body
+        if not isinstance(call, _InThread):
+            return self
+        return attrs.evolve(self, body=_InLoop(call.function, call.read, call.context))
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself: no checks, no limits, no thread."""
         return self.function(*args, **kwargs)
@@ -178,6 +185,11 @@ class _Async(_Call):
     async def __call__(self, arguments: Mapping[str, Any], context: ToolContext) -> object:
         awaitable: Awaitable[object] = self.function(**self.arguments(arguments, context))
         return await awaitable
+
+
+class _InLoop(_Call):
+    async def __call__(self, arguments: Mapping[str, Any], context: ToolContext) -> object:
+        return self.function(**self.arguments(arguments, context))
 
 
 class _InThread(_Call):

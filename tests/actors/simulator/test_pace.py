@@ -9,9 +9,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.fakes.memory_listener import MemoryListener, Stream
 from tests.fakes.raw_client import RawAnswer, chat_request
 from trouper.actors.simulator import Outcome, Script, Simulator, serve_simulator
+from trouper.actors.simulator.memory import MemoryListener, Stream
 
 
 @attrs.define

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import trio
 from trio.testing import memory_stream_pair
 
-__all__ = ["MemoryListener"]
+__all__ = ["MemoryListener", "Stream"]
 
 AsyncHook = Callable[[], Awaitable[object]]
 Stream = trio.StapledStream[trio.testing.MemorySendStream, trio.testing.MemoryReceiveStream]
