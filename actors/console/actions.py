@@ -130,10 +130,11 @@ class Actions:
 
     def _write(self, act: Act, peer: Peer, result: str, why: str) -> None:
         self._use.actions[act.act, result] += 1
-        reason = printable(redact_text(act.reason))
+        # Who mistakes one field for another writes a secret into any of them.
+        reason, path = (printable(redact_text(text)) for text in (act.reason, act.path))
         fields: dict[str, Any] = {
             "act": act.act,
-            "path": act.path,
+            "path": path,
             "by": peer.by,
             "via": peer.via,
             "reason": reason,
@@ -143,14 +144,16 @@ class Actions:
         }
         self.audit("console action", fields)
         by = f"{act.act} by {peer.by}" + (f": {reason}" if reason else "")
-        ended = by if result == "done" else f"{by}; {result}: {why}"
-        self._events.note(
-            "info" if result == "done" else "warning", "console action", act.path, ended
-        )
+        ended = by if result == "done" else f"{by}; {result}: {redact_text(why)}"
+        self._events.note("info" if result == "done" else "warning", "console action", path, ended)
 
     def audit(self, what: str, fields: Mapping[str, Any]) -> None:
         """Write down what an operator has done or seen."""
-        said = {key: value for key, value in fields.items() if value not in ("", None)}
+        said = {
+            key: redact_text(value) if isinstance(value, str) else value
+            for key, value in fields.items()
+            if value not in ("", None)
+        }
         _log.warning(what, **said)
         self._lines.add({"at": round(time.time(), 3), "msg": what, **said})
 

@@ -9,6 +9,7 @@ from typing import Any, assert_never
 
 import trio
 
+from ..redaction import redact_text
 from .feed import Feed
 from .peer import Peer
 from .place import Place
@@ -76,7 +77,8 @@ class _Conversation:
             try:
                 request = read_request(line)
                 if isinstance(request, Word):
-                    await self._text(await answer_words(self._place, self._peer, request.words))
+                    said = await answer_words(self._place, self._peer, request.words)
+                    await self._text(redact_text(said))  # it quotes what was typed
                     continue
                 await self._answer(request)
             except BadRequest as error:
@@ -216,4 +218,4 @@ class _Conversation:
 
 
 def _error(id: Any, code: str, message: str) -> dict[str, Any]:
-    return {"t": "err", "id": id, "ok": False, "err": {"code": code, "msg": message}}
+    return {"t": "err", "id": id, "ok": False, "err": {"code": code, "msg": redact_text(message)}}
