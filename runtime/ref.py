@@ -192,16 +192,26 @@ class Ref(Generic[M_contra]):
         if hand is None or not (hand.reply is not None or hand.cell.current is hand):
             # Nobody waits for who reads here, so no cycle can lead through it.
             stream: Stream[Any] = Stream(buffer)
-            self._cell.put(message, stream)
+            self._begin(message, stream)
         else:
             _refuse_cycle(hand, self._cell)
             held: _HeldStream[Any] = _HeldStream(buffer, hand)
             stream = held
-            held.envelope = self._cell.put(message, held)
+            held.envelope = self._begin(message, held)
         try:
             yield stream
         finally:
             stream.abandon()
+
+    def _begin(self, message: Any, stream: Stream[Any]) -> Envelope:
+        """Have a stream begun: here and now where the actor is idle, as with an ask."""
+        cell = self._cell
+        idle = cell.idle
+        if idle is None or not idle.takes_at_once(message):
+            return cell.put(message, stream)
+        envelope = Envelope(cell, message, stream, copy_context(), cell.env.now())
+        idle.serve(envelope)
+        return envelope
 
     @overload
     def forward(self, message: Asked[M_contra, R]) -> R: ...

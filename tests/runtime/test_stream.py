@@ -12,6 +12,7 @@ from tests.fakes.player import (
     LimitedItems,
     Note,
     Player,
+    after,
     answer,
     boom,
     elapsed,
@@ -301,10 +302,36 @@ async def test_a_stream_that_is_dropped_from_a_full_mailbox_raises_at_its_reader
     autojump_clock: MockClock,
 ) -> None:
     spec = player("a", mailbox=Mailbox(1, "drop_oldest"))
-    async with playing(spec) as stage, stage["a"].stream(Items(count(1))) as items:
-        stage["a"].tell(Note("drops it"))
-        with pytest.raises(MailboxFull):
-            await anext(items)
+    async with playing(spec) as stage:
+        stage["a"].tell(Do(after(1)))
+        await trio.sleep(0.5)
+        async with stage["a"].stream(Items(count(1))) as items:
+            stage["a"].tell(Note("drops it"))
+            with pytest.raises(MailboxFull):
+                await anext(items)
+
+
+async def test_a_stream_of_an_idle_actor_is_begun_before_others_have_their_turn(
+    autojump_clock: MockClock,
+) -> None:
+    begun: list[str] = []
+
+    async def note(_: Player, out: Sink[Any]) -> None:
+        begun.append("the stream")
+        await out.send(1)
+
+    async def other() -> None:
+        begun.append("another")
+
+    async with playing("a") as stage, trio.open_nursery() as nursery:
+        await trio.sleep(1)
+        async with stage["a"].stream(Items(note)) as items:
+            # What is ready at the same time runs in any order; this is started a pass later.
+            await trio.lowlevel.checkpoint()
+            nursery.start_soon(other)
+            assert await anext(items) == 1
+
+    assert begun == ["the stream", "another"]
 
 
 async def test_streams_are_read_and_asks_are_asked(autojump_clock: MockClock) -> None:
