@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import threading
+import time
 import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -370,3 +371,33 @@ def test_a_bot_answers_commands(simulator: SimulatorProcess) -> None:
 
     assert lines == ["You said: hello", "Using the delete tool...", "Done."]
     assert asked == ["ann: delete"]
+
+
+def test_a_notebook_enters_asks_and_stops_in_cells_of_their_own(
+    simulator: SimulatorProcess,
+) -> None:
+    async def main() -> None:
+        # Each cell is a task of its own in a loop that runs on.
+        cell = asyncio.create_task
+        app = await cell(AsyncioApp(embedded(simulator)).__aenter__())
+        session = await cell(app.session("notebook"))
+        assert await cell(session.ask("hello")) == "You said: hello"
+        await cell(app.stop(5))
+        with pytest.raises(PortalClosed):
+            await cell(session.ask("hello"))
+
+    run_asyncio(main)
+
+
+def test_a_loop_that_computes_does_not_stop_the_application(simulator: SimulatorProcess) -> None:
+    async def main() -> None:
+        simulator.script({"reply": {"text": "one two three", "pace": 0.02}})
+        async with AsyncioApp(embedded(simulator)) as app:
+            session = await app.session("alice")
+            async with session.prompt("go") as turn:
+                time.sleep(0.3)  # noqa: ASYNC251 - what a bad program does
+                # All of it has come meanwhile, and is read as one.
+                texts = [event.text async for event in turn if isinstance(event, TextAdded)]
+        assert "".join(texts) == "one two three"
+
+    run_asyncio(main)
