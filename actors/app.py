@@ -213,7 +213,8 @@ class App:
 
     async def readiness(self) -> Readiness:
         """Whether each configured model has a target that can be asked, and what else is ill."""
-        return await readiness_of(self.system, self.config)
+        attention = await self._watching.console.attention()
+        return await readiness_of(self.system, self.config, attention)
 
     # What the tree's children need of the running system.
 
@@ -292,8 +293,8 @@ async def open_app(
     observer: Observer | None = None,
     signals: bool = True,
     tools: Iterable[Tool] = (),
-) -> AsyncGenerator[App]:
     transport: MakeTransport | None = None,
+) -> AsyncGenerator[App]:
     """Run the application that `config` describes, for the length of the block.
 
     Entering returns when every provider is ready (and, with `serve`, the port

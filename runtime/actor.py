@@ -146,9 +146,9 @@ class Actor(Generic[M]):
     inspected: ClassVar[Mapping[str, Inspected]] = {}
     """Which attributes an operator may see, and how; of others only name and type are shown."""
 
-    patience: ClassVar[float | None] = None
+    patience: float | None = None
     """Seconds that a handler in a task of its own may take before an operator should look; None
-    where nothing is said of it."""
+    where nothing is said of it. A class or an actor may say otherwise."""
 
     _handlers: ClassVar[Mapping[type, Handler]] = {}
     _has_nursery: ClassVar[bool] = False

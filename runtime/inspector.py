@@ -119,6 +119,7 @@ class Inspector:
         if cell is None:
             return None
         life = cell.life
+        actor = self.actor(path)
         subtree = life.spec.subtree if isinstance(life, Life) else None
         return Shape(
             path=path,
@@ -126,7 +127,7 @@ class Inspector:
             capacity=cell.mailbox.capacity if cell.takes_messages else 0,
             overflow=cell.mailbox.overflow,
             strategy=subtree.strategy.value if subtree is not None else None,
-            patience=getattr(cell.actor_type, "patience", None),
+            patience=getattr(cell.actor_type if actor is None else actor, "patience", None),
         )
 
     def snapshot(self, path: str) -> ActorSnapshot | None:

@@ -8,7 +8,9 @@ writes down.
 from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import partial
+from math import inf
 from pathlib import Path
+from typing import Any
 
 import structlog
 import trio
@@ -44,6 +46,9 @@ _log = structlog.get_logger("trouper.console")
 # A fault of the console itself: it may fall so often, and is then gone until the next start.
 _CRASHES, _PERIOD = 10, 60.0
 
+# Seconds for which a look at all actors is good enough for those who ask without a token.
+_FRESH = 1.0
+
 
 class Console:
     """Hears of everything from the start; serves while `run` runs.
@@ -65,6 +70,9 @@ class Console:
         self._audit_lines = Lines(_beside(config, "audit"))
         self._crashes = CrashBook(self._events, self._crash_lines, self._kind_of)
         self._place: Place | None = None
+        self._looking = trio.Lock()
+        self._looked = -inf
+        self._found: list[dict[str, Any]] = []
         self.use = Use()
         """Who is there, and what they have done; for metrics."""
         self.path: Path | None = None
@@ -94,6 +102,18 @@ class Console:
         """Serve one client of the web; it is told nothing where the console does not run."""
         if self._place is not None:
             await converse(self._place, peer, receive, send)
+
+    async def attention(self) -> list[dict[str, Any]]:
+        """What needs a person, as all faces say it; nothing where the console does not run."""
+        place = self._place
+        if place is None:
+            return []
+        async with self._looking:
+            if trio.current_time() - self._looked >= _FRESH:
+                await place.picture.board.refresh()
+                self._found = await place.picture.survey.attention()
+                self._looked = trio.current_time()
+            return self._found
 
     async def run(self) -> None:
         """Serve until cancelled."""

@@ -57,7 +57,7 @@ class Limiter(Actor[LimiterMessage], background=True):
     """
 
     # Who waits in line does so in a task of its own, and is told of as such.
-    patience: ClassVar[float | None] = inf
+    patience: float | None = inf
     inspected: ClassVar[Mapping[str, Inspected]] = {
         "_provider": "value",
         "_buckets": "value",

@@ -147,12 +147,15 @@ def of_actor(actor: ActorView, limits: Thresholds = THRESHOLDS) -> Attention:
             return FINE
         why = f": {actor.reason}" if actor.reason else ""
         return Attention("stopped", f"does not come back by itself{why}", Severity.ACT)
-    if actor.state == "suspended":
-        return Attention("suspended", f"by hand; {_waiting(actor)}", Severity.LOOK)
     if actor.depth and actor.depth >= limits.full * actor.capacity:
+        # Whatever else it is: from now on somebody is refused, or something is lost.
         lost = _LOST.get(actor.overflow, _LOST["reject"])
         said = f"{actor.depth} of {actor.capacity}, {lost}; oldest waits "
-        return Attention("mailbox full", said + seconds_in_words(actor.oldest), Severity.ACT)
+        said += seconds_in_words(actor.oldest)
+        by_hand = "suspended by hand; " if actor.state == "suspended" else ""
+        return Attention("mailbox full", by_hand + said, Severity.ACT)
+    if actor.state == "suspended":
+        return Attention("suspended", f"by hand; {_waiting(actor)}", Severity.LOOK)
     if actor.current > limits.stuck:
         behind = f"; {_waiting(actor)}" if actor.depth else ""
         took = seconds_in_words(actor.current)

@@ -55,6 +55,8 @@ class ToolPolicy:
     `idempotent` says that a second run does no harm: `attempts`, the first try
     included, may be more than one only then, and after a crash of the process
     the model is told that it may call again. No call is made again by itself.
+    `patience` is in seconds: a call that takes longer is called stuck in the
+    console. 20, since a person wonders before the time is up.
     """
 
     timeout: float = attrs.field(default=30.0, validator=_positive)
@@ -63,6 +65,7 @@ class ToolPolicy:
     approval: Approval = "never"
     idempotent: bool = False
     attempts: int = attrs.field(default=1, validator=_positive)
+    patience: float = attrs.field(default=20.0, validator=_positive)
 
     def __attrs_post_init__(self) -> None:
         if self.attempts > 1 and not self.idempotent:
@@ -83,6 +86,7 @@ class Policy(TypedDict, total=False):
     approval: Approval
     idempotent: bool
     attempts: int
+    patience: float
 
 
 def policy_of(tool: str, fields: Policy) -> ToolPolicy:

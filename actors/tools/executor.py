@@ -6,8 +6,6 @@ operator sees in the tree which tool is busy. Tools that come and go belong to a
 MCP server, which is one actor (mcp_server.py) and answers the same `Run`.
 """
 
-from typing import ClassVar
-
 from ...runtime import Actor, on
 from ..chat import ToolResultPart
 from .definition import Tool
@@ -23,10 +21,8 @@ CALLS = 1_000
 class Executor(Actor[Run]):
     """Runs the calls of one tool, each in a task that ends when nobody waits for it."""
 
-    # Tools have time limits of their own; a person wonders before that.
-    patience: ClassVar[float | None] = 20.0
-
     def __init__(self, tool: Tool, directory: ToolDirectory) -> None:
+        self.patience = tool.policy.patience
         self._runner = ToolRunner(tool)
         self._directory = directory
 

@@ -14,6 +14,7 @@ from trouper.actors.config import AssistantConfig, ModelConfig, ServerConfig
 from trouper.actors.gate.circuit import Circuit
 from trouper.actors.gate.circuit_messages import Reset, Trip
 from trouper.actors.gateway.readiness import READY, Readiness
+from trouper.actors.readiness import readiness_of
 from trouper.actors.tree import breaker_path
 from trouper.runtime import ActorSnapshot
 
@@ -116,16 +117,53 @@ async def test_a_circuit_that_is_open_until_it_is_reset_is_like_a_provider_that_
             "the circuit of a/s is open until it is reset"
         )
         await circuit.ask(Reset())
+        assert (await app.readiness()).ready
+
+
+async def test_such_a_circuit_is_a_warning_while_another_target_stands_in() -> None:
+    async with opened(FALLBACK) as app:
         await app.system.ref(breaker_path("b", "m"), Circuit).ask(Trip("under test"))
         assert await app.readiness() == Readiness(
             (), ("the circuit of b/m is open until it is reset",)
         )
 
 
-async def test_a_circuit_that_will_reopen_by_itself_is_no_matter_of_readiness() -> None:
+async def test_a_circuit_that_will_reopen_by_itself_is_a_warning() -> None:
     async with opened({"default": ["a/m"]}) as app:
         await app.system.ref(breaker_path("a", "m"), Circuit).ask(Trip("ill", seconds=60))
-        assert await app.readiness() == READY
+        assert await app.readiness() == Readiness((), ("provider a: tripped",))
+
+
+async def test_what_the_console_says_is_a_warning_without_the_names_of_people() -> None:
+    async with opened(FALLBACK) as app:
+        await app.session("alice")
+        app.system.operator.suspend("sessions/alice")
+
+        assert await app.readiness() == Readiness((), ("sessions: suspended",))
+
+
+async def test_no_warning_tells_of_money_or_of_what_crashed() -> None:
+    private: dict[str, Any] = {"detail": "95% used: $0.95; KeyError: what a user has said"}
+    attention = [
+        {"what": "loop", "path": "", "name": "event loop", "health": "stalled", **private},
+        {"what": "budget", "path": "", "name": "daily", "health": "over budget", **private},
+        {"what": "actor", "path": "tools/clock", "name": "clock", "health": "stuck", **private},
+        {"what": "actor", "path": "store/writer", "name": "writer", "health": "stuck", **private},
+        {"what": "actor", "path": "providers/a", "name": "a", "health": "stopped", **private},
+    ]
+    async with opened(FALLBACK) as app:
+        told = await readiness_of(app.system, app.config, attention)
+
+    assert told == Readiness(
+        (),
+        (
+            "event loop: stalled",
+            "budget daily: over budget",
+            "tool clock: stuck",
+            "store: stuck",
+            "provider a: stopped",
+        ),
+    )
 
 
 async def test_a_target_for_long_prompts_alone_does_not_stand_in(

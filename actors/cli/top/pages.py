@@ -1,5 +1,6 @@
 """The pages of `trouper top`: the tree, what is wrong, calls, conversations, events, one actor."""
 
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -148,7 +149,7 @@ def _problems(picture: Picture) -> Iterator[Item]:
         where = each["path"] or f"{each['what']} {each['name']}"
         words = f"{where} {each['health']} {each['detail']}"
         key = f"{where} {each['health']}"
-        yield Item(key or str(number), each["path"], words, partial(_draw_problem, each, where), 2)
+        yield Item(key or str(number), each["path"], words, partial(_draw_problem, each, where), 3)
 
 
 def _draw_problem(each: dict[str, Any], where: str, columns: int) -> list[Line]:
@@ -158,7 +159,9 @@ def _draw_problem(each: dict[str, Any], where: str, columns: int) -> list[Line]:
         Cell(each["health"], 12, colour),
         Cell(where, None),
     ]
-    return [row(columns, head), row(columns, [Cell("", 2), Cell(each["detail"], None, "dim")])]
+    said = textwrap.wrap(each["detail"], columns - 4, max_lines=2, placeholder=" …")
+    below = [row(columns, [Cell("", 2), Cell(line, None, "dim")]) for line in [*said, ""][:2]]
+    return [row(columns, head), *below]
 
 
 # Calls, conversations, events.

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from ..console_output import money, seconds
+from ..console_output import seconds
 from .cells import Cell, Line, fit, row, width_of
 from .desk import HELP, Desk
 from .items import COLOURS
@@ -20,7 +20,12 @@ SMALLEST: Final = (40, 10)
 _SILENCE: Final = 12.0
 
 # Lines that what needs attention takes above the tree.
-_WORST: Final = 3
+_WORST: Final = 4
+
+_NANO: Final = 1_000_000_000
+
+# Columns of a path above the tree, where the words behind it are worth more than its beginning.
+_SHORT: Final = 26
 
 # Lines of a question: it may name many siblings.
 _ASKED: Final = 4
@@ -62,7 +67,7 @@ def _head(desk: Desk, columns: int, now: float, trouble: str) -> Iterator[Line]:
             f"queued {totals['queued']}",
             f"calls {totals['in_flight']}",
             f"crashes {totals['crashes']}",
-            money(totals["cost"]) or "",
+            f"${totals['cost'] / _NANO:.2f}",
             f"lag {totals['lag_ms']:g} ms",
             f"dead letters {totals['dead']}",
         ]
@@ -107,7 +112,8 @@ def _attention(desk: Desk, columns: int) -> Iterator[Line]:
     for each in found[:_WORST]:
         colour = COLOURS[each["severity"]]
         mark = "!!" if each["severity"] > 1 else " !"
-        where = each["path"] or f"{each['what']} {each['name']}"
+        where: str = each["path"] or f"{each['what']} {each['name']}"
+        where = where if len(where) <= _SHORT else f"…{where[1 - _SHORT :]}"
         yield [(colour, fit(f"{mark} {each['health']}  {where}: {each['detail']}", columns))]
     more = len(found) - _WORST
     if more > 0:

@@ -32,7 +32,7 @@ def test_it_subscribes_to_all_that_it_shows() -> None:
 
 def test_the_tree_at_80_by_24_says_first_that_nothing_is_wrong(world: World) -> None:
     assert world.show()[:9] == [
-        " bot 4711  up 3.0 s  actors 0  queued 0  calls 0  crashes 0  $0.0000  … operate",
+        " bot 4711  up 3.0 s  actors 0  queued 0  calls 0  crashes 0  $0.00  la… operate",
         " 1 tree  2 problems  3 providers  4 requests  5 sessions  6 events",
         "   nothing needs attention",
         "ACTOR                          STATE             MAILBOX       OLDEST MSGS/S RST",
@@ -55,7 +55,7 @@ def test_what_is_wrong_stands_above_the_tree_in_words_and_in_its_row_by_shape(il
 def test_a_budget_is_named_although_it_is_no_actor(world: World) -> None:
     budget = {"what": "budget", "path": "", "name": "daily", "health": "over budget"}
     told = {**budget, "detail": "95% used: $0.95 of $1.00", "severity": 1}
-    world.hear({"t": "delta", "attention": [told, *[TRIPPED] * 4]})
+    world.hear({"t": "delta", "attention": [told, *[TRIPPED] * 5]})
 
     assert world.show()[2] == " ! over budget  budget daily: 95% used: $0.95 of $1.00"
     assert world.shows("   and 2 more: 2 shows all")

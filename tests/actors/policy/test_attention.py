@@ -77,8 +77,16 @@ ACTORS = [
     (ActorView(state="stopped"), Attention("stopped", "does not come back by itself", ACT)),
     (ActorView(state="stopped", reason=DONE), FINE),
     (
-        ActorView(state="suspended", depth=2, capacity=2, oldest=3.0),
+        ActorView(state="suspended", depth=2, capacity=3, oldest=3.0),
         Attention("suspended", "by hand; 2 messages wait, the oldest 3.0 s", LOOK),
+    ),
+    (
+        ActorView(state="suspended", depth=2, capacity=2, oldest=3.0),
+        Attention(
+            "mailbox full",
+            "suspended by hand; 2 of 2, senders of new messages are refused; oldest waits 3.0 s",
+            ACT,
+        ),
     ),
     (ActorView(state="suspended"), Attention("suspended", "by hand; nothing waits", LOOK)),
 ]

@@ -1,0 +1,164 @@
+"""`trouper demo --incident`: four things go wrong, every face names all of them, operators mend them.
+
+One test of many seconds, with real processes: what waits has to grow old before it is worth a word.
+"""
+
+import json
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from tests.fakes.commands import TROUPER, trouper
+from tests.fakes.consoles import short_folder
+from tests.fakes.terminal import terminal
+
+BREAKER = "providers/mistral/gates/breaker-large"
+WORDS = {
+    BREAKER: "tripped",
+    "sessions/ada": "mailbox full",
+    "tools/look_up": "stuck",
+    "reports": "over budget",
+}
+WITHIN = 10.0
+"""Seconds, of the promise."""
+
+
+@attrs.frozen
+class Incident:
+    """A demo that runs."""
+
+    process: subprocess.Popen[str]
+    url: str
+    audit: Path
+    sock: Path
+
+    def health(self) -> Mapping[str, str]:
+        """What is wrong, by whom."""
+        told = json.loads(trouper("health", "-o", "json").out)["attention"]
+        return {each["path"] or each["name"]: each["health"] for each in told}
+
+    def readyz(self) -> Mapping[str, Any]:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"{self.url}/readyz", timeout=5) as answer:
+            told: Mapping[str, Any] = json.load(answer)
+        return told
+
+    def plain(self, words: str) -> str:
+        """What is answered to who has nothing but `nc -U`."""
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(5)
+            line.connect(str(self.sock))
+            line.sendall(words.encode() + b"\n")
+            line.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: line.recv(65_536), b"")).decode()
+
+
+@contextmanager
+def incident() -> Generator[Incident]:
+    with (
+        short_folder() as folder,
+        subprocess.Popen(
+            [*TROUPER, "demo", "--incident"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            ready = process.stdout.readline()
+            assert ready.startswith("trouper ready url="), ready
+            said = ""
+            while "written to " not in said:
+                said = process.stdout.readline()
+            audit = Path(said.split("written to ")[1].split(". Ctrl-C")[0])
+            sock = folder / "trouper" / f"trouper-{process.pid}.sock"
+            yield Incident(process, ready.split("url=")[1].split()[0], audit, sock)
+        finally:
+            process.terminate()
+            _, err = process.communicate(timeout=20)
+            assert "Traceback" not in err, err
+        assert process.returncode == 0, err
+        assert not audit.parent.exists()
+
+
+def test_an_incident_is_named_by_every_face_within_ten_seconds_and_can_be_mended() -> None:
+    with incident() as running:
+        until = time.monotonic() + WITHIN
+        while (found := running.health()) != WORDS:
+            assert time.monotonic() < until, found
+            time.sleep(0.2)
+        named_by_every_face(running)
+        assert time.monotonic() < until
+
+        assert trouper("reset", "mistral", "--reason", "it is well again", "--yes").code == 0
+        assert trouper("resume", "sessions/ada", "--yes").code == 0
+        mended_on_the_screen("tools/look_up")
+        until = time.monotonic() + WITHIN
+        # The budget is a matter of whoever pays: nothing here gives it more.
+        while (found := running.health()) != {"reports": "over budget"}:
+            assert time.monotonic() < until, found
+            time.sleep(0.2)
+        assert trouper("health").code == 0
+        while written(running.audit) != [
+            ("reset", BREAKER, "it is well again"),
+            ("resume", "sessions/ada", ""),
+            ("restart", "tools/look_up", ""),
+        ]:
+            assert time.monotonic() < until, written(running.audit)
+            time.sleep(0.05)
+        events = trouper("events", "-o", "jsonl").out
+        assert events.count('"console action"') == 3
+
+
+def named_by_every_face(running: Incident) -> None:
+    """The command for probes, the one for people, the socket, the screen, and the port."""
+    people = trouper("health")
+    assert people.code == 6
+    tree = trouper("ps").err
+    plain = running.plain("problems")
+    for where, word in WORDS.items():
+        assert any(where in line and word in line for line in people.out.splitlines())
+        assert any(where in line and word in line for line in tree.splitlines())
+        assert any(where in line and word in line for line in plain.splitlines())
+    with terminal([*TROUPER, "top"], columns=80) as screen:
+        # In this order, the worst first, above the tree.
+        for word in ("tripped", "mailbox full", "over budget", "stuck", "ACTOR"):
+            screen.wait_for(word)
+        screen.type("q")
+        assert screen.leave()[1] == 0
+    told = running.readyz()
+    assert told["ready"] is True
+    assert set(told["warnings"]) == {
+        "provider mistral: tripped",
+        "sessions: mailbox full",
+        "tool look_up: stuck",
+        "budget reports: over budget",
+    }
+
+
+def mended_on_the_screen(path: str) -> None:
+    """By an operator who sits before `trouper top`."""
+    with terminal([*TROUPER, "top"], columns=80) as screen:
+        screen.wait_for("stuck")
+        screen.type("/look_up\r")
+        screen.wait_for("/look_up")
+        screen.type("R")
+        screen.wait_for(f"Restart {path}; 1 in hand may be cancelled? [y/N]")
+        screen.type("y")
+        screen.wait_for(f"done: restart {path}")
+        screen.type("q")
+        assert screen.leave()[1] == 0
+
+
+def written(audit: Path) -> list[tuple[str, str, str]]:
+    """What the record says that was done: the act, to whom, and why."""
+    lines = map(json.loads, audit.read_text().splitlines())
+    return [(each["act"], each["path"], each.get("reason", "")) for each in lines]
