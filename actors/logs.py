@@ -3,7 +3,7 @@
 `msg` is a constant phrase and values go into fields, so that lines can be
 searched: `log.warning("provider restarted", provider="openai", attempt=2)`.
 Fields that mean the same everywhere: time level msg actor kind session request
-provider model. Prompts and answers are not logged.
+provider model trace_id span_id. Prompts and answers are not logged.
 
 What reaches a line may come from a model or from a stranger: text is never
 trusted to be one line, free of terminal sequences, or short. The processors

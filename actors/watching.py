@@ -59,7 +59,13 @@ class Watching:
             # 40 ms, for those only who serve metrics.
             from .telemetry.scrape import Scrapes  # noqa: PLC0415
 
-            scrapes = Scrapes(self._read, self._kind_of, _deployments(config), config.models)
+            scrapes = Scrapes(
+                self._read,
+                self._kind_of,
+                _deployments(config),
+                config.models,
+                config.telemetry.conventions,
+            )
             requests.append(scrapes.requests)
             steps.append(scrapes.steps)
             self.scrape = scrapes.scrape

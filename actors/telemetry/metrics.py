@@ -16,7 +16,17 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 
 from ..chat import Usage
 from .labels import OTHER, outcome, provider_name
-from .names import CHAT, FAMILIES, FIRST_CHUNK, LABELS, OPERATION, OUTPUT_CHUNK, TOKEN_USAGE
+from .names import (
+    CHAT,
+    FAMILIES,
+    FIRST_CHUNK,
+    LABELS,
+    OPERATION,
+    OUTPUT_CHUNK,
+    TOKEN_USAGE,
+    Conventions,
+    spelled,
+)
 from .observer import AttemptBegan, AttemptEnded, RequestBegan, RequestEnded
 from .reading import Deployment
 
@@ -44,9 +54,10 @@ class Metrics:
         deployments: Iterable[Deployment] = (),
         models: Iterable[str] = (),
         now: Callable[[], float] = trio.current_time,
+        conventions: Conventions = "2026-05",
     ) -> None:
         self.now = now
-        self._families = _Families(registry)
+        self._families = _Families(registry, conventions)
         self._models = {model: _Requests(self._families, model) for model in (*models, OTHER)}
         self._deployments = {
             (each.provider, each.model): _Calls(self._families, each)
@@ -117,7 +128,7 @@ class _Tried:
 class _Families:
     """The families that are counted here."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, conventions: Conventions) -> None:
         def counter(name: str) -> Counter:
             family = FAMILIES[name]
             return Counter(family.name, family.help, family.labels, registry=registry)
@@ -125,7 +136,11 @@ class _Families:
         def histogram(name: str) -> Histogram:
             family = FAMILIES[name]
             return Histogram(
-                family.name, family.help, family.labels, registry=registry, buckets=family.buckets
+                spelled(family.name, conventions),
+                family.help,
+                family.labels,
+                registry=registry,
+                buckets=family.buckets,
             )
 
         self.requests = counter("trouper_requests")

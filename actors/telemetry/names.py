@@ -25,11 +25,16 @@ __all__ = [
     "TOKEN_USAGE",
     "TOOL",
     "TURN",
+    "Conventions",
     "Family",
+    "spelled",
 ]
 
 CHAT, INVOKE_AGENT, EXECUTE_TOOL = "chat", "invoke_agent", "execute_tool"
 """Operations, as spans and labels name them."""
+
+Conventions = Literal["2026-05", "inference"]
+"""Versions of OpenTelemetry's names for calls, as the configuration knows them."""
 
 Type = Literal["counter", "gauge", "histogram"]
 
@@ -251,6 +256,19 @@ _ALL = (
         "trouper_loop_stalls", "counter", "Times that the loop did nothing else for half a second."
     ),
 )
+
+# Proposed to follow (semantic-conventions-genai, pull request 521).
+_INFERENCE = {
+    OPERATION: "gen_ai_client_inference_duration_seconds",
+    FIRST_CHUNK: "gen_ai_client_inference_time_to_first_chunk_seconds",
+    OUTPUT_CHUNK: "gen_ai_client_inference_time_per_output_chunk_seconds",
+}
+
+
+def spelled(name: str, conventions: Conventions) -> str:
+    """The name of a metric in that version of the conventions; ours are the same in all."""
+    return _INFERENCE.get(name, name) if conventions == "inference" else name
+
 
 FAMILIES = {family.name: family for family in _ALL}
 """By name, without `_total`."""

@@ -14,6 +14,7 @@ from ..catalog.facts import ModelRef
 from ..store.ledger import Closing
 from .collector import Snapshots
 from .metrics import Metrics
+from .names import Conventions
 from .observer import RequestObserver
 from .reading import Deployment, Reading
 from .runtime import RuntimeMetrics
@@ -37,6 +38,7 @@ class Scrapes:
         kind_of: Callable[[str], str],
         deployments: Iterable[Deployment] = (),
         models: Iterable[str] = (),
+        conventions: Conventions = "2026-05",
     ) -> None:
         self._read = read
         self._registry = CollectorRegistry()
@@ -45,7 +47,7 @@ class Scrapes:
         self._runtime = RuntimeMetrics(self._registry, kind_of)
         # Memory, CPU and open files of the process, where there is /proc.
         ProcessCollector(registry=self._registry)
-        self._metrics = Metrics(self._registry, deployments, models)
+        self._metrics = Metrics(self._registry, deployments, models, conventions=conventions)
         self.requests: RequestObserver = self._metrics
         """To be told of all requests."""
         self.steps: StepObserver = StepMetrics(self._registry)

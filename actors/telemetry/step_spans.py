@@ -1,12 +1,14 @@
 """Spans of turns (`invoke_agent`) and tools (`execute_tool`). Needs the extra [otel].
 
 Each is the current span while it lasts, so that requests stand below their
-turn, and what a tool does in its own actor below the call.
+turn, and what a tool does in its own actor below the call. Log lines that are
+written in it have its `trace_id` and `span_id`.
 """
 
 from collections.abc import Callable
 
 from opentelemetry import context, trace
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from ..redaction import redact_text
 from .names import EXECUTE_TOOL, INVOKE_AGENT
@@ -46,8 +48,10 @@ class StepSpans:
         if content and not isinstance(began, TurnBegan):
             span.set_attribute("gen_ai.tool.call.arguments", _text(began.arguments))
         token = context.attach(trace.set_span_in_context(span))
+        logged = bind_contextvars(**_ids(span.get_span_context()))
 
         def end(outcome: Outcome) -> None:
+            reset_contextvars(**logged)
             context.detach(token)
             if content and outcome.result:
                 span.set_attribute("gen_ai.tool.call.result", _text(outcome.result))
@@ -76,6 +80,16 @@ def _described(began: StepBegan) -> tuple[str, Attributes]:
     # Models and their servers make it up.
     attributes["gen_ai.tool.call.id"] = redact_text(began.call_id[:256])
     return f"{EXECUTE_TOOL} {began.name}", attributes
+
+
+def _ids(span: trace.SpanContext) -> dict[str, str]:
+    """What a log line says of the span that it was written in; nothing without an SDK."""
+    if not span.is_valid:
+        return {}
+    return {
+        "trace_id": trace.format_trace_id(span.trace_id),
+        "span_id": trace.format_span_id(span.span_id),
+    }
 
 
 def _text(text: str) -> str:

@@ -17,7 +17,7 @@ from trouper.actors.gate.limiter_messages import Level, LimiterLevel
 from trouper.actors.store.ledger import Closing
 from trouper.actors.telemetry.labels import FirstOnes
 from trouper.actors.telemetry.lag import LoopLag
-from trouper.actors.telemetry.names import FAMILIES
+from trouper.actors.telemetry.names import FAMILIES, Conventions
 from trouper.actors.telemetry.reading import BudgetReading, Deployment, Reading, ask_each
 from trouper.actors.telemetry.scrape import Scrapes
 from trouper.runtime import (
@@ -293,6 +293,26 @@ async def test_what_is_shown_is_what_the_table_says() -> None:
     # prometheus-client tells when each series began, as gauges beside it.
     ours = {name: kind for name, kind in ours.items() if not name.endswith("_created")}
     assert ours == {family.exposed: family.type for family in FAMILIES.values()}
+
+
+async def test_the_names_of_calls_follow_the_version_of_the_conventions_that_is_configured() -> (
+    None
+):
+    async def read() -> Reading:
+        return Reading()
+
+    async def names(conventions: Conventions) -> set[str]:
+        scrapes = Scrapes(read, lambda path: "Kind", conventions=conventions)
+        text = (await scrapes.scrape())[1].decode()
+        return set(re.findall(r"^# TYPE (gen_ai_\w+) histogram$", text, re.MULTILINE))
+
+    before, after = await names("2026-05"), await names("inference")
+
+    calls = {
+        f"{what}_seconds" for what in ("duration", "time_to_first_chunk", "time_per_output_chunk")
+    }
+    assert before - after == {f"gen_ai_client_operation_{each}" for each in calls}
+    assert after - before == {f"gen_ai_client_inference_{each}" for each in calls}
 
 
 def test_the_reference_describes_every_metric_and_no_other() -> None:

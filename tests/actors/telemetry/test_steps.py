@@ -1,5 +1,6 @@
 """Turns and tools as they are told to observers: in spans, in metrics, and over several actors."""
 
+import io
 import logging
 import re
 from collections.abc import Callable, Mapping
@@ -8,6 +9,7 @@ from typing import Any
 
 import attrs
 import pytest
+import structlog
 import trio
 import trio.testing
 from opentelemetry import trace
@@ -27,6 +29,7 @@ from trouper.actors.config import (
     TelemetryConfig,
 )
 from trouper.actors.errors import TurnFailed
+from trouper.actors.logs import configure_logging
 from trouper.actors.telemetry.step_metrics import StepMetrics
 from trouper.actors.telemetry.step_spans import StepSpans
 from trouper.actors.telemetry.steps import Outcome, StepBegan, Steps, ToolBegan, TurnBegan
@@ -123,6 +126,29 @@ def test_the_reference_names_every_attribute_of_turns_and_tools_and_no_other(
     assert named == {
         name.partition(" ")[0]: set(attributes(span)) for name, span in tracing.spans().items()
     }
+
+
+def test_log_lines_name_the_span_that_they_are_written_in(tracing: Tracing) -> None:
+    steps, log = Steps(StepSpans(tracing.provider)), structlog.get_logger()
+    stream = io.StringIO()
+    configure_logging("info", stream)
+    try:
+        with steps.step(TURN):
+            with steps.step(TOOL):
+                log.info("within the tool")
+            log.info("within the turn")
+        log.info("outside")
+    finally:
+        structlog.reset_defaults()
+    lines = stream.getvalue().splitlines()
+
+    spans = tracing.spans()
+    for line, name in zip(lines, ("execute_tool weigh", "invoke_agent helper"), strict=False):
+        found = spans[name].context
+        assert found is not None
+        assert f"trace_id={trace.format_trace_id(found.trace_id)}" in line
+        assert f"span_id={trace.format_span_id(found.span_id)}" in line
+    assert "_id=" not in lines[2]
 
 
 async def test_how_a_step_ends_is_its_class_and_never_its_words(tracing: Tracing) -> None:
