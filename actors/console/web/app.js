@@ -16,8 +16,8 @@ import { TreePage } from "./tree.js";
 
 // By the first word of the address: its words, its page, and what the feed must tell for it.
 const PAGES = {
-  "": { name: "Tree", key: "t", page: TreePage, topics: ["tree"] },
-  actors: { page: TreePage, topics: ["tree"], of: "" },
+  "": { name: "Tree", key: "t", page: TreePage },
+  actors: { page: TreePage, of: "" },
   providers: { name: "Providers", key: "p", page: ProvidersPage, topics: ["providers", "requests"] },
   sessions: { name: "Sessions", key: "s", page: SessionsPage, one: SessionPage, topics: ["sessions", "requests"] },
   costs: { name: "Costs", key: "c", page: CostsPage, topics: ["costs"] },

@@ -35,6 +35,11 @@ function Provider({ provider, chosen }) {
   </section>`;
 }
 
+// The same in a word or two, for a row of the tree.
+export function circuitTag(each) {
+  return [CIRCUITS[each.state], each.state === "closed" ? "closed" : circuit(each)];
+}
+
 function circuit(each) {
   if (each.state === "closed") return "circuit closed";
   if (each.state === "half_open") return "probing";

@@ -7,6 +7,7 @@ import { html, useEffect, useLayoutEffect, useRef, useState } from "./dom.js";
 import { clock, rate, share, span } from "./format.js";
 import { changed, model } from "./model.js";
 import { Actor, Choice, Pill, Spark, State, windowOf } from "./parts.js";
+import { circuitTag } from "./providers.js";
 import { cells, grade, isOpen, rowsOf } from "./rows.js";
 
 const HEIGHT = 25;
@@ -46,7 +47,7 @@ export function TreePage({ rest }) {
 
       setTold(frame);
     };
-    look({ topics: ["tree"], watch: rest || null, seen: rest ? seen : () => {} });
+    look({ topics: ["tree", "providers", "requests"], watch: rest || null, seen: rest ? seen : () => {} });
   }, [rest]);
   remake();
   useLayoutEffect(() => reveal(scroller.current, rest), [rest, model.actors.size > 0]);
@@ -55,7 +56,7 @@ export function TreePage({ rest }) {
   return html`<main class=${`tree-page ${rest ? "one" : ""}`}>
     <div class="tree-side"><${Tools} /><${ActorMap} chosen=${rest} />
       <div class="tree-head tree-grid" aria-hidden="true">
-        <span>Actor</span><span>State</span><span>Mailbox, last 60 s</span><span class="r">Waiting</span><span class="r">Msg/s</span><span class="r">Busy</span><span class="r">Oldest</span><span class="r">Restarts</span>
+        <span>Actor</span><span>State</span><span>Mailbox, 60 s</span><span class="r">Waiting</span><span class="r">Msg/s</span><span class="r">Busy</span><span class="r">Oldest</span><span class="r">Restarts</span>
       </div>
       <div class="tree-rows" role="tree" aria-label="Actors" tabindex="0" ref=${scroller} onScroll=${() => scrolled((n) => n + 1)}>
         ${rows.length === 0 && html`<p class="none dim">${none()}</p>`}
@@ -99,6 +100,7 @@ function Row({ row, at, chosen }) {
       <button class="turn" tabindex="-1" aria-hidden="true" onClick=${(event) => { event.stopPropagation(); turn(actor.path); }}>${sum ? (open ? "▾" : "▸") : ""}</button>
       <span class="name">${flat ? actor.path : actor.name}</span>
       <small class="dim">${sum ? `${actor.strategy ?? actor.kind}, ${sum.actors}` : actor.kind}</small>
+      <${Tag} path=${actor.path} />
       ${sum?.ill > 0 && html`<${Pill} tone="bad">${sum.ill} unwell<//>`}
     </span>
     <span><${State} actor=${actor} /></span>
@@ -109,6 +111,33 @@ function Row({ row, at, chosen }) {
     <span class=${`r num ${actor.health === "stuck" || actor.health === "mailbox full" ? "bad" : actor.health === "backlogged" ? "warn" : "dim"}`}>${late ? span(late) : ""}</span>
     <span class=${`r num ${(sum?.restarts ?? actor.restarts) ? "" : "dim"}`}>${sum ? sum.restarts + actor.restarts : actor.restarts}</span>
   </div>`;
+}
+
+// What the gates and connections of the providers are about, beside their names.
+function Tag({ path }) {
+  const found = tags().get(path);
+  return found ? html`<${Pill} tone=${found[0]}>${found[1]}<//>` : null;
+}
+
+let tagged = { providers: null, requests: null, map: new Map() };
+
+function tags() {
+  if (tagged.providers === model.providers && tagged.requests === model.requests) return tagged.map;
+  const map = new Map();
+  for (const provider of model.providers ?? []) {
+    for (const each of provider.circuits) map.set(each.path, circuitTag(each));
+    for (const each of provider.limiters) {
+      const left = ["requests", "tokens", "input_tokens", "output_tokens"].filter((key) => each[key]).map((key) => Math.max(0, each[key].level / each[key].capacity));
+      if (each.waiting) map.set(each.path, ["warn", `${each.waiting} waiting`]);
+      else if (left.length) map.set(each.path, [Math.min(...left) < 0.1 ? "warn" : "", `${share(Math.min(1, ...left))} left`]);
+    }
+    const phases = {};
+    for (const each of model.requests ?? []) if (each.provider === provider.name) phases[each.phase] = (phases[each.phase] ?? 0) + 1;
+    const words = ["sent", "streaming"].filter((phase) => phases[phase]).map((phase) => `${phases[phase]} ${phase}`).join(", ");
+    if (words) map.set(`${provider.path}/connection`, ["accent", words]);
+  }
+  tagged = { providers: model.providers, requests: model.requests, map };
+  return map;
 }
 
 // One square an actor, by the first part of its path.
