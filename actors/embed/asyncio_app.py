@@ -7,6 +7,7 @@ from typing import Self
 from ...runtime import ActorSnapshot
 from ...runtime.events import Observer
 from ...runtime.portal import AsyncioPortal
+from ...runtime.portal.asyncio_portal import Mode
 from ..app import App
 from ..chat import ChatRequest, Chunk, Completion, Part
 from ..config import AppConfig
@@ -34,7 +35,9 @@ class AsyncioApp:
     async ones run in this loop, others in threads. `observer` is called with
     every event of the runtime, in the application's thread. Leaving stops it in
     order, within `stop_timeout` seconds: more than what the tree takes, whose
-    gateway has 7 s and whose store has 10.
+    gateway has 7 s and whose store has 10. With `mode` "guest" it runs in this loop
+    itself, and not in a thread: for programs that may have none, or whose tools and
+    approvals must not run beside it.
 
     Use it in the loop that entered it. A cancelled call is cancelled there, too,
     and awaited until it has cleaned up. Calls raise PortalClosed where the
@@ -50,13 +53,14 @@ class AsyncioApp:
         observer: Observer | None = None,
         stop_timeout: float = 30.0,
         name: str = "trouper",
+        mode: Mode = "thread",
     ) -> None:
         self.config = config
         self.host = HostLoop()
         """The loop, for functions that trio calls."""
         opened = opener(config, map(self.host.adopt, tools), serve=serve, observer=observer)
         self.portal: AsyncioPortal[App] = AsyncioPortal(
-            opened, stop_timeout=stop_timeout, name=name
+            opened, stop_timeout=stop_timeout, name=name, mode=mode
         )
         """The way to `portal.value`, the App in trio, for what has no name here."""
 

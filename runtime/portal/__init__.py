@@ -8,9 +8,10 @@
                 ...
 
 `ThreadPortal` has the same names without `async` and `await`. The trio program
-runs in a thread of its own, so neither side stops where the other one computes.
+runs in a thread of its own, so neither side stops where the other one computes;
+`AsyncioPortal(..., mode="guest")` runs it in the asyncio loop, where that is wanted.
 
-Read in this order: errors, letters, calls, flow, trio_thread, base, and then one
+Read in this order: errors, letters, calls, flow, trio_thread, trio_guest, base, and then one
 of asyncio_portal and thread_portal.
 """
 

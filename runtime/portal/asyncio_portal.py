@@ -4,24 +4,28 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from types import TracebackType
-from typing import Generic, ParamSpec, Self, TypeVar
+from typing import Generic, Literal, ParamSpec, Self, TypeVar, get_args
 
 import attrs
 import trio
 
-from .base import Portal
+from .base import BUFFER, STOP_TIMEOUT, Portal
 from .calls import Call, SyncCall
 from .errors import PortalError
 from .flow import Flow, Source
 from .letters import Letters
-from .trio_thread import LAST_WORDS
+from .trio_guest import TrioGuest
+from .trio_thread import LAST_WORDS, Opened, TrioThread
 
-__all__ = ["AsyncioPortal", "AsyncioStream"]
+__all__ = ["AsyncioPortal", "AsyncioStream", "Mode"]
 
 T = TypeVar("T")
 Item = TypeVar("Item")
 R = TypeVar("R")
 P = ParamSpec("P")
+
+Mode = Literal["thread", "guest"]
+"""Where trio runs: in a thread of its own, or in the asyncio loop."""
 
 
 @attrs.define(eq=False)
@@ -54,12 +58,29 @@ class AsyncioPortal(Portal[T]):
     raises. `buffer` is how many items of a stream wait for the host;
     `stop_timeout` the seconds of `stop`; `name` the thread's.
 
+    With `mode` "guest" there is no thread: trio runs in the asyncio loop itself, and
+    each stands still where the other one computes; see trio_guest.
+
     Use it in the loop that entered it. A cancelled call is cancelled in trio and
     awaited until it has cleaned up; a second cancellation goes at once.
     """
 
     _loop: asyncio.AbstractEventLoop | None = None
     _home: Letters
+
+    def __init__(
+        self,
+        opened: Opened[T],
+        *,
+        buffer: int = BUFFER,
+        stop_timeout: float = STOP_TIMEOUT,
+        name: str = "portal",
+        mode: Mode = "thread",
+    ) -> None:
+        if mode not in get_args(Mode):
+            raise PortalError(f"mode is {mode!r}; it is 'thread' or 'guest'")
+        run: type[TrioThread[T]] = TrioGuest if mode == "guest" else TrioThread
+        super().__init__(opened, buffer=buffer, stop_timeout=stop_timeout, name=name, run=run)
 
     async def __aenter__(self) -> Self:
         self._refuse_trio()

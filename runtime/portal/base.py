@@ -27,13 +27,14 @@ class Portal(Generic[T]):
         buffer: int = BUFFER,
         stop_timeout: float = STOP_TIMEOUT,
         name: str = "portal",
+        run: type[TrioThread[T]] | None = None,
     ) -> None:
         if buffer < 1:
             raise PortalError(f"buffer is {buffer}; it must be at least 1 item")
         self._buffer = buffer
         self._stop_timeout = stop_timeout
         self._name = name
-        self._thread = TrioThread(opened, name)
+        self._thread = (run or TrioThread)(opened, name)
 
     @property
     def value(self) -> T:

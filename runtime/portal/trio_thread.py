@@ -87,11 +87,7 @@ class TrioThread(Generic[T]):
 
     def start(self) -> None:
         """Begin the run; `ready` tells when the context has been entered, or the run is over."""
-        if self.began:
-            raise PortalError("a portal runs once; make another one")
-        self.began = True
-        self._pid = os.getpid()
-        self._refusal = "it is still starting"
+        self._begin_once()
         _running.add(self)
         context = copy_context()
         # Made here: a fork since then would have spoilt it.
@@ -99,6 +95,13 @@ class TrioThread(Generic[T]):
             target=lambda: context.run(self._run), name=self._name, daemon=True
         )
         self._thread.start()
+
+    def _begin_once(self) -> None:
+        if self.began:
+            raise PortalError("a portal runs once; make another one")
+        self.began = True
+        self._pid = os.getpid()
+        self._refusal = "it is still starting"
 
     def begin(self, call: Called) -> None:
         """Start a call. Raises PortalClosed where none is taken."""
@@ -157,6 +160,10 @@ class TrioThread(Generic[T]):
             trio.run(self._main)
         except BaseException as error:  # noqa: BLE001 - raised where the portal is left
             self.error = error
+        self._end()
+
+    def _end(self) -> None:
+        """The run is over: whoever still waits is told why."""
         with self._lock:
             self._refusal = "its run has ended" if self.error is None else "its run has crashed"
             left, self._pending = self._pending, set()

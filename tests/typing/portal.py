@@ -71,7 +71,7 @@ async def beside_asyncio() -> None:
                 assert_type(item, str)
         await asyncio.gather(portal.call(add, 1), portal.wait_ended())
         await portal.stop(timeout=1.0)
-    async with AsyncioPortal(opened) as number:
+    async with AsyncioPortal(opened, mode="guest") as number:
         assert_type(number.value, int)
 
 

@@ -401,3 +401,26 @@ def test_a_loop_that_computes_does_not_stop_the_application(simulator: Simulator
         assert "".join(texts) == "one two three"
 
     run_asyncio(main)
+
+
+def test_as_a_guest_it_needs_no_thread_of_its_own(simulator: SimulatorProcess) -> None:
+    @tool
+    async def where() -> str:
+        """Tell where this runs."""
+        await asyncio.sleep(0)
+        return str(threading.current_thread() is threading.main_thread())
+
+    async def main() -> None:
+        config = embedded(simulator, "where")
+        async with AsyncioApp(config, tools=[where], mode="guest") as app:
+            assert await app.portal.call_sync(threading.current_thread) is threading.main_thread()
+            session = await app.session("alice")
+            assert await session.ask("one") == "You said: one"
+            simulator.script(calls("where"), {"times": 1, "reply": {"text": "There."}}, LONG)
+            assert (await session.ask("where?")).tools[0].result == "True"
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await session.ask("a book")
+            assert (await app.readiness()).ready
+
+    run_asyncio(main)
