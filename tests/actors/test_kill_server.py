@@ -152,8 +152,9 @@ def compare(state: State, client: BusyClient) -> None:
 
 
 def compare_ended(kept: PastTurn, seen: SeenTurn) -> None:
-    # What has ended by a kill was told as an error by the next life.
-    assert kept.stop == ("interrupted" if seen.stop == "error" else seen.stop)
+    # What has ended by a kill was told as an error by the next life. There is no other.
+    told = "interrupted" if seen.stop == "error" else seen.stop
+    assert kept.stop == told, f"turn {kept.number}: {kept.error}"
     calls = [f"{kept.number}/{call.id}" for said in kept.said for call in calls_of(said)]
     if seen.stop == "end_turn":
         assert seen.text == "".join(said.text for said in kept.said)
