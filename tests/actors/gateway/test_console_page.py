@@ -10,7 +10,7 @@ import attrs
 import httpx
 import pytest
 import trio
-from trio_websocket import ConnectionClosed, open_websocket_url
+from trio_websocket import ConnectionClosed, WebSocketConnection, open_websocket_url
 
 from tests.fakes.consoles import ConsoleClient, config, connect, open_console
 from tests.fakes.gateway import start_gateway
@@ -66,7 +66,7 @@ class Served:
         """What the feed says first to a page with this browser's cookies."""
         cookies = "; ".join(f"{name}={value}" for name, value in self.browser.cookies.items())
         given = {"origin": self.url, "cookie": cookies, **headers}
-        async with open_websocket_url(
+        async with websocket(
             self.feed,
             subprotocols=[FEED_PROTOCOL],
             extra_headers=[(name.encode(), value.encode()) for name, value in given.items()],
@@ -74,6 +74,17 @@ class Served:
             await ws.send_message('{"op":"hello"}')
             told: dict[str, Any] = json.loads(await ws.get_message())
             return told
+
+
+@asynccontextmanager
+async def websocket(url: str, **options: Any) -> AsyncGenerator[WebSocketConnection]:
+    """A websocket whose socket is closed at the end, whoever says goodbye first."""
+    async with open_websocket_url(url, **options) as ws:
+        try:
+            yield ws
+        finally:
+            await ws.aclose()
+            await trio.aclose_forcefully(ws._stream)
 
 
 @asynccontextmanager
@@ -280,7 +291,7 @@ async def test_a_link_cannot_be_asked_for_on_the_page() -> None:
         await here.enter()
         cookies = "; ".join(f"{name}={value}" for name, value in here.browser.cookies.items())
         headers = [(b"origin", here.url.encode()), (b"cookie", cookies.encode())]
-        async with open_websocket_url(here.feed, extra_headers=headers) as ws:
+        async with websocket(here.feed, extra_headers=headers) as ws:
             await ws.send_message('{"op":"link","id":3}')
             told = json.loads(await ws.get_message())
 
@@ -325,7 +336,7 @@ async def test_a_token_without_a_console_scope_or_a_wrong_one_opens_nothing() ->
 async def test_a_program_may_show_its_token_as_a_subprotocol() -> None:
     async with served() as here:
         protocols = [FEED_PROTOCOL, f"openai-insecure-api-key.{OPERATOR}"]
-        async with open_websocket_url(here.feed, subprotocols=protocols) as ws:
+        async with websocket(here.feed, subprotocols=protocols) as ws:
             await ws.send_message('{"op":"hello"}')
             told = json.loads(await ws.get_message())
             spoken = ws.subprotocol
@@ -338,7 +349,7 @@ async def test_an_act_of_a_reader_is_refused_by_the_server() -> None:
         await here.enter()
         cookies = "; ".join(f"{name}={value}" for name, value in here.browser.cookies.items())
         headers = [(b"origin", here.url.encode()), (b"cookie", cookies.encode())]
-        async with open_websocket_url(here.feed, extra_headers=headers) as ws:
+        async with websocket(here.feed, extra_headers=headers) as ws:
             await ws.send_message('{"op":"act","id":1,"act":"restart","path":"console"}')
             told = json.loads(await ws.get_message())
             await ws.send_message(b"bytes are no request")
@@ -357,7 +368,7 @@ async def test_a_ninth_page_is_told_to_come_back() -> None:
         for one in crowd:
             await one.ask("hello")
         headers = [(b"authorization", f"Bearer {READER}".encode())]
-        async with open_websocket_url(here.feed, extra_headers=headers) as ws:
+        async with websocket(here.feed, extra_headers=headers) as ws:
             told = json.loads(await ws.get_message())
             with pytest.raises(ConnectionClosed) as closed:
                 await ws.get_message()
