@@ -14,7 +14,7 @@ from tests.fakes.embedded import LONG, embedded, question
 from tests.fakes.simulator import SimulatorProcess
 from trouper.actors.chat import TextDelta
 from trouper.actors.embed import ThreadApp, ThreadBot
-from trouper.actors.errors import TurnFailed, UnknownSession
+from trouper.actors.errors import TurnFailed, TurnInProgress, UnknownSession
 from trouper.actors.session.events import PermissionAsked, StopReason, TextAdded
 from trouper.actors.tools import tool
 from trouper.runtime.portal import PortalClosed, WouldBlock
@@ -45,6 +45,8 @@ def test_leaving_the_block_cancels_the_turn(app: ThreadApp, simulator: Simulator
     session = app.session("alice")
     with session.prompt("one") as turn:
         next(turn)
+        with pytest.raises(TurnInProgress), session.prompt("two"):
+            pass
     assert session.ask("two") == "You said: two"
 
 
