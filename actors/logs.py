@@ -19,6 +19,7 @@ from typing import Any, Final, TextIO
 import structlog
 from structlog.typing import EventDict
 
+from .log_lines import LogLines
 from .redaction import MASK, is_secret_name, printable, redact_text
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "log_by_default",
     "mask_secrets",
     "one_line",
+    "recent_lines",
     "render",
     "tells_info",
 ]
@@ -209,6 +211,10 @@ def render(_: object, method: str, event_dict: EventDict) -> str:
     return str(line)
 
 
+recent_lines = LogLines()
+"""The last lines of this process, where it logs by what is set here."""
+
+
 class _Lines:
     """Writes lines to a stream. A stream that is closed or broken loses them silently: there
     is no other place to say so."""
@@ -217,6 +223,7 @@ class _Lines:
         self._stream = stream
 
     def msg(self, line: str) -> None:
+        recent_lines.add(line)
         try:
             try:
                 self._stream.write(line + "\n")

@@ -59,6 +59,7 @@ COMMANDS: Final = {
     "watch": Command("watch", "show one actor again and again"),
     "trace": Command("trace", "show each message that an actor handles"),
     "events": Command("events", "show what has happened of late"),
+    "logs": Command("logs", "show what a program has logged of late"),
     "providers": Command("providers", "show circuits, limits and how calls end"),
     "requests": Command("requests", "show the calls of providers that are under way"),
     "costs": Command("costs", "show what was spent since the start, and the budgets"),

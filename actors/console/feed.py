@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import trio
 
 from ...runtime import System
+from ..logs import recent_lines
 from .board import Board
 from .costs import Costs
 from .crashes import CrashBook
@@ -37,7 +38,7 @@ _SLOWEST = 10.0
 _SLOWLY = 1.0
 _SLOW: frozenset[Topic] = frozenset({"providers", "sessions", "costs", "attention", "crashes"})
 
-# Dead letters and events that one frame tells.
+# Dead letters, events and log lines that one frame tells.
 _AT_ONCE = 200
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -140,6 +141,7 @@ class Feed:
         self._tree = Tree(picture.survey, under, kinds) if "tree" in self._topics else None
         self._event = 0
         self._letter = 0
+        self._line = 0
         self._told: dict[str, Any] = {}
         self._seq = 0
         self._slowly_at = 0.0
@@ -209,6 +211,8 @@ class Feed:
             changed["ev"] = self._events()
         if "dead" in topics:
             changed["dead"] = self._letters()
+        if "logs" in topics:
+            changed["log"] = self._lines()
         return changed
 
     def _events(self) -> list[dict[str, Any]]:
@@ -216,6 +220,12 @@ class Feed:
         if events:
             self._event = events[-1].n
         return [event.frame() for event in events]
+
+    def _lines(self) -> list[dict[str, Any]]:
+        lines = recent_lines.since(self._line)[-_AT_ONCE:]
+        if lines:
+            self._line = lines[-1][0]
+        return [{"n": number, "line": line} for number, line in lines]
 
     def _letters(self) -> list[dict[str, Any]]:
         system = self._picture.system

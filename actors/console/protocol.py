@@ -64,6 +64,7 @@ Topic = Literal[
     "costs",
     "dead",
     "crashes",
+    "logs",
 ]
 TOPICS: Final[tuple[Topic, ...]] = get_args(Topic)
 

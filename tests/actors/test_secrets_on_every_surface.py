@@ -203,6 +203,7 @@ async def test_a_planted_secret_is_on_none_of_the_surfaces(
     assert "execute_tool fail" in said["spans"]
     assert "it is [redacted]" in said["spans"]
     assert "a fault that quotes [redacted]" in said["dump"]
+    assert "call answered" in said["feed"]
     assert "it is [redacted]" in said["session"]
     assert "console action" in said["log"]
     assert "trouper_crashes_total" in said["/metrics"]

@@ -179,6 +179,21 @@ def test_events_are_followed_until_the_program_ends(
     assert len(capsys.readouterr().out.splitlines()) == 1
 
 
+def test_log_lines_are_shown_as_they_are_from_a_level_on(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [
+        'time=2026-11-21T01:00:00Z level=INFO msg="call answered" note="level=ERROR is a word"',
+        "time=2026-11-21T01:00:01Z level=ERROR msg=crashed",
+        "a line of another making",
+    ]
+    log = [{"n": number, "line": line} for number, line in enumerate(lines, 1)]
+    with program(folder, sub=[{"t": "snap", "log": log}, {"t": "err", "err": _gone()}]):
+        assert main(["logs", "-f", "--level", "warning"]) == 1
+
+    assert capsys.readouterr().out.splitlines() == lines[1:]
+
+
 def _gone() -> dict[str, str]:
     return {"code": "refused", "msg": "it ends"}
 

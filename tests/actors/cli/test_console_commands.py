@@ -359,6 +359,7 @@ def test_the_only_program_is_found_by_itself_and_others_by_pid_or_name(
         ("providers",),
         ("requests",),
         ("events",),
+        ("logs",),
         ("costs",),
         ("crashes",),
         ("dead-letters",),
