@@ -11,6 +11,7 @@ idle is let go (`server.session_idle_seconds`); where the store is a file it is
 there again when its person is, also after a restart.
 """
 
+import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from urllib.parse import quote
@@ -24,7 +25,7 @@ from .app import App
 from .errors import TurnFailed, TurnInProgress, UnknownSession
 from .policy.long_text import groups, joining, reading, request_in
 from .session.commands import Ask, Command, Help, Ruling, Unknown, Word, help_for, help_of, parse
-from .session.events import PermissionAsked, PermissionSettled
+from .session.events import PermissionAsked, PermissionSettled, StopReason
 from .session.lines import LONGEST_LINE, lines_of
 from .session.messages import CancelTurn, Permit, SessionMessage
 from .session.owners import owner_of
@@ -45,7 +46,7 @@ _MOST_PARTS = 20
 # Characters of a tool's arguments that somebody is shown who has to agree to them.
 _LONGEST_ARGUMENTS = 200
 
-# The longest user name in a session's id; the file systems' limit for names, less ours.
+# Of a user's name in a session's id, before a hash stands for the rest of it.
 _LONGEST_NAME = 150
 
 Lines = AsyncGenerator[str]
@@ -160,7 +161,7 @@ class Bot:
     async def _begin_anew(self, user: str, assistant: str) -> Lines:
         name = assistant or self._app.config.default_assistant
         try:
-            await self._app.end_session(_session_id(user, name), user=user)
+            await self._app.end_session(session_id(user, name), user=user)
         except UnknownSession:
             yield f"There is no conversation with {name} yet."
             return
@@ -177,14 +178,16 @@ class Bot:
             return
         for talk in talks:
             if talk.asked:
-                await self._ref(talk, user).ask(Permit(talk.asked[0], word is Word.YES))
-                return
+                # Taken out at once: whoever says yes twice means the next call, or none.
+                call = talk.asked.pop(0)
+                if await self._ref(talk, user).ask(Permit(call, word is Word.YES)):
+                    return
         yield "There is nothing to agree to."
 
     # What a model says.
 
     async def _ask(self, user: str, command: Ask) -> Lines:
-        id = _session_id(user, command.assistant)
+        id = session_id(user, command.assistant)
         # A network has more people than there are places for conversations.
         session = await self._app.session(id, assistant=command.assistant, user=user, kept=False)
         talk = _Talk(id)
@@ -220,7 +223,14 @@ class Bot:
     ) -> Lines:
         """The lines of one turn; with a list, the answer is put there and not said."""
         saying = Saying(self._longest, silent=kept is not None)
+        # A cancel that came before the turn found none.
+        if talk.stopped:
+            for line in saying.end(StopReason.CANCELLED):
+                yield line
+            return
         async with session.prompt(text) as turn:
+            if talk.stopped:
+                self._ref(talk, user).tell(CancelTurn())
             try:
                 async for event in turn:
                     for line in saying.of(event):
@@ -335,6 +345,10 @@ def _about(command: Command) -> dict[str, str | None]:
             return {"command": "unknown"}
 
 
-def _session_id(user: str, assistant: str) -> str:
-    # A path has its own use for slashes, and nobody's name is that long.
-    return f"{assistant}.{quote(user, safe='')[:_LONGEST_NAME]}"
+def session_id(user: str, assistant: str) -> str:
+    """What the conversation of `user` with `assistant` is called."""
+    # A path has its own use for slashes. A colon is in no quoted name, so no two ids are the same.
+    name = quote(user, safe="")
+    if len(name) > _LONGEST_NAME:
+        name = f"{name[:_LONGEST_NAME]}~{hashlib.sha256(name.encode()).hexdigest()}"
+    return f"{assistant}:{name}"

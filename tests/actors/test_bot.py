@@ -2,12 +2,14 @@
 
 from contextlib import aclosing
 
+import pytest
 import structlog
 import trio
 from structlog.testing import capture_logs
 
 from tests.fakes.bots import ASKED, calls, open_bot, said, summarize
 from tests.fakes.simulator import SimulatorProcess
+from trouper.actors.bot import session_id
 from trouper.actors.session.events import PermissionAsked
 
 # The three conversations of the requirements.
@@ -132,7 +134,7 @@ async def test_everybody_has_a_conversation_of_their_own_until_a_new_one(
         await said(bot, "!default two", "ann/../bob")
         await said(bot, "!default three", "bob")
         assert [len(one["body"]["messages"]) for one in simulator.requests()] == [2, 4, 2]
-        ref = app.sessions.find("default.ann%2F..%2Fbob", owner="user:ann/../bob")
+        ref = app.sessions.find("default:ann%2F..%2Fbob", owner="user:ann/../bob")
         assert ref.path == "sessions/default.ann%2F..%2Fbob"
         assert await said(bot, "!new", "bob") == ["The conversation with default is forgotten."]
         assert await said(bot, "!new", "bob") == ["There is no conversation with default yet."]
@@ -238,6 +240,50 @@ async def test_one_stops_an_answer_that_is_coming(simulator: SimulatorProcess) -
         assert lines[-1] == "(Stopped.)"
         assert len(lines) < 500
         assert await said(bot, "!stop") == ["There is nothing to stop."]
+
+
+async def test_one_stops_an_answer_that_has_not_begun(
+    simulator: SimulatorProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stop that came while a text was measured found no turn, and the answer was made."""
+    measuring, measured = trio.Event(), trio.Event()
+
+    async def room_for(*_: object, **__: object) -> None:
+        measuring.set()
+        await measured.wait()
+
+    async with open_bot(simulator, long_text="split") as (bot, app), trio.open_nursery() as nursery:
+        monkeypatch.setattr(app.assistants, "room_for", room_for)
+        lines: list[str] = []
+
+        async def ask() -> None:
+            lines.extend(await said(bot, "!default hello"))
+
+        nursery.start_soon(ask)
+        await measuring.wait()
+        assert await said(bot, "!stop") == []
+        measured.set()
+    assert lines == ["(Stopped.)"]
+    assert simulator.requests() == []
+
+
+async def test_who_says_yes_twice_agrees_to_one_call(simulator: SimulatorProcess) -> None:
+    simulator.script(calls("delete", name="a.txt"), {"reply": {"text": "Well."}})
+    async with open_bot(simulator, ASKED) as (bot, _):
+        twice: list[str] = []
+        async for line in bot.respond("ann", "!default hello"):
+            if line.startswith("May I"):
+                twice += [*await said(bot, "!yes"), *await said(bot, "!yes")]
+    assert twice == ["There is nothing to agree to."]
+
+
+async def test_no_two_people_have_one_conversation(simulator: SimulatorProcess) -> None:
+    """A name with a dot was another's with another assistant; long ones were cut to the same."""
+    assert session_id("b.c", "a") != session_id("c", "a.b")
+    assert session_id("x" * 200 + "1", "a") != session_id("x" * 200 + "2", "a")
+    async with open_bot(simulator) as (bot, _):
+        for user in ("a/b:c", "x" * 200 + "1", "x" * 200 + "2", "\N{SNOWMAN}" * 60):
+            assert await said(bot, "!default hello", user) == ["You said: hello"]
 
 
 async def test_who_leaves_ends_the_answer(simulator: SimulatorProcess) -> None:
