@@ -1,7 +1,9 @@
 """What a session writes is there when it is opened again, whatever happened meanwhile."""
 
+import threading
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -10,10 +12,12 @@ from trio.testing import MockClock
 
 from tests.fakes.journals import JOURNALS, Failing, event
 from tests.fakes.records import accepted, answered, over
+from trouper.actors.chat import TextPart
 from trouper.actors.errors import NotKept, SessionUnreadable
+from trouper.actors.session import keeper as keeper_module
 from trouper.actors.session.events import TurnEnded
 from trouper.actors.session.keeper import Keeper
-from trouper.actors.session.record import MOST_IN_A_TURN, Titled
+from trouper.actors.session.record import MOST_IN_A_TURN, Titled, TurnAccepted
 from trouper.actors.session.state import State, conversation
 from trouper.actors.store.errors import Fenced, StoreUnusable, WriteFailed
 from trouper.actors.store.journal import Journal, Snapshot, StoredEvent
@@ -210,6 +214,34 @@ async def test_old_records_give_way_to_a_snapshot_and_nothing_is_lost(journal: J
     # The last turn can still be told event by event.
     assert opened.told[-1].seq == 1_200
     assert opened.told[0].first <= 1_198
+
+
+@pytest.mark.parametrize(("words", "aside"), [(10, False), (20_000, True)])
+async def test_others_go_on_while_a_long_conversation_is_written_and_read(
+    words: int, aside: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+    for name in ("write_state", "read_state"):
+        function = getattr(keeper_module, name)
+
+        def noted(*args: Any, function: Any = function) -> Any:
+            threads.append(threading.get_ident())
+            return function(*args)
+
+        monkeypatch.setattr(keeper_module, name, noted)
+    one = keeper(journal := MemoryJournal())
+    await one.open()
+    threads.clear()
+    parts = tuple(TextPart("word ") for _ in range(words))
+    await one.write(TurnAccepted(turn=1, seq=1, parts=parts), over(1, 2), patience=1)
+    for number in range(2, 200):
+        await turn(one, number, 3 * number)
+    await one.tidy()
+    again = keeper(journal)
+    await again.open()
+
+    assert again.state == one.state
+    assert [thread != threading.get_ident() for thread in threads] == [aside, aside]
 
 
 async def test_a_snapshot_that_fails_is_tried_again(autojump_clock: MockClock) -> None:
