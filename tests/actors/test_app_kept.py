@@ -165,7 +165,7 @@ async def test_a_bots_conversations_are_let_go_and_are_there_again(
         bot = Bot(app)
         await bot.answer("ann", "!default one", _nothing)
         with trio.fail_after(10):
-            while app.system.children("sessions", Session).get("default.ann") is not None:  # noqa: ASYNC110 - nobody tells when it ends
+            while app.system.children("sessions", Session).get("default:ann") is not None:  # noqa: ASYNC110 - nobody tells when it ends
                 await trio.sleep(0.05)
         assert [line async for line in bot.respond("ann", "!default two")] == ["You said: two"]
         assert len(simulator.requests()[-1]["body"]["messages"]) == 4

@@ -135,7 +135,7 @@ async def test_everybody_has_a_conversation_of_their_own_until_a_new_one(
         await said(bot, "!default three", "bob")
         assert [len(one["body"]["messages"]) for one in simulator.requests()] == [2, 4, 2]
         ref = app.sessions.find("default:ann%2F..%2Fbob", owner="user:ann/../bob")
-        assert ref.path == "sessions/default.ann%2F..%2Fbob"
+        assert ref.path == "sessions/default:ann%2F..%2Fbob"
         assert await said(bot, "!new", "bob") == ["The conversation with default is forgotten."]
         assert await said(bot, "!new", "bob") == ["There is no conversation with default yet."]
         assert await said(bot, "!new other", "bob") == ["There is no conversation with other yet."]
