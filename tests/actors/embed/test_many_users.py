@@ -34,15 +34,15 @@ def two_providers(simulator: SimulatorProcess) -> AppConfig:
 
 def test_every_user_of_a_bot_is_answered_or_told_why(simulator: SimulatorProcess) -> None:
     simulator.script(
-        {"model": "first", "times": 12, "fault": {"kind": "status", "status": 503}},
+        {"model": "first", "times": 10, "fault": {"kind": "status", "status": 503}},
         {
             "model": "first",
             "times": 5,
             "fault": {"kind": "reset", "after": 40},
             "reply": {"text": "lost"},
         },
-        {"model": "second", "times": 11, "fault": {"kind": "status", "status": 500}},
-        {"model": "second", "times": 5, "fault": {"kind": "error_frame"}, "reply": {"text": "so"}},
+        {"model": "second", "times": 10, "fault": {"kind": "status", "status": 500}},
+        {"model": "second", "times": 2, "fault": {"kind": "error_frame"}, "reply": {"text": "so"}},
         models=("first", "second"),
     )
 
