@@ -14,7 +14,6 @@ import trio
 
 from ..runtime import ActorSnapshot, Children, System, child
 from ..runtime.events import Observer
-from .answers import Answers
 from .assistants import Assistants
 from .batch.batches import Batches
 from .batch.driver import driver_spec
@@ -38,6 +37,7 @@ from .provider.knowledge import Knowledge
 from .provider.pace import Pace
 from .readiness import readiness_of
 from .redaction import redact_text
+from .response_cache_setup import ResponseCacheSetup
 from .served_models import ServedModels
 from .session.directory import Directory
 from .session.messages import SessionMessage
@@ -82,13 +82,13 @@ class App:
         """Where it serves, once it does."""
         self._opening = trio.Lock()
         self._store = Store(config.store.path, durability=config.store.durability)
-        self._answers = Answers(config)
+        self._response_cache = ResponseCacheSetup(config)
         self._tools = Tools(config, tools)
         self.batches = Batches(config)
         """Requests by the thousand, which nobody waits for."""
         self._watching = Watching(config, observer, serve=serve)
         children = [
-            *self._answers.children(),
+            *self._response_cache.children(),
             *tree(config, Pace(), self._store, self._tools.children(), transport),
             *self._watching.children(),
             child("idle-sessions", self._retire_idle),
@@ -109,7 +109,7 @@ class App:
             config,
             system=self.system,
             knowledge=knowledge,
-            answers=self._answers,
+            response_cache=self._response_cache,
             tools=self._tools,
             budgets=lambda: self.budgets,
             ledger=lambda: self.ledger,

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import attrs
 
 from ..runtime import System
-from .answers import Answers
 from .chat import ChatRequest, Sampling
 from .config import AppConfig, AssistantConfig, ModelConfig, Target as ConfiguredTarget
 from .errors import ErrorKind, ProviderError, UnknownAssistant, UnknownModel
@@ -14,6 +13,7 @@ from .gate.router import Router
 from .provider.knowledge import Knowledge
 from .provider.route import Route, facts_of, make_route
 from .provider.target import Target
+from .response_cache_setup import ResponseCacheSetup
 from .session.assistant import Assistant, Company
 from .session.prompts import SystemPrompt
 from .session.room import Room, room_for
@@ -41,7 +41,7 @@ class Assistants:
         *,
         system: System,
         knowledge: Knowledge,
-        answers: Answers,
+        response_cache: ResponseCacheSetup,
         tools: Tools,
         budgets: Callable[[], Budgets],
         ledger: Callable[[], Ledger],
@@ -51,7 +51,7 @@ class Assistants:
         self._config = config
         self._system = system
         self._knowledge = knowledge
-        self._answers = answers
+        self._response_cache = response_cache
         self._tools = tools
         self._budgets = budgets
         self._ledger = ledger
@@ -175,7 +175,7 @@ class Assistants:
                 on_midstream=model.on_midstream,
                 hedge=model.hedge,
                 observer=self._observer,
-                caching=self._answers.caching(self._system, name, self._ledger()),
+                caching=self._response_cache.caching(self._system, name, self._ledger()),
             )
         return known
 

@@ -12,7 +12,7 @@ from .store.database import MEMORY
 from .store.ledger import Ledger
 from .wire.canonical import RequestKeys
 
-__all__ = ["Answers"]
+__all__ = ["ResponseCacheSetup"]
 
 _CACHE = "response-cache"
 
@@ -20,7 +20,7 @@ _CACHE = "response-cache"
 _BACKOFF = Backoff(initial=0.2, maximum=5.0, reset_after=30.0)
 
 
-class Answers:
+class ResponseCacheSetup:
     """The kept answers of one application."""
 
     def __init__(self, config: AppConfig) -> None:
