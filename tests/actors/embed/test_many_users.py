@@ -37,7 +37,7 @@ def test_every_user_of_a_bot_is_answered_or_told_why(simulator: SimulatorProcess
         {"model": "first", "times": 10, "fault": {"kind": "status", "status": 503}},
         {
             "model": "first",
-            "times": 5,
+            "times": 2,
             "fault": {"kind": "reset", "after": 40},
             "reply": {"text": "lost"},
         },
