@@ -43,7 +43,7 @@ class Seen:
     async def says(self, *words: str) -> None:
         """Wait until the page says all of these."""
         for each in words:
-            await self.page.until(f"document.body.innerText.includes({each!r})")
+            await self.page.until(f"document.body?.innerText.includes({each!r})")
 
     async def click(self, words: str, within: str = "button") -> None:
         script = f"[...document.querySelectorAll({within!r})].find((e) => e.innerText.startsWith({words!r}))"
@@ -177,6 +177,30 @@ async def test_a_page_that_is_not_let_in_says_how_to_come_in() -> None:
             link = app._watching.console.entry.link(trio.current_time())
             await page.run(f"location.hash = '{link.partition('/console/')[2]}'")
             await page.until("document.querySelectorAll('.row').length > 5")
+
+
+async def test_neither_a_rebound_name_nor_another_page_gets_at_anything() -> None:
+    rebound = "--host-resolver-rules=MAP rebind.test 127.0.0.1"
+    with short_folder():
+        async with open_world(busy=False) as (app, url), open_browser(rebound) as page:
+            await page.open(app._watching.console.entry.link(trio.current_time()))
+            await page.until("document.querySelectorAll('.row').length > 5")
+            # Of the same host, so that the browser sends the cookie along.
+            await page.open(app.config.providers["openai"].base_url)
+            await page.until("location.pathname === '/v1'")
+            feed = url.replace("http", "ws") + "/console/feed"
+            opened = await page.run(
+                f"new Promise((done) => {{ const ws = new WebSocket({feed!r});"
+                "ws.onopen = () => done('open'); ws.onerror = () => done('refused') })"
+            )
+            read = await page.run(
+                f"fetch('{url}/console/session', {{credentials: 'include'}})"
+                ".then(() => 'read', () => 'refused')"
+            )
+            await page.open(f"{url.replace('127.0.0.1', 'rebind.test')}/console/")
+            await page.until("document.body?.innerText.includes('is not served under the name')")
+
+    assert (opened, read) == ("refused", "refused")
 
 
 async def test_a_lost_connection_greys_the_picture_and_comes_back() -> None:
