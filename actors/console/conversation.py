@@ -185,10 +185,12 @@ class _Conversation:
             await self._send(frame)
 
     async def _trace(self, request: Trace) -> None:
+        self._place.check_bodies(request, self._peer)
         async with self._place.taps.trace(request) as traced:
             if traced is None:
                 said = f"no actor at {request.path[:200]!r}, or too many are traced"
                 raise BadRequest("not_found", said, request.id)
+            self._place.bodies_are_shown(request, self._peer)
             async for frame in traced.frames():
                 await self._send(frame)
             await self._send({"t": "trace_end", "id": request.id, "why": traced.why})

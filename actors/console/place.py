@@ -18,7 +18,7 @@ from .entry import CODE_SECONDS, Entry
 from .feed import FASTEST, Feed, Picture
 from .fields import fields_of
 from .peer import Peer
-from .protocol import ACTIONS, TOPICS, VERSION, BadRequest, Inspect, Link, OneSession, allows
+from .protocol import ACTIONS, TOPICS, VERSION, BadRequest, Inspect, Link, OneSession, Trace, allows
 from .sessions import session_frame, transcript_of
 from .tracing import Taps, heard_frame
 from .use import Use
@@ -161,6 +161,17 @@ class Place:
             self._audit_reading(id, peer, "done")
         return {**session_frame(id, transcript, text=request.text), "id": request.id}
 
+    def check_bodies(self, request: Trace, peer: Peer) -> None:
+        """Raise BadRequest where a trace would show what is said, and that is not for this one."""
+        if request.bodies and not allows(peer.role, "admin"):
+            self._audit_bodies(request, peer, "denied")
+            raise BadRequest("denied", "what is in messages is for the role admin", request.id)
+
+    def bodies_are_shown(self, request: Trace, peer: Peer) -> None:
+        """Write down that a trace begins, if it shows what is said."""
+        if request.bodies:
+            self._audit_bodies(request, peer, "done")
+
     def link(self, request: Link, peer: Peer) -> dict[str, Any]:
         """A link that opens the page once. Raises BadRequest where there is no page, or on it."""
         if peer.via != "unix":
@@ -176,6 +187,11 @@ class Place:
     def _audit_reading(self, session: str, peer: Peer, result: str) -> None:
         fields = {"session": session, "by": peer.by, "via": peer.via, "result": result}
         self.actions.audit("console transcript", fields)
+
+    def _audit_bodies(self, request: Trace, peer: Peer, result: str) -> None:
+        path = printable(request.path[:200])
+        fields = {"path": path, "by": peer.by, "via": peer.via, "result": result}
+        self.actions.audit("console bodies", fields)
 
     async def dump(self, peer: Peer) -> AsyncIterator[dict[str, Any]]:
         """Everything, for a look after the fact: frames with a `part` each."""

@@ -1,5 +1,6 @@
 """All of one actor, again and again, and its messages as it handles them."""
 
+import os
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
@@ -8,6 +9,7 @@ import attrs
 import pytest
 import trio
 import trio.testing
+from structlog.testing import capture_logs
 
 from tests.fakes.consoles import ConsoleClient, open_console
 from tests.fakes.players import Crash, Hang, Life, Note, Play, Player, eventually
@@ -195,7 +197,7 @@ async def test_a_trace_tells_each_message_and_ends_at_its_limit(play: Play) -> N
 
 
 async def test_a_trace_with_bodies_shows_them_redacted_and_cut(play: Play) -> None:
-    async with open_console(play.part("a")) as opened:
+    async with open_console(play.part("a"), role="admin") as opened:
         client, ref = opened.client, opened.system.ref("a", Player)
         await client.say('{"op":"trace","path":"a","limit":1,"bodies":true}')
         await trio.testing.wait_all_tasks_blocked()
@@ -204,6 +206,40 @@ async def test_a_trace_with_bodies_shows_them_redacted_and_cut(play: Play) -> No
 
     assert frame["body"].startswith(f"Note(text='Bearer {MASK}")
     assert len(frame["body"]) == 200
+
+
+@pytest.mark.parametrize("role", ["read", "operate"])
+async def test_what_is_in_messages_is_told_to_admins_only_and_that_is_written_down(
+    play: Play, role: str
+) -> None:
+    async with open_console(play.part("a"), role=role) as opened:
+        client = opened.client
+        with capture_logs() as logs:
+            denied = await client.ask("trace", path="a", limit=1, bodies=True)
+        await client.say('{"op":"trace","path":"a","limit":1}')
+        await trio.testing.wait_all_tasks_blocked()
+        opened.system.ref("a", Player).tell(Note("private words"))
+        frame = await client.until("trace")
+        await client.until("trace_end")
+        recent = (await client.ask("inspect", path="a", want=["recent"]))["recent"]
+
+    assert denied["err"]["code"] == "denied"
+    assert [(line["event"], line["path"], line["result"]) for line in logs] == [
+        ("console bodies", "a", "denied")
+    ]
+    assert "private" not in f"{frame}{recent}"
+
+
+async def test_a_trace_that_shows_what_is_in_messages_is_written_down(play: Play) -> None:
+    async with open_console(play.part("a"), role="admin") as opened:
+        with capture_logs() as logs:
+            nobody = await opened.client.ask("trace", path="b", bodies=True)
+            await opened.client.ask("trace", path="a", seconds=0.1, bodies=True)
+
+    assert nobody["err"]["code"] == "not_found"
+    assert [(line["event"], line["path"], line["result"], line["by"]) for line in logs] == [
+        ("console bodies", "a", "done", f"uid:{os.getuid()}")
+    ]
 
 
 @attrs.frozen
@@ -218,7 +254,7 @@ class Listener(Actor[Mute]):
 
 
 async def test_a_message_that_cannot_be_shown_breaks_nothing() -> None:
-    async with open_console(child("l", Listener)) as opened:
+    async with open_console(child("l", Listener), role="admin") as opened:
         await opened.client.say('{"op":"trace","path":"l","limit":1,"bodies":true}')
         await trio.testing.wait_all_tasks_blocked()
         opened.system.ref("l", Listener).tell(Mute())

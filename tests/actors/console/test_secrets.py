@@ -20,7 +20,7 @@ def play() -> Play:
 
 async def test_a_planted_secret_is_nowhere(play: Play, tmp_path: Path) -> None:
     secret = Secret(PLANTED, "test").reveal()
-    settings = attrs.evolve(config(), store=StoreConfig(path=tmp_path / "t.db"))
+    settings = attrs.evolve(config(role="admin"), store=StoreConfig(path=tmp_path / "t.db"))
     said: list[str] = []
     async with open_console(play.part("a"), play.part("b"), settings=settings) as opened:
         client = opened.client
