@@ -8,8 +8,8 @@ all the same, and `store` in it is false.
 
 import re
 import time
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -132,7 +132,8 @@ class Responding:
         if asked.previous:
             before = await self._before(asked.previous, owner, recent)
         if asked.references:
-            asked = resolved(asked, await self._items(asked.references, owner))
+            left = self._most_bytes - before.size
+            asked = resolved(asked, await self._items(asked.references, owner, left))
         items = dump_json(asked.items)
         if before.size + len(items) > self._most_bytes:
             raise _too_long(self._most_bytes)
@@ -184,18 +185,24 @@ class Responding:
         size = sum(each.size for each in chain.responses)
         return Conversation(read_items(BodyReader(), items, "input"), size)
 
-    async def _items(self, references: Sequence[str], owner: str) -> dict[str, Any]:
-        """The items of those ids, which name the responses that have them."""
+    async def _items(self, references: Sequence[str], owner: str, left: int) -> dict[str, Any]:
+        """The items of those ids, which name the responses that have them.
+
+        Each as often as it is referred to, they are `left` bytes at most.
+        """
         found: dict[str, Any] = {}
-        for id in references:
-            if id in found:
-                continue
-            named = _ITEM.fullmatch(id)
-            response = named and await self._store.find(f"resp_{named[1]}", owner=owner)
-            output = orjson.loads(response.body)["output"] if response else ()
-            found |= {item["id"]: item for item in output if "id" in item}
-            if id not in found:
-                raise RefusedRequest(_no_item(id))
+        times = Counter(references)
+        for response, ids in _by_response(times).items():
+            stored = await self._store.find(response, owner=owner)
+            output = orjson.loads(stored.body)["output"] if stored else ()
+            items = {item["id"]: item for item in output if item.get("id") in ids}
+            for id in ids:
+                if id not in items:
+                    raise RefusedRequest(_no_item(id))
+                left -= times[id] * len(dump_json(items[id]))
+            if left < 0:
+                raise _too_long(self._most_bytes)
+            found |= items
         return found
 
     # --- what is kept
@@ -235,6 +242,17 @@ class Responding:
 
 def _items_of(stored: StoredResponse) -> list[Any]:
     return [*orjson.loads(stored.input), *orjson.loads(stored.body)["output"]]
+
+
+def _by_response(ids: Iterable[str]) -> dict[str, set[str]]:
+    """The ids of items by those of their responses. Raises RefusedRequest for what is none."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for id in ids:
+        named = _ITEM.fullmatch(id)
+        if named is None:
+            raise RefusedRequest(_no_item(id))
+        found[f"resp_{named[1]}"].add(id)
+    return found
 
 
 def _no_previous(id: str) -> ApiFault:

@@ -30,6 +30,11 @@ _REFUSED: Final = {
 }
 
 _LONGEST_ID: Final = 128
+
+# Each may be a response to be read, in about a millisecond. Who refers to more of what
+# was said goes on from its last response instead.
+_MOST_REFERENCES: Final = 1_000
+
 # OpenAI's own bounds.
 _MOST_PAIRS, _LONGEST_KEY, _LONGEST_VALUE = 16, 64, 512
 
@@ -149,6 +154,10 @@ def _references(reader: BodyReader, items: tuple[Any, ...]) -> tuple[str, ...]:
     found: list[str] = []
     for index, item in enumerate(items):
         if isinstance(item, Mapping) and item.get("type") == "item_reference":
+            if len(found) == _MOST_REFERENCES:
+                words = f"has more than {_MOST_REFERENCES} items of type item_reference"
+                reader.fault("input", f"{words}; send previous_response_id instead")
+                break
             found.append(reader.needed(item, "id", f"input[{index}]"))
     return tuple(found)
 

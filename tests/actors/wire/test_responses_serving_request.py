@@ -193,6 +193,15 @@ def test_items_may_be_named_and_are_put_in_their_places() -> None:
         resolved(asked, {"msg_1": {"type": "banana"}})
 
 
+def test_so_many_references_are_refused_before_any_is_looked_up() -> None:
+    # A body of 16 MiB once made 300,000 reads of the store, each with a thread.
+    named = {"type": "item_reference", "id": "msg_1"}
+    assert len(read(input=[named] * 1_000).references) == 1_000
+
+    with pytest.raises(RefusedRequest, match="input: has more than 1000 items"):
+        read(input=[named] * 1_001)
+
+
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
