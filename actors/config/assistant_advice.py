@@ -22,7 +22,7 @@ from .tools import McpConfig, ToolConfig
 __all__ = ["COMMANDS", "warnings_of_assistants", "warnings_of_tools"]
 
 COMMANDS = ("help", "new", "no", "stop", "yes")
-"""The words of `session.commands`, which this package must not import."""
+"""The words of `bot.commands`, which this package must not import."""
 
 _SOME_TOOL = ToolSpec("some", "", {"type": "object", "properties": {}})
 

@@ -6,8 +6,8 @@ from contextlib import aclosing, closing
 import trio
 
 from ..bot import Approve, Bot
+from ..bot.lines import LONGEST_LINE
 from ..session.events import PermissionAsked
-from ..session.lines import LONGEST_LINE
 from .asyncio_app import AsyncioApp
 from .thread_app import ThreadApp
 

@@ -19,7 +19,7 @@ from trouper.actors.config import (
 )
 from trouper.actors.config.advice import warnings_of
 from trouper.actors.config.assistant_advice import COMMANDS
-from trouper.actors.session.commands import WORDS
+from trouper.actors.bot.commands import WORDS
 
 TODAY = datetime.date(2026, 11, 21)
 CAT = ToolConfig(command=("cat",), description="Says it.")

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from trouper.actors.session.lines import LineBuffer, lines_of
+from trouper.actors.bot.lines import LineBuffer, lines_of
 
 TEXT = st.text(alphabet="ab  \n\r\0ä\U0001f600", max_size=60)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from .events import (
+from ..session.events import (
     AnswerReset,
     StopReason,
     TextAdded,

@@ -3,8 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from trouper.actors.chat import ToolSpec
-from trouper.actors.session.commands import (
+from trouper.actors.bot.commands import (
     Ask,
     Command,
     Help,
@@ -15,6 +14,7 @@ from trouper.actors.session.commands import (
     help_of,
     parse,
 )
+from trouper.actors.chat import ToolSpec
 
 NAMES = ("default", "french", "Coder", "coder-2")
 

@@ -20,18 +20,18 @@ import attrs
 import structlog
 import trio
 
-from ..runtime import ActorError, Ref
-from .app import App
-from .errors import TurnFailed, TurnInProgress, UnknownSession
-from .policy.long_text import groups, joining, reading, request_in
-from .session.commands import Ask, Command, Help, Ruling, Unknown, Word, help_for, help_of, parse
-from .session.events import PermissionAsked, PermissionSettled, StopReason
-from .session.lines import LONGEST_LINE, lines_of
-from .session.messages import CancelTurn, Permit, SessionMessage
-from .session.owners import owner_of
-from .session.reader import SessionHandle
-from .session.room import Room
-from .session.saying import Saying
+from ...runtime import ActorError, Ref
+from ..app import App
+from ..errors import TurnFailed, TurnInProgress, UnknownSession
+from ..policy.long_text import groups, joining, reading, request_in
+from ..session.events import PermissionAsked, PermissionSettled, StopReason
+from ..session.messages import CancelTurn, Permit, SessionMessage
+from ..session.owners import owner_of
+from ..session.reader import SessionHandle
+from ..session.room import Room
+from .commands import Ask, Command, Help, Ruling, Unknown, Word, help_for, help_of, parse
+from .lines import LONGEST_LINE, lines_of
+from .saying import Saying
 
 __all__ = ["Approve", "Bot"]
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from trouper.actors.bot.saying import Saying
 from trouper.actors.chat import Usage
 from trouper.actors.session.events import (
     AnswerReset,
@@ -12,7 +13,6 @@ from trouper.actors.session.events import (
     ToolEnded,
     UsageChanged,
 )
-from trouper.actors.session.saying import Saying
 
 WHERE = {"first": 1, "seq": 1, "turn": 1}
 
