@@ -9,7 +9,6 @@ import statistics
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
-from functools import partial
 
 import trio
 
@@ -19,7 +18,7 @@ from trouper.actors.config import AppConfig, AssistantConfig, ModelConfig, Provi
 from trouper.actors.session.reader import SessionHandle
 from trouper.actors.tools import tool
 
-from .harness import Row, at_most, compare, cpu, interleave
+from .harness import Row, at_most, compare, cpu, interleave, pin
 
 __all__ = ["rows"]
 
@@ -95,6 +94,7 @@ async def first_word(simulator: SimulatorProcess, prompt: str) -> float:
 
 def rows() -> Iterator[Row]:
     with simulator_process() as simulator:
+        pin(1, simulator.process.pid)
         simulator.script(*SCRIPT)
         yield compare(
             "a turn with a tool, against two without",
@@ -105,8 +105,8 @@ def rows() -> Iterator[Row]:
         )
         acts, talks = interleave(
             (
-                partial(trio.run, first_word, simulator, "How heavy is the bag?"),
-                partial(trio.run, first_word, simulator, "Go on"),
+                lambda: trio.run(first_word, simulator, "How heavy is the bag?"),
+                lambda: trio.run(first_word, simulator, "Go on"),
             ),
             rounds=3,
         )
