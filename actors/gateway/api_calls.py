@@ -125,7 +125,7 @@ class ApiCalls(ABC):
             fault = self._worded(fault_told(failed, asked.id))
             more = failed.headers if isinstance(failed, HttpFault) else ()
         except Exception:
-            log.exception("request failed", request_id=f"req_{asked.id}")
+            log.exception("request failed", request=f"req_{asked.id}")
             fault = BROKEN
         if http.begun:
             return await http.end_events(asked.last_words(fault))
@@ -160,7 +160,7 @@ class ApiCalls(ABC):
         with self._watchdog.watching(exchange), exchange.scope:
             return await answer()
         if exchange.verdict is not Verdict.STOPPED:
-            log.debug("request left", request_id=f"req_{asked.id}", verdict=str(exchange.verdict))
+            log.debug("request left", request=f"req_{asked.id}", verdict=str(exchange.verdict))
             return False
         if http.begun:
             await http.end_events(asked.last_words(_STOPPED))
@@ -183,7 +183,7 @@ def fault_told(error: RefusedRequest | HttpFault | ActorError, id: str) -> ApiFa
         case ProviderError():
             return fault_of(error)
         case _:
-            log.warning("request failed", request_id=f"req_{id}", error=str(error))
+            log.warning("request failed", request=f"req_{id}", error=str(error))
             return _UNAVAILABLE
 
 

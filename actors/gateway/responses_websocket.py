@@ -154,7 +154,7 @@ class ResponsesConversation:
             of_request = isinstance(failed, ProviderError) and failed.kind in _OF_REQUEST
             fault = fault_told(failed, id)
         except Exception:
-            log.exception("request failed", request_id=f"req_{id}")
+            log.exception("request failed", request=f"req_{id}")
             fault = BROKEN
         else:
             return

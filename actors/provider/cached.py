@@ -197,7 +197,7 @@ class CachedAnswer:
             cached=True,
             source=self.source,
             age_s=round(self._shared.found.age, 3),
-            request_id=self._call.request_id,
+            request=self._call.request_id,
         )
 
     def _tell(self, ended: RequestEnded) -> None:

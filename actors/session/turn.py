@@ -16,6 +16,7 @@ from math import inf
 import attrs
 import structlog
 import trio
+from structlog.contextvars import bound_contextvars
 
 from ..chat import ChatRequest, Finish, Message, ToolCallPart, ToolResultPart, Usage
 from ..errors import NotKept, ProviderError
@@ -160,7 +161,8 @@ class Turn:
             model=assistant.model,
             user=self._call.user,
         )
-        with self._steps.step(began) as outcome:
+        # For every line from here on, also those of actors that are asked.
+        with bound_contextvars(session=self._id), self._steps.step(began) as outcome:
             await self._run(outcome)
 
     async def _run(self, outcome: Outcome) -> None:

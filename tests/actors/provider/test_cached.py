@@ -134,7 +134,7 @@ async def test_a_hit_has_the_log_line_of_every_call_and_says_that_it_was_kept(
         "cached": True,
         "source": "kept",
         "age_s": 5.0,
-        "request_id": "req_1",
+        "request": "req_1",
     }
 
 
