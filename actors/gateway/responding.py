@@ -22,7 +22,8 @@ from ...runtime.errors import ActorError
 from ..chat import ChatRequest, Message
 from ..errors import ErrorKind, ProviderError
 from ..provider.call import Call
-from ..store.responses import ResponseStore, StoredResponse
+from ..store.responses import Chain, ResponseStore, StoredResponse
+from ..store.threads import aside
 from ..wire.assembly import chunks_of
 from ..wire.body_reader import BodyReader
 from ..wire.encoded import dump_json
@@ -181,9 +182,8 @@ class Responding:
             raise RefusedRequest(_no_previous(id))
         if not chain.whole:
             raise _too_long(self._most_bytes)
-        items = [item for each in chain.responses for item in _items_of(each)]
         size = sum(each.size for each in chain.responses)
-        return Conversation(read_items(BodyReader(), items, "input"), size)
+        return Conversation(await aside(size, _said_in, chain), size)
 
     async def _items(self, references: Sequence[str], owner: str, left: int) -> dict[str, Any]:
         """The items of those ids, which name the responses that have them.
@@ -194,8 +194,8 @@ class Responding:
         times = Counter(references)
         for response, ids in _by_response(times).items():
             stored = await self._store.find(response, owner=owner)
-            output = orjson.loads(stored.body)["output"] if stored else ()
-            items = {item["id"]: item for item in output if item.get("id") in ids}
+            body = b"" if stored is None else stored.body
+            items = await aside(len(body), _items_named, body, ids)
             for id in ids:
                 if id not in items:
                     raise RefusedRequest(_no_item(id))
@@ -240,8 +240,18 @@ class Responding:
         return response
 
 
+def _said_in(chain: Chain) -> tuple[Message, ...]:
+    items = [item for each in chain.responses for item in _items_of(each)]
+    return read_items(BodyReader(), items, "input")
+
+
 def _items_of(stored: StoredResponse) -> list[Any]:
     return [*orjson.loads(stored.input), *orjson.loads(stored.body)["output"]]
+
+
+def _items_named(body: bytes, ids: set[str]) -> dict[str, Any]:
+    output = orjson.loads(body)["output"] if body else ()
+    return {item["id"]: item for item in output if item.get("id") in ids}
 
 
 def _by_response(ids: Iterable[str]) -> dict[str, set[str]]:

@@ -6,8 +6,8 @@ anew and reading what is there. The journal is always right.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Final, ParamSpec, TypeVar
+from collections.abc import Sequence
+from typing import Final
 
 import attrs
 import structlog
@@ -17,7 +17,7 @@ from ...runtime.errors import ActorError
 from ..errors import NotKept, SessionError
 from ..store.errors import JournalError, StoreUnusable
 from ..store.journal import Claim, Journal, NewSession, Snapshot
-from ..store.threads import in_thread
+from ..store.threads import aside
 from .events import SessionEvent
 from .record import MOST_IN_A_TURN, Interrupted, Opened, Record, TurnAccepted
 from .record_codec import read_record, read_state, write_record, write_state
@@ -25,9 +25,6 @@ from .retelling import events_of, in_order
 from .state import State, applied
 
 __all__ = ["Keeper", "Reopened"]
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 _log = structlog.get_logger("trouper.session")
 
@@ -37,9 +34,6 @@ _PAGE: Final = 500
 # Records after which a snapshot takes their place, if they are as many bytes as
 # the last one: so no byte is written more than twice. 500 are read back in 20 ms.
 _SNAPSHOT_EVERY: Final = 500
-
-# Bytes of a snapshot from which others go on while it is read or made: it takes 4 ms.
-_MUCH: Final = 128 * 1024
 
 # Seconds between two tries to write, from the first to the last.
 _FIRST_WAIT: Final = 0.05
@@ -99,7 +93,7 @@ class Keeper:
         new = NewSession(owner=self._opened.owner, assistant=self._opened.assistant, at=time.time())
         claim = await self._journal.open(self._sid, self._node, create=new)
         self._snapshot = claim.snapshot or Snapshot(0, 0, b"")
-        self.state = await _aside(len(self._snapshot.body), read_state, self._sid, claim.snapshot)
+        self.state = await aside(len(self._snapshot.body), read_state, self._sid, claim.snapshot)
         base = self.state.seq
         self._head, self._bytes_since = self._snapshot.seq, 0
         self._before = (self._head, self.state)
@@ -183,7 +177,7 @@ class Keeper:
         ):
             return
         # It is about as large as what has come since.
-        snapshot = await _aside(self._bytes_since, write_state, state, seq)
+        snapshot = await aside(self._bytes_since, write_state, state, seq)
         try:
             await self._journal.snapshot(self._sid, claim.fence, snapshot)
         except ActorError as error:
@@ -200,10 +194,3 @@ class Keeper:
                 await self._journal.release(self._sid, claim.fence)
             except ActorError as error:
                 _log.info("session was not given back", session=self._sid, error=str(error))
-
-
-async def _aside(size: int, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Call a function that works on `size` bytes: in a thread, where they are many."""
-    if size < _MUCH:
-        return function(*args, **kwargs)
-    return await in_thread(function, *args, **kwargs)
