@@ -61,7 +61,8 @@ class Outbox:
     """The queue between sessions and one websocket's writer.
 
     `overflow` is called once, without arguments, when more than `max_bytes` or
-    `max_events` wait; everything that waited is dropped then.
+    `max_events` wait; everything that waited is dropped then. A frame counts for half
+    of `max_bytes` at most.
     """
 
     __slots__ = (
@@ -96,7 +97,7 @@ class Outbox:
 
     @property
     def waiting(self) -> tuple[int, int]:
-        """How many entries wait, and about how many bytes they take."""
+        """How many entries wait, and about how many bytes they count for."""
         return len(self._entries), self._bytes
 
     def lane(self, session_id: str) -> "Lane":
@@ -105,7 +106,12 @@ class Outbox:
 
     def frame(self, frame: str) -> None:
         """Queue a finished frame."""
-        self.add(frame, _OVERHEAD + _bytes(frame))
+        self.add(frame, self._weight(frame))
+
+    def _weight(self, frame: str) -> int:
+        # There is room for any one frame, as for a picture, which is all that waits beyond
+        # `max_bytes`: two of them are full, and nothing may be beside them.
+        return min(_OVERHEAD + _bytes(frame), self._max_bytes // 2)
 
     def add(self, entry: str | _Delta, size: int) -> None:
         """Queue an entry that takes `size` bytes."""
@@ -151,7 +157,7 @@ class Outbox:
             return None
         entry = self._entries.popleft()
         if isinstance(entry, str):
-            frame, size = entry, _OVERHEAD + _bytes(entry)
+            frame, size = entry, self._weight(entry)
         else:
             entry.closed = True
             frame, size = entry.frame(), entry.size

@@ -162,6 +162,26 @@ async def test_a_history_of_many_times_the_outbox_is_loaded_whole(nursery: trio.
     assert client.said == text
 
 
+async def test_a_picture_larger_than_the_outbox_is_loaded(nursery: trio.Nursery) -> None:
+    running = await start_gateway(nursery)
+    picture = "aGkh" * 100_000
+    async with acp_client(running) as one, acp_client(running) as two:
+        session = await one.open()
+        pictures = [ImagePart(f"data:image/png;base64,{picture}")] * 3
+        remember(
+            running.sessions.only,
+            Titled(title="A picture"),
+            asked(1, 1, TextPart("what is it"), *pictures),
+            TurnOver(turn=1, seq=2, stop="end_turn"),
+        )
+        running.sessions.only.audience.seq = running.sessions.only.seq = 2
+        await two.initialize()
+        loaded = await two.call("session/load", join(session))
+
+    assert "result" in loaded
+    assert [update["update"]["content"]["data"] for update in two.updates[2:]] == [picture] * 3
+
+
 async def test_a_session_loaded_in_mid_turn_loses_and_repeats_nothing(
     nursery: trio.Nursery,
 ) -> None:

@@ -182,6 +182,20 @@ def test_more_control_frames_than_the_cap_overflow() -> None:
     assert overflow.times == 1
 
 
+def test_one_frame_may_be_larger_than_all_that_may_wait_and_few_of_them_overflow() -> None:
+    outbox, overflow = an_outbox(max_bytes=1_000)
+    outbox.frame("p" * 5_000)
+
+    assert overflow.times == 0
+    assert [len(frame) for frame in drained(outbox)] == [5_000]
+    assert outbox.waiting == (0, 0)
+
+    for _ in range(3):
+        outbox.frame("p" * 5_000)
+
+    assert overflow.times == 1
+
+
 def test_an_event_costs_the_same_however_many_wait() -> None:
     outbox, _ = an_outbox(max_bytes=2**30)
     lane = outbox.lane("s")
