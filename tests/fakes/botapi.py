@@ -4,7 +4,7 @@ import json
 import queue
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
@@ -113,7 +113,8 @@ def bot_api() -> Generator[BotApi]:
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(said)))
             self.end_headers()
-            self.wfile.write(said)
+            with suppress(BrokenPipeError):  # the bot has stopped meanwhile
+                self.wfile.write(said)
 
         def _fields(self, body: bytes) -> dict[str, str]:
             kind = self.headers.get("content-type", "")
