@@ -109,7 +109,7 @@ function Trace({ path }) {
     setEnd("");
     const ended = listen({ op: "trace", path, ...LIMIT }, (frame) => {
       if (frame.t === "trace") setHeard((all) => [...all, frame].slice(-60));
-      else setEnd(ENDS[frame.why] ?? frame.why ?? "");
+      else setEnd(frame.err?.msg ?? ENDS[frame.why] ?? frame.why);
     });
     setStop(() => ended);
   };

@@ -107,6 +107,7 @@ function take(frame) {
       asked.delete(frame.id);
       waiting.fail(frame.err);
     }
+    streams.get(frame.id)?.(frame);
     return watching(frame);
   }
   if (streams.has(frame.id)) return streams.get(frame.id)(frame);
