@@ -176,9 +176,9 @@ class ClientStream(trio.abc.Stream):
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of `data`, noting each slice that the kernel takes."""
-        if self._flushed is not None:
-            await self._flushed.wait()
         await trio.lowlevel.checkpoint_if_cancelled()
+        while self._flushed is not None:
+            await self._flushed.wait()
         sent = 0 if self.sending or self._said_end or not data else self._taken(data)
         if not data or sent < len(data):
             await self._send(memoryview(data)[sent:])

@@ -144,6 +144,7 @@ async def connected() -> tuple[ClientStream, trio.SocketStream]:
 
 async def test_what_the_kernel_has_room_for_is_sent_without_giving_others_their_turn() -> None:
     stream, theirs = await connected()
+    sent = False
     with trio.CancelScope() as scope:
         scope.cancel()  # a checkpoint would end the block
         sent = await stream.send_at_once(b"hello")
@@ -170,6 +171,27 @@ async def test_nobody_comes_between_the_halves_of_what_the_kernel_takes_in_two(
     assert refused
     assert taken == b"x" * 300_000 + b"yyy"
     assert not stream.sending
+    await theirs.aclose()
+    await stream.finish(0)
+
+
+async def test_who_waits_for_a_frame_waits_for_the_next_one_too(nursery: trio.Nursery) -> None:
+    stream, theirs = await connected()
+    frames = [letter * 100_000 for letter in (b"a", b"b", b"c")]
+
+    async def send() -> None:
+        for frame in frames:
+            assert await stream.send_at_once(frame)
+
+    nursery.start_soon(send)
+    await trio.testing.wait_all_tasks_blocked()
+    nursery.start_soon(stream.send_all, b"pong")
+    taken = b""
+    while len(taken) < 300_004:
+        taken += await theirs.receive_some()
+
+    assert taken.replace(b"pong", b"") == b"".join(frames)
+    assert taken.index(b"pong") % 100_000 == 0
     await theirs.aclose()
     await stream.finish(0)
 
