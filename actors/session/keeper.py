@@ -7,6 +7,7 @@ anew and reading what is there. The journal is always right.
 
 import time
 from collections.abc import Sequence
+from math import inf
 from typing import Final
 
 import attrs
@@ -35,9 +36,14 @@ _PAGE: Final = 500
 # the last one: so no byte is written more than twice. 500 are read back in 20 ms.
 _SNAPSHOT_EVERY: Final = 500
 
-# Seconds between two tries to write, from the first to the last.
+# Seconds between two tries to write, from the first to the last. So late it is seen
+# that who writes is cancelled.
 _FIRST_WAIT: Final = 0.05
-_LONGEST_WAIT: Final = 1.0
+_LONGEST_WAIT: Final = 0.25
+
+# Seconds for which one that is cancelled tries on: with the wait before, it is less than
+# the two that a session has for its end where the program is being stopped.
+_TO_STOP: Final = 1.5
 
 
 @attrs.frozen
@@ -126,14 +132,18 @@ class Keeper:
         """Write records, all or none; returns when they are durable.
 
         While the store is down it is tried again, for `patience` seconds. Raises
-        NotKept; then the session is to be opened anew.
+        NotKept; then the session is to be opened anew. It goes on where it is
+        cancelled, but not for long.
         """
         claim, self._claim = self._claim, None
         assert claim is not None, "it is open"
         reason = f"no answer within {patience:g} s"
-        wait = _FIRST_WAIT
-        with trio.move_on_after(patience):
-            while True:
+        until, hurried, wait = trio.current_time() + patience, False, _FIRST_WAIT
+        while trio.current_time() < until:
+            # Out of the shield it is seen whether this is cancelled.
+            if not hurried and trio.current_effective_deadline() == -inf:
+                until, hurried = min(until, trio.current_time() + _TO_STOP), True
+            with trio.CancelScope(shield=True, deadline=until):
                 try:
                     await self._append(claim, records, title)
                 except (JournalError, StoreUnusable) as error:

@@ -5,7 +5,8 @@ others are being written share the next write: the tools of one answer begin
 together, and are written down together.
 
 Before you edit: a write that is cancelled would leave it open what is in the
-journal, so each is shielded, and bounded by its patience instead.
+journal, so the keeper shields each. It sees for itself whether it is cancelled, and
+then does not try for long: so no shield may be around it.
 """
 
 import time
@@ -100,10 +101,14 @@ class Scribe:
             tell()
             return
         self._waiting.append(note)
+        pen = self._lock()
         with trio.CancelScope(shield=True):
-            async with self._lock():
-                if note in self._waiting:
-                    await self._write_all(self._keeper)
+            await pen.acquire()
+        try:
+            if note in self._waiting:
+                await self._write_all(self._keeper)
+        finally:
+            pen.release()
         if not note.written:
             raise NotKept(self._id, note.why)
 

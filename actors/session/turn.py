@@ -11,7 +11,6 @@ says so.
 
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from math import inf
 
 import attrs
 import structlog
@@ -44,10 +43,8 @@ MAX_HISTORY = 4_000_000
 """Characters of a conversation: a million tokens, the largest window there is. Then its oldest
 turns are forgotten, or, where nothing may be left out of it, no more are taken."""
 
-# Seconds that a turn waits for a store that is down: with an answer and with its
-# end, and to end where the program is being stopped.
+# Seconds that a turn waits for a store that is down: with an answer and with its end.
 _TO_END = 30.0
-_TO_STOP = 1.5
 
 _STOP_REASONS = {
     Finish.LENGTH: StopReason.MAX_TOKENS,
@@ -313,13 +310,12 @@ class Turn:
                 retryable=ending.retryable,
             )
 
-        stopping = trio.current_effective_deadline() == -inf
         try:
             await self._scribe.write(
                 lambda seq: self._last(seq, left, ending),
                 tell,
                 events=len(left) + 1,
-                patience=_TO_STOP if stopping else _TO_END,
+                patience=_TO_END,
             )
         except NotKept as error:
             ending = _not_kept(error)

@@ -285,7 +285,7 @@ async def test_what_cannot_be_written_down_is_not_begun(autojump_clock: MockCloc
 async def test_an_answer_that_cannot_be_written_down_is_told_as_not_kept(
     autojump_clock: MockClock,
 ) -> None:
-    journal = Failing(None, None, *[WriteFailed("f", "full")] * 100)
+    journal = Failing(None, None, *[WriteFailed("f", "full")] * 1_000)
     async with open_house(sse("lost"), sse("fine"), journal=journal) as house:
         ref, listener = await house.open(id="s"), Listener()
         await ref.ask(Attach(listener))
@@ -303,6 +303,18 @@ async def test_an_answer_that_cannot_be_written_down_is_told_as_not_kept(
     assert [text for _, text in history] == ["two", "fine"]
     stops = [past.stop for past in (await state_of(journal)).turns]
     assert stops == ["interrupted", "end_turn"]
+
+
+async def test_a_stop_does_not_wait_for_a_store_that_is_down(autojump_clock: MockClock) -> None:
+    # What was being written when the stop came had 30 s left for it.
+    journal = Failing(None, None, *[WriteFailed("f", "full")] * 1_000)
+    async with open_house(sse("lost"), journal=journal) as house:
+        ref = await house.open(id="s")
+        await ref.ask(prompt("one"))
+        await trio.sleep(3)
+        began = trio.current_time()
+
+    assert trio.current_time() - began < 2
 
 
 async def test_who_leaves_while_its_prompt_is_written_down_leaves_no_turn_behind(

@@ -147,18 +147,32 @@ async def test_after_a_write_that_failed_the_journal_says_what_is_there(
     assert (await read_back(journal)) == one.state
 
 
-async def test_a_write_that_is_cancelled_has_the_session_opened_anew() -> None:
+async def test_a_write_that_is_cancelled_is_made_all_the_same() -> None:
     journal = MemoryJournal()
     one = keeper(journal)
     await one.open()
     with trio.CancelScope() as scope:
         scope.cancel()
         await one.write(accepted(), patience=1)
-    assert not one.is_open
 
+    assert one.is_open
+    assert (await read_back(journal)).number == 1
+
+
+@pytest.mark.parametrize("at", [0.0, 0.5, 20.0])
+async def test_a_write_that_is_cancelled_tries_on_for_less_time_than_a_stop_has(
+    autojump_clock: MockClock, at: float
+) -> None:
+    journal = Failing(None, *[WriteFailed("f", "full")] * 1_000)
+    one = keeper(journal)
     await one.open()
-    await turn(one, 1, 1)
-    assert (await read_back(journal)) == one.state
+    began = trio.current_time()
+
+    with trio.move_on_after(at), pytest.raises(NotKept):
+        await one.write(accepted(), patience=30)
+
+    assert at + 1.4 < trio.current_time() - began < at + 1.8
+    assert not one.is_open
 
 
 async def test_a_session_that_another_has_claimed_cannot_be_opened() -> None:
