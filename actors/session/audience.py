@@ -6,7 +6,6 @@ event that it saw is told the rest.
 """
 
 from array import array
-from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
@@ -79,7 +78,8 @@ class Audience:
     def __init__(self, id: str = "") -> None:
         self._id = id
         self._attachments: list[Attachment] = []
-        self._kept: deque[SessionEvent | _Run] = deque()
+        # Of a thousand entries at most. A deque takes half a KiB while it is empty.
+        self._kept: list[SessionEvent | _Run] = []
         self._count = 0
         self._characters = 0
         self.seq = 0
@@ -130,7 +130,7 @@ class Audience:
             self._characters += weight(event) // _SHARED
             self._kept.append(event)
         while self._count > _MOST_EVENTS or self._characters > _MOST_CHARACTERS:
-            gone = self._kept.popleft()
+            gone = self._kept.pop(0)
             if isinstance(gone, _Run):
                 self._count -= max(1, len(gone.cuts))
                 self._characters -= sum(map(len, gone.pieces))
