@@ -107,10 +107,12 @@ class SessionCalls:
             try:
                 yield
             except ActorError:
+                # Also from who has been slow to say that it listens.
+                attachment.detach()
                 self._here.drop(params.session_id, attachment)
                 raise
             finally:
-                attachment.joining = False
+                attachment.joined()
 
     def _joined(
         self,

@@ -35,15 +35,20 @@ class SessionAttachment:
     number yet), then it runs. A turn may even end before the asking is over,
     since the session's events overtake its answer; that end is kept till then.
     A session tells its listeners the end of every turn, also when it crashes.
+
+    Once it is detached it stays so: what was asked of the session before may still
+    make it a listener, which then takes its leave again.
     """
 
     __slots__ = (
         "_attached",
+        "_attaching",
         "_cancelled",
         "_counted",
         "_early",
         "_free",
         "_lane",
+        "_left",
         "_reach",
         "_ref",
         "_request",
@@ -79,6 +84,8 @@ class SessionAttachment:
         self._early: dict[int, TurnEnded] = {}
         self._usage: Usage | None = None
         self._attached = False
+        self._attaching = trio.Lock()
+        self._left = False
         self._counted: Turn | None = None
         self._free: trio.Event | None = None
 
@@ -86,6 +93,10 @@ class SessionAttachment:
 
     def deliver(self, event: SessionEvent) -> None:
         """Take the session's next event."""
+        if self._left:
+            # The session has not heard of it: its mailbox was full.
+            self._take_leave()
+            return
         self.telling.tell(event, self._ref)
         if isinstance(event, UsageChanged):
             self._usage = event.usage
@@ -121,9 +132,18 @@ class SessionAttachment:
         self.busy = False
         self._early.clear()
         self._lane.frame(frame)
+        self._let_close()
+        self._uncount()
+
+    def joined(self) -> None:
+        """Note that what was before is told, or will not be."""
+        self.joining = False
+        self._let_close()
+
+    def _let_close(self) -> None:
         if self._free is not None:
             self._free.set()
-        self._uncount()
+            self._free = None
 
     def _uncount(self) -> None:
         if self._counted is not None:
@@ -150,13 +170,26 @@ class SessionAttachment:
     async def attach(self, *, new: bool = False) -> SessionRef:
         """Have the session's events delivered here. Raises ActorError as ask does."""
         ref = await self.ref()
-        if not self._attached:
-            if new:
-                await ref.ask(Attach(self))
+        if self._attached:
+            return ref
+        # Who comes second would have told again what came since the first has looked.
+        async with self._attaching:
+            if self._attached or self._left:
+                pass
+            elif new:
+                await self._listen(ref, None)
             else:
                 await self.resume(None)
-            self._attached = True
         return ref
+
+    async def _listen(self, ref: SessionRef, after: int | None) -> Attached:
+        attached = await ref.ask(Attach(self, after))
+        if self._left:
+            # It was meanwhile, and what it said then may have overtaken this.
+            self._take_leave()
+        else:
+            self._attached = True
+        return attached
 
     async def resume(self, after: int | None) -> Attached:
         """Attach, and first have told what happened behind number `after`, if that is not None.
@@ -165,10 +198,9 @@ class SessionAttachment:
         """
         ref = await self.ref()
         transcript = await ref.ask(GetTranscript())
-        self.telling.begin(transcript, ref)
-        attached = await ref.ask(Attach(self, transcript.seq if after is None else after))
-        self._attached = True
-        return attached
+        if not self._left:
+            self.telling.begin(transcript, ref)
+        return await self._listen(ref, transcript.seq if after is None else after)
 
     async def load(self) -> Attached:
         """Tell the whole history, and attach. Raises ActorError as ask does."""
@@ -181,9 +213,7 @@ class SessionAttachment:
             transcript = await ref.ask(GetTranscript())
         await replay.show_rest(transcript)
         self.telling.begin(transcript, ref)
-        attached = await ref.ask(Attach(self, transcript.seq))
-        self._attached = True
-        return attached
+        return await self._listen(ref, transcript.seq)
 
     def begin(self, id: RequestId, counted: Turn) -> None:
         """Note that `prompt` is about to be called for request `id`, which `counted` is for."""
@@ -221,19 +251,28 @@ class SessionAttachment:
             self._ref.tell(CancelTurn(self._turn))
 
     async def close(self) -> None:
-        """End the turn, have it answered, and want no more events."""
+        """End the turn, have it answered, and want no more events: all that once it has joined."""
+        while self.joining:
+            await self._until_free()
         self.cancel()
         while self.busy:
-            self._free = trio.Event()
-            await self._free.wait()
+            await self._until_free()
         self.detach()
 
+    async def _until_free(self) -> None:
+        if self._free is None:
+            self._free = trio.Event()
+        await self._free.wait()
+
     def detach(self) -> None:
-        """Want no more events. The session and its turn go on."""
-        self._uncount()
-        if self._ref is None:
-            return
+        """Want no more events, from now on. The session and its turn go on."""
+        self._left = True
         self._attached = False
-        # A full mailbox: the session then delivers into an outbox that is shut.
-        with suppress(ActorError):
-            self._ref.tell(Detach(self))
+        self._uncount()
+        self._take_leave()
+
+    def _take_leave(self) -> None:
+        if self._ref is not None:
+            # Where its mailbox is full, its next event comes here, and it is told again.
+            with suppress(ActorError):
+                self._ref.tell(Detach(self))

@@ -63,6 +63,7 @@ class FakeSession:
         self.refuses: Exception | None = None
         self.hold: trio.Event | None = None
         self.hold_attach: trio.Event | None = None
+        self.hold_transcript: trio.Event | None = None
         self._nursery = nursery
         self._behaviour = behaviour
 
@@ -77,13 +78,16 @@ class FakeSession:
                 await self.hold_attach.wait()
             return Attached(self.seq, self.turn)
         if isinstance(message, GetTranscript):
-            return Transcript(
+            transcript = Transcript(
                 seq=self.audience.seq,
                 running=self.turn,
                 state=self.state,
                 streamed=Message("assistant", (TextPart(self.streamed),)),
                 asked=tuple(self.asked),
             )
+            if self.hold_transcript is not None:
+                await self.hold_transcript.wait()
+            return transcript
         if isinstance(message, Permit):
             self.permits.append((message.call_id, message.granted))
             return self.settle(message.call_id, granted=message.granted)

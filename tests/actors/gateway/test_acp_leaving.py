@@ -1,9 +1,48 @@
 """Clients that leave and come back: what they leave behind, and what they find."""
 
+from typing import Any
+
+import pytest
 import trio
 
-from tests.fakes.gateway import PATIENCE, acp_client, start_gateway
+from tests.fakes.gateway import PATIENCE, AcpClient, Running, acp_client, start_gateway
+from tests.fakes.sessions import FakeSession
+from trouper.actors.session.events import TitleChanged
+from trouper.actors.session.messages import CancelTurn, Detach
 from trouper.actors.wire.session import NOT_FOUND
+from trouper.runtime.errors import MailboxFull
+
+
+async def opened_before(running: Running) -> tuple[str, FakeSession]:
+    """A session that nobody listens to, and that is slow to say what was before."""
+    async with acp_client(running) as client:
+        session = await client.open()
+    fake = running.sessions.only
+    await until_left(fake)
+    fake.hold_transcript = trio.Event()
+    return session, fake
+
+
+async def until_left(fake: FakeSession) -> None:
+    with trio.fail_after(PATIENCE):
+        while len(fake.audience):  # noqa: ASYNC110 - a fake announces nothing
+            await trio.sleep(0.001)
+
+
+async def heard(client: AcpClient) -> None:
+    """Until all that was sent before has been begun."""
+    await client.call("session/list", {})
+
+
+async def both(client: AcpClient) -> list[dict[str, Any]]:
+    """The next two answers, in whichever order."""
+    answers: list[dict[str, Any]] = []
+    while len(answers) < 2:
+        if "id" in (body := await client.next()):
+            answers.append(body)
+        else:
+            client.keep(body)
+    return answers
 
 
 async def test_a_call_to_cancel_what_is_no_session_is_told_so(nursery: trio.Nursery) -> None:
@@ -49,3 +88,70 @@ async def test_a_client_that_leaves_while_it_is_attached_leaves_no_attachment(
     with trio.fail_after(PATIENCE):
         while running.sessions.only.attachments:  # noqa: ASYNC110 - a fake announces nothing
             await trio.sleep(0.001)
+
+
+@pytest.mark.parametrize("method", ["session/load", "session/resume"])
+async def test_a_session_closed_while_it_is_loaded_is_left_once_it_is(
+    nursery: trio.Nursery, method: str
+) -> None:
+    running = await start_gateway(nursery)
+    session, fake = await opened_before(running)
+    assert fake.hold_transcript is not None
+    async with acp_client(running) as client:
+        await client.initialize()
+        joining = await client.begin(method, {"sessionId": session, "cwd": "/"})
+        closing = await client.begin("session/close", {"sessionId": session})
+        again = await client.begin("session/close", {"sessionId": session})
+        await heard(client)
+        fake.hold_transcript.set()
+        joined = await client.answer(joining)
+        answers = await both(client)
+
+        assert "result" in joined
+        assert {answer["id"]: answer["result"] for answer in answers} == {closing: {}, again: {}}
+        assert len(fake.audience) == 0
+
+
+async def test_a_session_that_is_loaded_while_it_is_attached_has_one_listener(
+    nursery: trio.Nursery,
+) -> None:
+    running = await start_gateway(nursery)
+    session, fake = await opened_before(running)
+    assert fake.hold_transcript is not None
+    async with acp_client(running) as client:
+        await client.initialize()
+        await client.begin("session/set_mode", {"sessionId": session, "modeId": "tutor"})
+        await heard(client)
+        await client.begin("session/load", {"sessionId": session, "cwd": "/"})
+        await heard(client)
+        fake.hold_transcript.set()
+        answers = await both(client)
+        listeners = len(fake.audience)
+    await until_left(fake)
+
+    assert all("error" not in answer for answer in answers)
+    assert listeners == 1
+
+
+async def test_a_session_that_had_no_room_for_a_farewell_is_left_with_its_next_event(
+    nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = await start_gateway(nursery)
+    async with acp_client(running) as client:
+        session = await client.open()
+        fake = running.sessions.only
+        tell = fake.tell
+
+        def full(message: CancelTurn | Detach, /) -> None:
+            if isinstance(message, Detach):
+                raise MailboxFull(f"sessions/{session}", 64)
+
+        monkeypatch.setattr(fake, "tell", full)
+        await client.call("session/close", {"sessionId": session})
+        monkeypatch.setattr(fake, "tell", tell)
+        assert len(fake.audience) == 1
+        fake.happens(TitleChanged, title="Anything")
+        await heard(client)
+
+    assert client.updates == []
+    assert len(fake.audience) == 0
