@@ -19,7 +19,7 @@ from attrs.validators import and_, gt, in_, le
 
 from ..catalog.rates import Rates, ceiling
 from ..chat import ChatRequest
-from ..store.ledger import Limit, Opening
+from .spending import Limit, Opening
 
 __all__ = [
     "LEAST_OUTPUT",

@@ -7,8 +7,7 @@ open is known, and counts in full until somebody knows better.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import Literal, Protocol
 
@@ -16,6 +15,7 @@ import attrs
 from attrs.validators import ge
 
 from ..chat import Usage
+from ..policy.spending import MOST_NANO, Limit, Opening, scopes_of, windows_of
 
 __all__ = [
     "LOST",
@@ -35,31 +35,10 @@ __all__ = [
     "windows_of",
 ]
 
-MOST_NANO = 2**53
-"""The most that one amount may be: nine million dollars, so that sums of many fit in 64 bits."""
-
 _KINDS = ("provider", "model", "session", "user")
-
-_DAY = 86_400
-_FIRST_DAY = date(1970, 1, 1)
 
 RowState = Literal["reserved", "settled", "released", "unknown"]
 """Under way; ended at a known cost; ended without any; ended and nobody knows at what cost."""
-
-
-@attrs.frozen
-class Limit:
-    """Of `scope` no more than `most` nano-dollars may be spent within `window`.
-
-    `scope` is "all" or a kind and a name ("user:alice", "model:openai/gpt-x"; no
-    name is a name, too), `window` is "total" or the day or month in UTC
-    ("2026-11-21", "2026-11"). `Opening.scopes` and `Opening.windows` are those
-    that an attempt falls under.
-    """
-
-    scope: str
-    window: str
-    most: int
 
 
 @attrs.frozen
@@ -68,54 +47,6 @@ class Denied:
 
     limit: Limit
     left: int
-
-
-def _is_amount(_opening: object, attribute: "attrs.Attribute[int]", amount: int) -> None:
-    if not 0 <= amount <= MOST_NANO:
-        raise ValueError(f"'{attribute.name}' must be from 0 to {MOST_NANO}: {amount}")
-
-
-@attrs.frozen(kw_only=True)
-class Opening:
-    """An attempt that is about to be made.
-
-    `op_id` is new with every attempt and `request_id` the same for all of one
-    request; `at` is in seconds since 1970. `reserved` is the most that it can
-    cost, in nano-dollars, as far as its price is known.
-    """
-
-    op_id: str
-    request_id: str
-    attempt: int
-    at: float
-    provider: str
-    model: str
-    reserved: int = attrs.field(validator=_is_amount)
-    price_id: str = ""
-    key_id: str = ""
-    session: str = ""
-    user: str = ""
-
-    @property
-    def scopes(self) -> tuple[str, str, str, str, str]:
-        """Whose money it spends: of all together, its provider, model, session and user."""
-        return scopes_of(self.provider, self.model, self.session, self.user)
-
-    @property
-    def windows(self) -> tuple[str, str, str]:
-        """When it spends it: ever, and the day and month of `at`."""
-        return windows_of(self.at)
-
-    def check(self, limits: Sequence[Limit]) -> None:
-        """Raise ValueError for a limit that it does not fall under: nothing would keep it."""
-        if limits:
-            scopes, windows = self.scopes, self.windows
-            for limit in limits:
-                if limit.scope not in scopes or limit.window not in windows:
-                    raise ValueError(
-                        f"{limit} is none of attempt {self.op_id}, which falls under the scopes "
-                        f"{', '.join(scopes)} in the windows {', '.join(windows)}"
-                    )
 
 
 def _at_most(cost: int | None) -> int | None:
@@ -184,29 +115,6 @@ class Selection:
     model: str | None = None
     session: str | None = None
     user: str | None = None
-
-
-def scopes_of(provider: str, model: str, session: str, user: str) -> tuple[str, str, str, str, str]:
-    """The scopes that a call falls under; see `Limit`."""
-    return (
-        "all",
-        f"provider:{provider}",
-        f"model:{provider}/{model}",
-        f"session:{session}",
-        f"user:{user}",
-    )
-
-
-def windows_of(at: float) -> tuple[str, str, str]:
-    """The windows that a moment lies in, in seconds since 1970; see `Limit`."""
-    return _windows_of(int(at // _DAY))
-
-
-# Of the days that calls begin on: today, and at midnight two of them.
-@lru_cache(maxsize=64)
-def _windows_of(days: int) -> tuple[str, str, str]:
-    day = (_FIRST_DAY + timedelta(days=days)).isoformat()
-    return "total", day, day[:7]
 
 
 def check_scope(scope: str) -> None:
