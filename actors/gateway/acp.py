@@ -175,9 +175,11 @@ class AcpConversation:
                 self._start(id, calls.delete, params)
             case SetModeParams():
                 attachment = here.reached(id, params.session_id)
+                here.check_joined(id, params.session_id, attachment)
                 self._start(id, calls.set_mode, params, attachment)
             case SetConfigParams():
                 attachment = here.reached(id, params.session_id)
+                here.check_joined(id, params.session_id, attachment)
                 self._start(id, calls.set_config, params, attachment)
             case _:
                 assert_never(params)

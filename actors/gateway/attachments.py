@@ -121,6 +121,10 @@ class Attachments:
                 "session/cancel or wait for its end",
                 id=id,
             )
+        self.check_joined(id, session_id, attachment)
+
+    def check_joined(self, id: RequestId, session_id: str, attachment: SessionAttachment) -> None:
+        """Raise RpcFault, for request `id`, where that attachment is being loaded or resumed."""
         if attachment.joining:
             raise RpcFault(
                 BUSY, f"session {session_id} is still being loaded; wait for its end", id=id

@@ -107,11 +107,13 @@ class Audience:
     def join(self, attachment: Attachment, after: int | None = None) -> None:
         """Hand events to one more; first those behind number `after`, if that is not None.
 
-        Raises EventsGone where those are not all at hand.
+        Who is attached has heard them, and is told nothing again. Raises EventsGone
+        where they are not all at hand.
         """
+        if any(one is attachment for one in self._attachments):
+            return
         missed = [] if after is None else self._behind(after)
-        if not any(one is attachment for one in self._attachments):
-            self._attachments.append(attachment)
+        self._attachments.append(attachment)
         for event in missed:
             attachment.deliver(event)
 

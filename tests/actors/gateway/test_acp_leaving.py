@@ -9,7 +9,7 @@ from tests.fakes.gateway import PATIENCE, AcpClient, Running, acp_client, start_
 from tests.fakes.sessions import FakeSession
 from trouper.actors.session.events import TitleChanged
 from trouper.actors.session.messages import CancelTurn, Detach
-from trouper.actors.wire.session import NOT_FOUND
+from trouper.actors.wire.session import BUSY, NOT_FOUND
 from trouper.runtime.errors import MailboxFull
 
 
@@ -155,3 +155,45 @@ async def test_a_session_that_had_no_room_for_a_farewell_is_left_with_its_next_e
 
     assert client.updates == []
     assert len(fake.audience) == 0
+
+
+async def test_a_session_is_not_switched_while_it_is_loaded(nursery: trio.Nursery) -> None:
+    running = await start_gateway(nursery)
+    session, fake = await opened_before(running)
+    assert fake.hold_transcript is not None
+    mode = {"sessionId": session, "modeId": "tutor"}
+    option = {"sessionId": session, "configId": "assistant", "value": "tutor"}
+    async with acp_client(running) as client:
+        await client.initialize()
+        loading = await client.begin("session/load", {"sessionId": session, "cwd": "/"})
+        refused = [
+            await client.call("session/set_mode", mode),
+            await client.call("session/set_config_option", option),
+        ]
+        fake.hold_transcript.set()
+        await client.answer(loading)
+        switched = await client.call("session/set_mode", mode)
+
+    assert [answer["error"]["code"] for answer in refused] == [BUSY, BUSY]
+    assert "still being loaded" in refused[0]["error"]["message"]
+    assert switched["result"] == {}
+
+
+async def test_requests_that_attach_at_once_are_told_each_event_once(
+    nursery: trio.Nursery,
+) -> None:
+    running = await start_gateway(nursery)
+    session, fake = await opened_before(running)
+    assert fake.hold_transcript is not None
+    mode = {"sessionId": session, "modeId": "tutor"}
+    async with acp_client(running) as client:
+        await client.initialize()
+        await client.begin("session/set_mode", mode)
+        await client.begin("session/set_mode", mode)
+        await heard(client)
+        fake.happens(TitleChanged, title="Meanwhile")
+        fake.hold_transcript.set()
+        await both(client)
+
+    kinds = [update["update"]["sessionUpdate"] for update in client.updates]
+    assert kinds.count("session_info_update") == 1

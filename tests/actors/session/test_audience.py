@@ -82,6 +82,17 @@ def test_what_is_missed_comes_before_what_is_new() -> None:
     assert spelled(listener.events) == "234"
 
 
+def test_who_is_attached_already_is_told_nothing_again() -> None:
+    audience, listener = Audience(), Listener()
+    audience.join(listener)
+    for seq in (1, 2, 3):
+        audience.tell(text(seq, str(seq)))
+    audience.join(listener, 1)
+    audience.tell(text(4, "4"))
+
+    assert spelled(listener.events) == "1234"
+
+
 @pytest.mark.parametrize("count", [5_000])
 def test_older_than_what_is_at_hand_is_told_to_load(count: int) -> None:
     audience = Audience("s")
