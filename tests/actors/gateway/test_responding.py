@@ -42,4 +42,5 @@ async def test_others_go_on_while_a_long_conversation_is_read_to_go_on_from() ->
         nursery.cancel_scope.cancel()
 
     assert len(turn.before.messages) == 6_000
-    assert looks > 2
+    # None, where it is read on the loop.
+    assert looks > 0
