@@ -1,9 +1,10 @@
 """The door: who comes in, and how much each of them may have at once.
 
 Clients are told apart by their principal; before one is known, by the machine
-that they come from. Where there are no tokens everybody is one principal, and
-only the bounds of the whole server apply to it; the same is true of whatever
-comes over this machine's own loopback, such as a proxy in front.
+that they come from, which by IPv6 is the /64 of its address. Where there are no
+tokens everybody is one principal, and only the bounds of the whole server apply
+to it; the same is true of whatever comes over this machine's own loopback, such
+as a proxy in front.
 """
 
 from collections import Counter
@@ -16,6 +17,7 @@ import trio
 
 from ..config.tokens import Scope
 from .auth import Access, Principal, Refused
+from .guesses import home_of
 from .http import HttpFault, Request
 from .limits import Limits
 
@@ -101,11 +103,11 @@ class Door:
     def has_room(self, address: str) -> bool:
         """Whether one more connection from `address` may be served."""
         most = self._limits.connections_per_client
-        return _is_here(address) or self._machines[address] < most
+        return _is_here(address) or self._machines[home_of(address)] < most
 
     def connection(self, address: str) -> Place:
         """A place for a connection from `address`; look first whether there `has_room`."""
-        return Place(self._machines, address)
+        return Place(self._machines, home_of(address))
 
     def websocket(self, principal: Principal) -> Place:
         """A place for a websocket of this principal.

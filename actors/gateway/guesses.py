@@ -12,7 +12,7 @@ from ipaddress import IPv6Address, ip_address
 
 import attrs
 
-__all__ = ["Guesses"]
+__all__ = ["Guesses", "home_of"]
 
 # A person who mistypes, and a fleet that was given an old token, are below it.
 _BURST = 10.0
@@ -48,7 +48,7 @@ class Guesses:
 
         `digest` stands for the token: one that was good from there is looked at at once.
         """
-        record = self._records.get(_home(address))
+        record = self._records.get(home_of(address))
         if record is None or digest in record.good:
             return 0.0
         return max(0.0, (record.now(now) - (_BURST - 1)) * _EACH)
@@ -63,7 +63,7 @@ class Guesses:
         self._record(address).good.add(digest)
 
     def _record(self, address: str) -> _Record:
-        home = _home(address)
+        home = home_of(address)
         record = self._records.get(home)
         if record is None:
             record = self._records[home] = _Record()
@@ -75,8 +75,9 @@ class Guesses:
 
 
 @lru_cache(maxsize=_MOST_ADDRESSES)
-def _home(address: str) -> str:
-    """The address, or for IPv6 its first half: who has one has all that begin so."""
+def home_of(address: str) -> str:
+    """By what the clients of `address` are counted: it, or for IPv6 its first half, since who has
+    one has all that begin so."""
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:

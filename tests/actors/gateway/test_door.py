@@ -135,6 +135,15 @@ def test_another_machine_has_so_many_connections_and_this_one_all(
     assert door.has_room(address)
 
 
+def test_one_machine_has_no_more_connections_for_its_many_addresses() -> None:
+    door = Door(Access(), Limits(connections_per_client=1))
+    with door.connection("2001:db8:1:2::1"):
+        assert not door.has_room("2001:db8:1:2:ffff::9")
+        assert door.has_room("2001:db8:1:3::1")
+
+    assert door.has_room("2001:db8:1:2:ffff::9")
+
+
 async def test_a_token_without_the_scope_is_403_and_named_what_it_needs(
     nursery: trio.Nursery,
 ) -> None:
