@@ -58,7 +58,8 @@ class Terminal:
 
     def leave(self) -> tuple[str, int]:
         """Wait until the command has ended; what it showed last, and its exit code."""
-        while self._more(_PATIENCE):
+        deadline = time.monotonic() + _PATIENCE
+        while self._more(deadline - time.monotonic()):
             pass
         return self.shown[self._read :], self.process.wait(_PATIENCE)
 

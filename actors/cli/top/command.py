@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 from ..console_client import REFUSED, USAGE, Failed, add_socket_argument, complain, socket_of
-from ..talk import sigterm_leaves
 
 __all__ = ["add_arguments", "run"]
 
@@ -24,16 +23,12 @@ def run(args: Namespace) -> int:
         face = _face()
         # Said at once, and not on a screen: later it waits until the program is back.
         socket_of(args.sock)
-        with sigterm_leaves():
-            face(partial(socket_of, args.sock))
+        return face(partial(socket_of, args.sock))
     except Failed as failed:
         return complain(failed)
-    except KeyboardInterrupt:
-        pass  # as q: who presses Ctrl-C wants to leave
-    return 0
 
 
-def _face() -> Callable[[Callable[[], Path]], None]:
+def _face() -> Callable[[Callable[[], Path]], int]:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise Failed(USAGE, "top needs a terminal; `trouper ps` and `trouper health` do not")
     try:

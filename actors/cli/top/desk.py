@@ -92,6 +92,9 @@ class Desk:
         self._first: dict[str, int] = {}
         self._folded: set[str] = set()
         self._waiting: dict[Any, Question] = {}
+        self._frames = 0
+        self._items: list[Item] = []
+        self._items_of: tuple[object, ...] = ()
         self._order: list[str] = []
         self._ordered_at = -_STILL
 
@@ -108,6 +111,7 @@ class Desk:
     def hear(self, frame: dict[str, Any], at: float) -> None:
         """A frame has come, at that time."""
         self.told_at = at
+        self._frames += 1
         match frame["t"]:
             case "ack" | "err":
                 self._answered(frame)
@@ -154,7 +158,9 @@ class Desk:
     def press(self, key: str) -> None:
         """A key, as urwid calls it. Those that mean nothing do nothing."""
         self.said = ""
-        if self.question is not None:
+        if key == "ctrl c":
+            self.leaving = True
+        elif self.question is not None:
             self._answer(self.question, key)
         elif self.typing:
             self._type(key)
@@ -248,6 +254,14 @@ class Desk:
         """What the open page has."""
         if self.actor:
             return self._actor_items(columns)
+        # Between two frames keys are pressed, and 10,000 actors take 40 ms.
+        tired = self.sort != "tree" and self._clock() - self._ordered_at >= _STILL
+        seen = (self._frames, self.page, self.filter, self.sort, frozenset(self._folded), tired)
+        if seen != self._items_of:
+            self._items_of, self._items = seen, self._fresh_items()
+        return self._items
+
+    def _fresh_items(self) -> list[Item]:
         items = list(items_of(self.page, self.picture, self._folded, self.sort))
         if self.page == "tree" and self.sort != "tree":
             items = self._still(items)
@@ -281,8 +295,12 @@ class Desk:
             return self._first.get("actor", 0)
         first, at = min(self._first.get(self.page, 0), max(0, len(items) - 1)), self.chosen(items)
         first = min(first, at)
-        while first < at and sum(item.height for item in items[first : at + 1]) > rows:
-            first += 1
+        # Back from the chosen one, as far as there is room.
+        room, lowest = rows - items[at].height, at
+        while lowest > first and room >= items[lowest - 1].height:
+            lowest -= 1
+            room -= items[lowest].height
+        first = max(first, lowest)
         self._first[self.page] = first
         return first
 

@@ -5,9 +5,11 @@ trio. What a key or a frame may raise is shown in its last line: no key can end 
 but those that are meant to.
 """
 
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final
 
 import urwid
@@ -68,6 +70,11 @@ class _Canvas(urwid.Widget):
         self._invalidate()
 
 
+def _keys(told: list[Any], _: list[int]) -> list[Any]:
+    """The keys of what a terminal sends. It may report other things, which would end the loop."""
+    return [each for each in told if isinstance(each, str)]
+
+
 class _Face:
     """The loop: keys, frames, seconds."""
 
@@ -76,13 +83,21 @@ class _Face:
         self._desk = Desk(self._link.send, time.monotonic)
         self._canvas = _Canvas(self)
         self._watched: Any = None
+        self.ended_by = 0
+        """The signal that has ended it, if one did."""
         self._screen = raw_display.Screen()
-        self._loop = urwid.MainLoop(self._canvas, _PALETTE, screen=self._screen, handle_mouse=False)
+        self._loop = urwid.MainLoop(
+            self._canvas, _PALETTE, screen=self._screen, handle_mouse=False, input_filter=_keys
+        )
 
     def run(self) -> None:
         """Until its operator leaves."""
         # Ctrl-S would freeze the screen, and Ctrl-\\ leave the terminal as it is.
-        self._screen.tty_signal_keys(quit="undefined", start="undefined", stop="undefined")
+        # Ctrl-C comes as a key: what a signal raises is lost in some places.
+        self._screen.tty_signal_keys(
+            intr="undefined", quit="undefined", start="undefined", stop="undefined"
+        )
+        signal.signal(signal.SIGTERM, self._told_to_leave)
         self._loop.set_alarm_in(0, self._second)
         try:
             self._loop.run()
@@ -104,7 +119,12 @@ class _Face:
         if self._desk.leaving:
             raise urwid.ExitMainLoop
 
+    def _told_to_leave(self, number: int, _: FrameType | None) -> None:
+        self.ended_by = number
+
     def _second(self, *_: object) -> None:
+        if self.ended_by:
+            raise urwid.ExitMainLoop
         if self._link.is_open:
             self._guarded(self._desk.tick)
         else:
@@ -143,6 +163,8 @@ class _Face:
             self._desk.said = f"that went wrong: {error!r}"
 
 
-def run_face(find: Callable[[], Path]) -> None:
-    """Show the program whose socket `find` finds, until its operator leaves."""
-    _Face(find).run()
+def run_face(find: Callable[[], Path]) -> int:
+    """Show the program whose socket `find` finds, until its operator leaves; the exit code."""
+    face = _Face(find)
+    face.run()
+    return 128 + face.ended_by if face.ended_by else 0
