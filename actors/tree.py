@@ -48,6 +48,7 @@ from .provider.knowledge import Knowledge
 from .provider.pace import Pace
 from .provider.target import Gates, Target, key_ids, make_target
 from .session.session import Session
+from .store.responses import KEPT_DAYS
 from .store.retention import Keep, Retention
 from .store.store import Store
 
@@ -308,6 +309,7 @@ def _retention(config: AppConfig, store: Store) -> Iterator[ChildSpec]:
             usage=config.store.keep_usage_days,
             sessions=config.store.keep_sessions_days,
             batches=config.store.keep_batches_days,
+            responses=KEPT_DAYS,
         )
         start = partial(Retention, keep, store.writer_path())
         yield child("retention", start, backoff=_BACKOFF, poison=_NO_POISON)

@@ -7,12 +7,15 @@ often it goes on. A response belongs to its owner: for everybody else it is not
 there. What is in `input` and `body` is the business of the wire: here it is bytes.
 """
 
-from typing import Protocol
+from typing import Final, Protocol
 
 import attrs
 from attrs.validators import gt
 
-__all__ = ["MOST_LINKS", "Chain", "ResponseStore", "Retention", "StoredResponse"]
+__all__ = ["KEPT_DAYS", "MOST_LINKS", "Chain", "ResponseStore", "Retention", "StoredResponse"]
+
+KEPT_DAYS: Final = 30
+"""As OpenAI keeps them."""
 
 MOST_LINKS = 4096
 """Responses that one conversation is read from; no model's window holds so many turns."""
@@ -42,8 +45,7 @@ class StoredResponse:
 class Retention:
     """How long responses are kept, and how many of one owner; the oldest go first."""
 
-    # As OpenAI keeps them.
-    seconds: float = attrs.field(default=30 * 86_400.0, validator=gt(0))
+    seconds: float = attrs.field(default=KEPT_DAYS * 86_400.0, validator=gt(0))
     most: int = attrs.field(default=100_000, validator=gt(0))
     """Responses of one owner."""
     most_bytes: int = attrs.field(default=1024**3, validator=gt(0))

@@ -1,4 +1,4 @@
-"""What is forgotten once it is old: rows of the ledger, conversations, batches.
+"""What is forgotten once it is old: rows of the ledger, conversations, batches, responses.
 
 An actor looks once an hour, and forgets a little at a time, so that no call
 waits long behind it. What is in use is never forgotten: attempts that are open,
@@ -25,6 +25,7 @@ __all__ = [
     "Forget",
     "Keep",
     "PruneBatches",
+    "PruneResponses",
     "PruneSessions",
     "PruneUsage",
     "Retention",
@@ -45,6 +46,7 @@ _PAUSE = 0.05
 _ROWS = 500
 _SESSIONS = 20
 _REQUESTS = 500
+_RESPONSES = 20
 
 
 @attrs.frozen(kw_only=True)
@@ -54,6 +56,7 @@ class Keep:
     usage: int | None = None
     sessions: int | None = None
     batches: int | None = None
+    responses: int | None = None
 
 
 class Prune(Protocol):
@@ -136,8 +139,26 @@ class PruneBatches:
         return deleted
 
 
+@attrs.frozen
+class PruneResponses:
+    """Forget what clients were answered before then, of whomever it is."""
+
+    before: float
+    most: int = _RESPONSES
+    slow: bool = True
+
+    def apply(self, connection: sqlite3.Connection) -> int:
+        deleted = connection.execute(
+            "DELETE FROM response WHERE n IN "
+            "(SELECT n FROM response WHERE at < ? ORDER BY at LIMIT ?)",
+            (self.before, self.most),
+        )
+        return deleted.rowcount
+
+
 class Forget(Request[int]):
-    """Forget what is too old now; answers how many rows, sessions and requests that were.
+    """Forget what is too old now; answers how many rows, sessions, requests and responses
+    that were.
 
     Raises what the writer does.
     """
@@ -184,6 +205,7 @@ class Retention(Actor[RetentionMessage], background=True):
             await self._all("usage", PruneUsage, keep.usage, now)
             + await self._all("sessions", PruneSessions, keep.sessions, now)
             + await self._all("batches", PruneBatches, keep.batches, now)
+            + await self._all("responses", PruneResponses, keep.responses, now)
         )
 
     async def _all(

@@ -1,6 +1,8 @@
 """The supervision tree as data: what runs under whom, and what happens when it falls."""
 
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import attrs
 import pytest
@@ -18,6 +20,7 @@ from trouper.actors.local.errors import ModelFileMissing
 from trouper.actors.local.server import ModelServer
 from trouper.actors.provider.connection import Connection
 from trouper.actors.provider.pace import Pace
+from trouper.actors.store.retention import Keep, Retention
 from trouper.actors.store.store import Store
 from trouper.actors.tree import (
     breaker_path,
@@ -56,6 +59,19 @@ def test_only_a_store_in_a_file_has_something_that_forgets(tmp_path: Path) -> No
 
     assert "retention" not in in_memory
     assert in_file.index("retention") == in_file.index("store") + 1
+
+
+def kept(config: AppConfig, folder: Path) -> Keep:
+    """What the tree's retention is to keep."""
+    [spec] = [
+        spec for spec in tree(config, Pace(), Store(folder / "s.db")) if spec.id == "retention"
+    ]
+    keep: Keep = cast(partial[Retention], spec.start).args[0]
+    return keep
+
+
+def test_what_clients_were_answered_is_forgotten_after_thirty_days(tmp_path: Path) -> None:
+    assert kept(demo_config(), tmp_path).responses == 30
 
 
 def test_the_whole_tree() -> None:

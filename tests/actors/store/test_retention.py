@@ -12,23 +12,26 @@ from structlog.testing import capture_logs
 from tests.fakes.attempts import NOON, all_rows, attempt, cost, limit
 from tests.fakes.journals import all_sessions, event, opened
 from tests.fakes.players import eventually
+from tests.fakes.stored_responses import response
 from trouper.actors.store.ledger import Denied, Totals
 from trouper.actors.store.retention import (
     Forget,
     Keep,
     PruneBatches,
+    PruneResponses,
     PruneSessions,
     PruneUsage,
     Retention,
 )
 from trouper.actors.store.sqlite_journal import SqliteJournal
 from trouper.actors.store.sqlite_ledger import SqliteLedger
+from trouper.actors.store.sqlite_responses import SqliteResponses
 from trouper.actors.store.store import Store
 from trouper.actors.store.writer import Writer, write
 from trouper.runtime import Ref, System, child
 
 DAY = 86_400.0
-ALL = Keep(usage=62, sessions=30, batches=90)
+ALL = Keep(usage=62, sessions=30, batches=90, responses=30)
 
 
 class Place:
@@ -39,6 +42,7 @@ class Place:
         self.writer = writer
         self.ledger: SqliteLedger = store.ledger(writer)
         self.journal: SqliteJournal = store.journal(writer)
+        self.responses: SqliteResponses = store.responses(writer)
         self.retention: Ref[Forget] = system.ref("retention", Retention)
 
     async def forget(self) -> int:
@@ -126,6 +130,21 @@ async def test_batches_that_are_done_are_forgotten_a_piece_at_a_time(tmp_path: P
     assert counts == [500, 500, 201]
     assert _count(tmp_path, "batch") == _count(tmp_path, "batch_request") == 2
     assert _count(tmp_path, "batch_part") == 2
+
+
+async def test_what_clients_were_answered_leaves_the_file_also_where_nobody_asks_any_more(
+    tmp_path: Path,
+) -> None:
+    # It went with the next one that was kept: with a server that is idle, never.
+    async with place(tmp_path, Keep()) as here:
+        for number in range(50):
+            await here.responses.put(response(f"old {number}", at=NOON - 31 * DAY))
+        await here.responses.put(response("new", owner="bob", at=NOON - 29 * DAY))
+    assert _count(tmp_path, "response") == 51
+
+    async with place(tmp_path) as here:
+        await eventually(lambda: _count(tmp_path, "response") == 1)
+        assert await write(here.writer, PruneResponses(NOON, most=1)) == 1
 
 
 async def test_one_piece_is_small(tmp_path: Path) -> None:
