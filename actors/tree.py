@@ -310,6 +310,11 @@ def _retention(config: AppConfig, store: Store) -> Iterator[ChildSpec]:
             sessions=config.store.keep_sessions_days,
             batches=config.store.keep_batches_days,
             responses=KEPT_DAYS,
+            sums=frozenset(
+                each.scope if each.only is None else f"{each.scope}:{each.only}"
+                for each in config.limits
+                if each.per == "total"
+            ),
         )
         start = partial(Retention, keep, store.writer_path())
         yield child("retention", start, backoff=_BACKOFF, poison=_NO_POISON)

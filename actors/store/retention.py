@@ -3,12 +3,14 @@
 An actor looks once an hour, and forgets a little at a time, so that no call
 waits long behind it. What is in use is never forgotten: attempts that are open,
 sessions that a program has claimed, batches that are not done. The sums of
-budgets without an end still have in them what a forgotten row weighed.
+budgets without an end still have in them what a forgotten row weighed. For whom
+no budget keeps a sum, none is begun: there are as many sessions and users as come.
 """
 
 import sqlite3
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final, Protocol
 
 import attrs
@@ -48,15 +50,24 @@ _SESSIONS = 20
 _REQUESTS = 500
 _RESPONSES = 20
 
+# Scopes of which a program that runs for years sees ever more.
+_UNBOUNDED: Final = frozenset({"session", "user"})
+
 
 @attrs.frozen(kw_only=True)
 class Keep:
-    """For how many days things are kept after they were used last; None is for good."""
+    """For how many days things are kept after they were used last; None is for good.
+
+    `sums` are the scopes whose sum without an end has what was forgotten in it:
+    "session:s1" is one, and "session" are all sessions. Those of all calls, of
+    providers and of models need not be named: they are few.
+    """
 
     usage: int | None = None
     sessions: int | None = None
     batches: int | None = None
     responses: int | None = None
+    sums: frozenset[str] = frozenset()
 
 
 class Prune(Protocol):
@@ -70,9 +81,10 @@ class Prune(Protocol):
 
 @attrs.frozen
 class PruneUsage:
-    """Forget closed attempts that are older than that."""
+    """Forget closed attempts that are older than that; `sums` as of `Keep`."""
 
     before: float
+    sums: frozenset[str] = frozenset()
     most: int = _ROWS
     slow: bool = True
 
@@ -84,7 +96,7 @@ class PruneUsage:
         ).fetchall()
         # A sum that is not there would be made of the rows that are left.
         scopes = {scope for _, *whose in found for scope in scopes_of(*whose)}
-        for scope in scopes:
+        for scope in filter(self._has_sum, scopes):
             known = connection.execute(
                 "SELECT 1 FROM budget WHERE scope = ? AND window = 'total'", (scope,)
             ).fetchone()
@@ -94,6 +106,10 @@ class PruneUsage:
             "DELETE FROM usage_ledger WHERE rowid = ?", [(number,) for number, *_ in found]
         )
         return len(found)
+
+    def _has_sum(self, scope: str) -> bool:
+        kind = scope.partition(":")[0]
+        return kind not in _UNBOUNDED or kind in self.sums or scope in self.sums
 
 
 @attrs.frozen
@@ -201,8 +217,9 @@ class Retention(Actor[RetentionMessage], background=True):
 
     async def _forget(self) -> int:
         keep, now = self._keep, self._clock()
+        usage = partial(PruneUsage, sums=keep.sums)
         return (
-            await self._all("usage", PruneUsage, keep.usage, now)
+            await self._all("usage", usage, keep.usage, now)
             + await self._all("sessions", PruneSessions, keep.sessions, now)
             + await self._all("batches", PruneBatches, keep.batches, now)
             + await self._all("responses", PruneResponses, keep.responses, now)

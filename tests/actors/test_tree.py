@@ -10,6 +10,7 @@ import pytest
 from trouper.actors.config import (
     AppConfig,
     AssistantConfig,
+    BudgetConfig,
     LocalConfig,
     ModelConfig,
     ProviderConfig,
@@ -72,6 +73,18 @@ def kept(config: AppConfig, folder: Path) -> Keep:
 
 def test_what_clients_were_answered_is_forgotten_after_thirty_days(tmp_path: Path) -> None:
     assert kept(demo_config(), tmp_path).responses == 30
+
+
+def test_sums_are_kept_for_whom_a_budget_without_an_end_is(tmp_path: Path) -> None:
+    budgets = {
+        "sessions": BudgetConfig(limit_usd=1, per="total", scope="session"),
+        "guests": BudgetConfig(limit_usd=5, per="total", scope="user", only="guest"),
+        "users": BudgetConfig(limit_usd=1, per="month", scope="user"),
+    }
+
+    config = attrs.evolve(demo_config(), budgets=budgets)
+
+    assert kept(config, tmp_path).sums == {"session", "user:guest"}
 
 
 def test_the_whole_tree() -> None:

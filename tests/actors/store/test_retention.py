@@ -31,7 +31,7 @@ from trouper.actors.store.writer import Writer, write
 from trouper.runtime import Ref, System, child
 
 DAY = 86_400.0
-ALL = Keep(usage=62, sessions=30, batches=90, responses=30)
+ALL = Keep(usage=62, sessions=30, batches=90, responses=30, sums=frozenset({"session"}))
 
 
 class Place:
@@ -81,6 +81,22 @@ async def test_old_attempts_are_forgotten_and_stay_in_the_sums(tmp_path: Path) -
         denied = await here.ledger.reserve(attempt("more", 10), [limit(130, window="total")])
         assert denied == Denied(limit(130, window="total"), 3)
         assert await here.forget() == 0
+
+
+async def test_no_sum_is_begun_for_a_session_or_a_user_that_no_budget_counts(
+    tmp_path: Path,
+) -> None:
+    # Each left a row for ever, with its name, when the last of its attempts was forgotten.
+    async with place(tmp_path, Keep()) as here:
+        for number in range(50):
+            await here.spend(NOON - 100 * DAY, session=f"s{number}", user=f"u{number}")
+        counted = frozenset({"user:u7"})
+
+        assert await write(here.writer, PruneUsage(NOON, sums=counted)) == 50
+
+        assert await here.ledger.spent("all", "total") == Totals(spent=3_000, reserved=0)
+        assert await here.ledger.spent("user:u7", "total") == Totals(spent=60, reserved=0)
+    assert _count(tmp_path, "budget") == len({"all", "provider", "model", "u7"})
 
 
 async def test_what_comes_later_goes_on_top_of_what_was_forgotten(tmp_path: Path) -> None:
