@@ -246,9 +246,11 @@ def messages_of(turn: PastTurn) -> Iterator[Message]:
     if not turn.said:
         return
     yield turn.asked
+    # Once for all: a turn may have a thousand legs, and is put together at each.
+    known, intended = _by_call(turn)
     for message in turn.said:
         yield message
-        results = results_of(turn, message)
+        results = _results(message, known, intended)
         if results:
             yield Message("tool", results)
 
@@ -261,8 +263,18 @@ def calls_of(message: Message) -> tuple[ToolCallPart, ...]:
 def results_of(turn: PastTurn, message: Message) -> tuple[ToolResultPart, ...]:
     """The results of the tools that a message of the turn calls, in the order of the calls: also
     of those that nobody has, in words that say so."""
+    return _results(message, *_by_call(turn))
+
+
+def _by_call(turn: PastTurn) -> tuple[dict[str, ToolResultPart], dict[str, ToolIntended]]:
+    """What tools of the turn gave, and those that gave nothing, by the ids of the calls."""
     known = {result.call_id: result for result in turn.results}
-    intended = {one.call.id: one for one in turn.intended}
+    return known, {one.call.id: one for one in turn.intended}
+
+
+def _results(
+    message: Message, known: dict[str, ToolResultPart], intended: dict[str, ToolIntended]
+) -> tuple[ToolResultPart, ...]:
     return tuple(known.get(call.id) or _no_result(call, intended) for call in calls_of(message))
 
 

@@ -1,5 +1,6 @@
 """What records come to: whatever a journal ends with, it is a session that goes on."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 from hypothesis import given, strategies as st
@@ -19,7 +20,13 @@ from trouper.actors.session.record import (
     ToolReturned,
 )
 from trouper.actors.session.record_codec import read_state, write_state
-from trouper.actors.session.state import State, conversation, replayed
+from trouper.actors.session.state import (
+    PastTurn,
+    State,
+    conversation,
+    messages_of,
+    replayed,
+)
 
 AT = 1_000.0
 
@@ -34,6 +41,34 @@ def said(state: State) -> list[tuple[str, str]]:
 
 def calls(*ids: str) -> Message:
     return Message("assistant", tuple(ToolCallPart(id, "look", "{}") for id in ids))
+
+
+class Counted(tuple[ToolResultPart, ...]):
+    """Results that know how often they were gone through."""
+
+    rounds = 0
+
+    def __iter__(self) -> Iterator[ToolResultPart]:
+        type(self).rounds += 1
+        return super().__iter__()
+
+
+def test_the_results_of_a_turn_are_gone_through_once_however_many_its_legs() -> None:
+    # It was once for each message, at each leg: cubic in the legs.
+    legs = [f"c{number}" for number in range(300)]
+    turn = PastTurn(
+        number=1,
+        at=AT,
+        asked=Message("user", (TextPart("look"),)),
+        said=tuple(calls(id) for id in legs),
+        results=Counted(ToolResultPart(id, f"saw {id}") for id in legs),
+    )
+
+    messages = list(messages_of(turn))
+
+    assert [message.role for message in messages] == ["user", *["assistant", "tool"] * 300]
+    assert messages[-1].parts == (ToolResultPart("c299", "saw c299"),)
+    assert Counted.rounds == 1
 
 
 def test_a_session_is_whose_it_is_and_what_was_said_in_it() -> None:
