@@ -91,7 +91,10 @@ class ResponsesConversation:
             self._say(error_frame(refused.fault, None))
 
     def gone(self) -> None:
-        """The client has left. What is under way ends with the websocket's tasks."""
+        """The client has left. What is under way ends with the websocket's tasks, and what
+        waits behind it is not begun."""
+        for queue in self._lanes.values():
+            queue.clear()
         self._lanes.clear()
 
     def _say(self, frame: str) -> None:
@@ -128,7 +131,8 @@ class ResponsesConversation:
             finally:
                 self._waiting -= 1
                 self._held -= size
-        del self._lanes[lane]
+        # The client may have left meanwhile, and all its lanes with it.
+        self._lanes.pop(lane, None)
 
     async def _answer(self, lane: str | None, body: Mapping[str, Any]) -> None:
         try:

@@ -1,11 +1,13 @@
 """What one websocket of Responses may take: lanes, requests, frames, and what is not read."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import cast
 
+import attrs
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 from trio_websocket import ConnectionClosed, wrap_client_stream
 
 from tests.fakes.gateway import PATIENCE, Pausing, Running, start_gateway
@@ -14,8 +16,13 @@ from tests.fakes.models import FakeModels, Step, spoken
 from tests.fakes.responses_client import ResponsesSocket, open_responses
 from trouper.actors.chat import TextDelta
 from trouper.actors.config.tokens import Scope
-from trouper.actors.gateway.auth import Access, Credential
+from trouper.actors.gateway.auth import Access, Credential, Principal
 from trouper.actors.gateway.limits import Limits
+from trouper.actors.gateway.outbox import Outbox
+from trouper.actors.gateway.responding import Responding
+from trouper.actors.gateway.responses_websocket import ResponsesConversation
+from trouper.actors.gateway.websocket import Websocket
+from trouper.actors.store.memory_responses import MemoryResponses
 
 
 async def test_a_client_that_leaves_cancels_what_is_under_way(nursery: trio.Nursery) -> None:
@@ -205,3 +212,57 @@ async def test_who_sends_junk_and_reads_nothing_is_closed(nursery: trio.Nursery)
                     await socket.raw("{" * 100)
                 await trio.lowlevel.checkpoint()
         stream.resumed.set()
+
+
+@attrs.define(eq=False)
+class Unread:
+    """Stands for a websocket whose writer stands still: a test takes what waits, frame by frame."""
+
+    nursery: trio.Nursery
+    outbox: Outbox = attrs.Factory(lambda: Outbox(1_000, 100, lambda: None))
+    finishes_turns: bool = False
+
+    def start(self, function: Callable[..., Awaitable[None]], *args: object) -> None:
+        self.nursery.start_soon(function, *args)
+
+    def begin_turn(self) -> "Unread":
+        return self
+
+    def end(self) -> None: ...
+
+    async def take(self, most: int) -> list[str]:
+        """So many frames, or all that are told, when everything has come to a standstill."""
+        frames: list[str] = []
+        await wait_all_tasks_blocked()
+        while len(frames) < most and (frame := self.outbox.take()) is not None:
+            frames.append(frame)
+            await wait_all_tasks_blocked()
+        return frames
+
+
+async def test_a_client_may_leave_when_all_but_the_last_event_is_read() -> None:
+    models = FakeModels(spoken("You", " said"))
+    responding = Responding(models, MemoryResponses(), Limits())
+    request = '{"type":"response.create","model":"small","input":"hi"}'
+
+    async def spoken_to(socket: Unread, most: int) -> list[str]:
+        websocket = cast(Websocket, socket)
+        talk = ResponsesConversation(responding, Limits(), websocket, Principal("alice"))
+        for _ in range(2):
+            talk.receive(request)
+        frames = await socket.take(most)
+        socket.outbox.hang_up()
+        talk.gone()
+        return frames
+
+    async with trio.open_nursery() as nursery:
+        both = await spoken_to(Unread(nursery), 1_000)
+    one = len(both) // 2
+    assert "response.completed" in both[one - 1]
+    asked = len(models.asked)
+
+    async with trio.open_nursery() as nursery:
+        await spoken_to(Unread(nursery), one - 1)
+
+    # The second was not begun.
+    assert len(models.asked) == asked + 1
