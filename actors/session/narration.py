@@ -61,10 +61,20 @@ class Narrator:
         self._held = []
 
     def release(self, first: Iterable[Callable[[], None]] = ()) -> None:
-        """Go on: with what `first` tells, and then with all that has waited."""
+        """Go on: with what `first` tells, and then with all that has waited.
+
+        Raises OverflowError, as `hand_on` does, once all the others are told: the end
+        of the turn may be among them, and somebody waits for it.
+        """
         held, self._held = self._held or [], None
+        failed: OverflowError | None = None
         for tell in (*first, *held):
-            tell()
+            try:
+                tell()
+            except OverflowError as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
 
     def tell(self, kind: Callable[..., SessionEvent], **fields: Any) -> None:
         """An event of that kind, with these fields and the next number."""

@@ -7,7 +7,7 @@ import pytest
 from tests.fakes.house import Listener
 from trouper.actors.chat import Reset, TextDelta, ThinkingDelta, ToolCallPart
 from trouper.actors.session.audience import Audience
-from trouper.actors.session.events import TitleChanged, TurnStarted
+from trouper.actors.session.events import StopReason, TitleChanged, TurnEnded, TurnStarted
 from trouper.actors.session.narration import Narrator
 from trouper.actors.session.record import MOST_IN_A_TURN, OTHER
 
@@ -47,6 +47,21 @@ def test_an_answer_in_too_many_pieces_breaks_off() -> None:
     with pytest.raises(OverflowError, match="more than 524,288 pieces"):
         telling.hand_on(1, [TextDelta(0, "b")])
     assert listener.text == "a"
+
+
+def test_an_answer_that_breaks_off_behind_a_record_takes_nothing_with_it() -> None:
+    telling, listener = narrator()
+    telling.begin(1)
+    telling.cuts = array("i", [1]) * (MOST_IN_A_TURN // 2)
+    telling.hold()
+    telling.hand_on(1, [TextDelta(0, "one too many")])
+    telling.answer_ends(1)
+    telling.tell(TurnEnded, turn=1, stop=StopReason.END_TURN)
+
+    with pytest.raises(OverflowError, match="more than 524,288 pieces"):
+        telling.release()
+    assert [type(event) for event in listener.events] == [TurnStarted, TurnEnded]
+    assert telling.seq == 2
 
 
 def test_what_is_told_while_a_record_is_written_comes_behind_it_in_order() -> None:
