@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from trouper.actors.bot.commands import WORDS
 from trouper.actors.config import (
     AppConfig,
     AssistantConfig,
@@ -19,7 +20,6 @@ from trouper.actors.config import (
 )
 from trouper.actors.config.advice import warnings_of
 from trouper.actors.config.assistant_advice import COMMANDS
-from trouper.actors.bot.commands import WORDS
 
 TODAY = datetime.date(2026, 11, 21)
 CAT = ToolConfig(command=("cat",), description="Says it.")
