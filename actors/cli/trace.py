@@ -21,7 +21,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--rate", type=float, default=20.0, help="it ends if more come a second: %(default)s"
     )
     parser.add_argument(
-        "--bodies", action="store_true", help="with what is in them, redacted and cut"
+        "--bodies",
+        action="store_true",
+        help="with what is in them, redacted and cut; for the role admin",
     )
     parser.add_argument("-o", "--output", choices=("table", "jsonl"), default="table")
     add_socket_argument(parser)
