@@ -21,7 +21,7 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	@$(BIN)/trouper local install
-	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term
+	$(BIN)/python -m pytest -n 3 --dist worksteal --cov --cov-report=term
 
 # Clients that people have, unmodified, each in an environment of its own.
 test-clients: $(STAMP)

@@ -33,6 +33,10 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
+# A terminal's size is asked of itself, not of who runs the tests.
+_ENVIRONMENT = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
+
+
 @attrs.define(eq=False)
 class Terminal:
     """What has been shown so far is in `shown`, without colours."""
@@ -94,7 +98,7 @@ def terminal(
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        env={**os.environ, "TERM": "xterm-256color", **(environ or {})},
+        env={**_ENVIRONMENT, "TERM": "xterm-256color", **(environ or {})},
     ) as process:
         os.close(theirs)
         try:

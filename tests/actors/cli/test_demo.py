@@ -80,9 +80,11 @@ def test_the_model_may_die_and_the_conversation_goes_on() -> None:
         began = time.monotonic()
         person.type("Say hello.\r")
         person.wait_for("smollm2> ")
+        person.wait_for(" ")
+        # To its first words; how long the answer is, is the model's affair.
+        assert time.monotonic() - began < 10
         answer = person.wait_for("\n\nyou> ")
 
-        assert time.monotonic() - began < 10
         assert answer
         assert said.endswith(
             "\n\ntrouper: the provider's answer was cut off; ask again; what you have seen of "

@@ -40,7 +40,9 @@ ONE_FAULT = {
     ),
     "a key of a later version": (
         PROVIDER + MODEL + ASSISTANT + "[telemetry]\nlogs = true\n",
-        ("telemetry.logs: this version of trouper does not know this key; known: content, traces"),
+        (
+            "telemetry.logs: this version of trouper does not know this key; known: content, conventions, traces"
+        ),
     ),
     "a kind of a later version": (
         '[providers.here]\nkind = "gemini"\n' + MODEL + ASSISTANT,
