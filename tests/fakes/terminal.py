@@ -33,10 +33,6 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
-# A terminal's size is asked of itself, not of who runs the tests.
-_ENVIRONMENT = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
-
-
 @attrs.define(eq=False)
 class Terminal:
     """What has been shown so far is in `shown`, without colours."""
@@ -91,6 +87,8 @@ def terminal(
     command: Sequence[str], environ: Mapping[str, str] | None = None, columns: int = 100
 ) -> Generator[Terminal]:
     """Run `command` with a terminal as all its standard streams."""
+    # A terminal's size is asked of itself, not of who runs the tests.
+    inherited = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     with subprocess.Popen(
@@ -98,7 +96,7 @@ def terminal(
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        env={**_ENVIRONMENT, "TERM": "xterm-256color", **(environ or {})},
+        env={**inherited, "TERM": "xterm-256color", **(environ or {})},
     ) as process:
         os.close(theirs)
         try:
