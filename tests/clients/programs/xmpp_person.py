@@ -2,6 +2,7 @@
 
 xmpp_person.py PORT BOT COUNT TEXT   waits for COUNT messages
 """
+# pyright: basic, reportMissingImports=false
 
 import asyncio
 import json
