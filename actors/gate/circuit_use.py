@@ -8,7 +8,6 @@ async with CircuitUse(circuit) as use:     # ProviderError while it is open
 from types import TracebackType
 from typing import Self
 
-import attrs
 import trio
 
 from ...runtime import MailboxFull, Ref
@@ -16,27 +15,9 @@ from ..errors import ProviderError
 from ..policy.breaker import Pass
 from ..policy.outcome import NEUTRAL, SUCCESS, Result, result_of
 from .circuit_messages import Permit, Report
-from .owner import is_dead
+from .owner import OwnedCall
 
 __all__ = ["CircuitUse"]
-
-
-@attrs.define(eq=False)
-class _Call:
-    """The owner of a permit: what the circuit holds of a call.
-
-    Not the CircuitUse itself, which holds the permit: a cycle for each call would
-    be work for the garbage collector.
-    """
-
-    task: trio.lowlevel.Task | None = None
-    result: Result | None = None
-
-    @property
-    def ended(self) -> Result | None:
-        if is_dead(self.task):
-            return NEUTRAL
-        return self.result
 
 
 class CircuitUse:
@@ -52,7 +33,7 @@ class CircuitUse:
 
     def __init__(self, circuit: Ref[Permit | Report]) -> None:
         self._circuit = circuit
-        self._call = _Call()
+        self._call = OwnedCall[Result](NEUTRAL)
         self._permit = Permit(self._call)
         self._given: Pass | None = None
 

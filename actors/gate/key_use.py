@@ -9,34 +9,15 @@ from collections.abc import Set
 from types import TracebackType
 from typing import Self
 
-import attrs
 import trio
 
 from ...runtime import MailboxFull, Ref
 from ..errors import ProviderError
 from ..policy.key_verdict import NOTHING, Verdict, verdict_of
 from .keys_messages import ChooseKey, ChosenKey, ReportKey
-from .owner import is_dead
+from .owner import OwnedCall
 
 __all__ = ["KeyUse"]
-
-
-@attrs.define(eq=False)
-class _Call:
-    """The user of a key: what the keys hold of a KeyUse.
-
-    Not the KeyUse itself, which holds the choice: a cycle for each call would
-    be work for the garbage collector.
-    """
-
-    task: trio.lowlevel.Task | None = None
-    verdict: Verdict | None = None
-
-    @property
-    def ended(self) -> Verdict | None:
-        if is_dead(self.task):
-            return NOTHING
-        return self.verdict
 
 
 class KeyUse:
@@ -60,7 +41,7 @@ class KeyUse:
         self, keys: Ref[ChooseKey | ReportKey], *, model: str = "", tried: Set[str] = frozenset()
     ) -> None:
         self._keys = keys
-        self._call = _Call()
+        self._call = OwnedCall[Verdict](NOTHING)
         self._choice = ChooseKey(self._call, model, frozenset(tried))
         self._chosen: ChosenKey | None = None
 
@@ -96,9 +77,9 @@ class KeyUse:
         self._settle(verdict_of(error))
 
     def _settle(self, verdict: Verdict) -> None:
-        if self._call.verdict is not None:
+        if self._call.result is not None:
             return
-        self._call.verdict = verdict
+        self._call.result = verdict
         self._call.task = None
         try:
             self._keys.tell(ReportKey(self._choice, verdict))
@@ -110,7 +91,7 @@ class KeyUse:
         try:
             self._chosen = await self._keys.ask(self._choice)
         except ProviderError:
-            self._call.verdict = NOTHING  # no key was left, and none is held
+            self._call.result = NOTHING  # no key was left, and none is held
             raise
         except BaseException:
             self._settle(NOTHING)  # one may have been chosen meanwhile

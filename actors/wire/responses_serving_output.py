@@ -4,6 +4,7 @@ An item tells its events without their numbers, which are the response's. All te
 of an item comes through `pieces`, joined once.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -30,7 +31,7 @@ Told = tuple[str, dict[str, Any]]
 
 
 @attrs.define(eq=False)
-class Item:
+class Item(ABC):
     """One item. `hex` ends its id, `index` is its place among the items of the response."""
 
     hex: str
@@ -86,9 +87,10 @@ class Item:
     def _last_words(self) -> Iterator[Told]:
         return iter(())
 
+    @abstractmethod
     def whole(self, *, cut: bool = False) -> dict[str, Any]:
         """The item as it stands; `cut` is whether the answer was cut off."""
-        raise NotImplementedError
+        ...
 
     @property
     def _status(self) -> str:
