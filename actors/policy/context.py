@@ -25,6 +25,7 @@ from ..chat import Message, TextPart, ToolCallPart, ToolResultPart
 __all__ = [
     "ROOM",
     "SUMMARY_TOKENS",
+    "USUAL_ANSWER",
     "Cut",
     "Telling",
     "TooLong",
@@ -98,6 +99,10 @@ class TooLong:
     def __str__(self) -> str:
         what = "the newest turn alone has" if self.newest else "the conversation has"
         return f"{what} about {self.tokens:,} tokens, of which {self.limit:,} fit"
+
+
+USUAL_ANSWER = 4_096
+"""Tokens of a long answer where nobody has set a limit: what the Anthropic wire then asks for."""
 
 
 def prompt_limit(window: int, wanted: int | None, usual: int) -> int:

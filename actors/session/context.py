@@ -24,6 +24,7 @@ from ..catalog.facts import ModelRef
 from ..chat import ChatRequest, Message, TextPart, Usage
 from ..errors import ErrorKind, ProviderError
 from ..policy.context import (
+    USUAL_ANSWER,
     Cut,
     Telling,
     TooLong,
@@ -50,9 +51,6 @@ __all__ = ["Context", "ContextPolicy", "Shortened"]
 _log = structlog.get_logger("trouper.session")
 
 ContextPolicy = Literal["refuse", "drop_oldest", "summarise"]
-
-# What the Anthropic wire asks for where nobody says how long an answer may be.
-_USUAL_ANSWER = 4_096
 
 
 @attrs.frozen
@@ -156,7 +154,7 @@ class Context:
         room = seen.learn(sent or fixed + sum(tokens))
         most = seen.most
         if window is not None:
-            usual = max(_USUAL_ANSWER, knowledge.likely_output(ref, None))
+            usual = max(USUAL_ANSWER, knowledge.likely_output(ref, None))
             most = min(most, prompt_limit(window, request.max_output_tokens, usual))
         limit = most / seen.correction.factor
         measured = _Measured(target, request.messages, tokens, fixed, limit, most, room)

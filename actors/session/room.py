@@ -7,16 +7,13 @@ import attrs
 
 from ..catalog.facts import ModelRef
 from ..chat import ChatRequest, Message, TextPart, ToolSpec
-from ..policy.context import prompt_limit, surely_fits
+from ..policy.context import USUAL_ANSWER, prompt_limit, surely_fits
 from ..policy.long_text import cut_text
 from ..provider.route import facts_of
 from ..provider.target import Target
 from .assistant import Assistant
 
 __all__ = ["Room", "room_for"]
-
-# Where nobody has set a limit of the answer: a long one.
-_USUAL_ANSWER = 4_096
 
 # Of the room that there is, a part has this much: some texts have more tokens in
 # one half than in the other, and around it stands what is asked.
@@ -87,6 +84,6 @@ async def _measured(
     [tokens] = await knowledge.tokens.count_each([said], target.model)
     bare = ChatRequest(model=target.model, messages=system, tools=tools)
     fixed = await knowledge.tokens.count_request_async(bare, target.model)
-    usual = max(_USUAL_ANSWER, knowledge.likely_output(ref, None))
+    usual = max(USUAL_ANSWER, knowledge.likely_output(ref, None))
     most = prompt_limit(window, assistant.max_output_tokens, usual)
     return Room(correction.apply(tokens), most - correction.apply(fixed))
