@@ -2,8 +2,8 @@
 
 An example runs in a folder of its own, in which `trouper.toml` names the
 simulator, so that no document needs a key or a network. A piece of a
-configuration is made whole and parsed as a file would be. Console lines are
-promises of the command's own tests.
+configuration is made whole and parsed as a file would be. The other languages
+are held in tests/test_documentation_blocks.py.
 """
 
 import sys
