@@ -1,6 +1,6 @@
 """A general actor runtime on trio: supervised actors that exchange typed messages.
 
-Read in this order: errors, messages, replies, mailbox, cell, cycles, ref,
+Read in this order: errors, messages, replies, mailbox, cell, cycles, ref, injected,
 dynamic_children, actor, restarts, spec, life, actor_tasks, driving, actor_life,
 children, dynamic_supervisor, static_supervisor, signals, system. What users test
 with is in testing; how asyncio and plain threads run actors beside them, in portal.

@@ -5,7 +5,7 @@ cells, so they survive restarts; a life (life.py) borrows its cell.
 """
 
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from contextvars import copy_context
 from enum import Enum
 from math import inf
@@ -127,6 +127,8 @@ class Environment:
     hands: "dict[Task, Cell | Envelope]" = attrs.field(factory=dict)
     taps: "dict[Cell, Any]" = attrs.field(factory=dict)
     """Who looks on at an actor (tapping.py)."""
+    dress: "Callable[[Cell, Mapping[type, Any]], Mapping[type, Any]] | None" = None
+    """Gives the actor of a cell other handlers than its own: a test's, which crash (testing)."""
     tallies: dict[str, Tally] = attrs.field(factory=dict)
     at_once: int = 0
 

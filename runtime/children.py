@@ -11,6 +11,7 @@ from .actor_life import ActorLife
 from .cell import Cell, Door, Environment, Exit
 from .errors import SupervisorGaveUp
 from .events import ChildRestarting, GaveUp, Poisoned, Unkillable
+from .injected import InjectedCrash
 from .life import FunctionLife, Host, Leave, Life
 from .restarts import BackoffState, Intensity, PoisonWatch, RestartHistory, comes_back
 from .spec import ChildSpec
@@ -76,11 +77,12 @@ class Child:
 
     def is_poisoned(self, exit: Exit, period: float) -> bool:
         """Whether `exit` is one equal crash too many."""
+        blamed = exit.message is not None and not isinstance(exit.error, InjectedCrash)
         if self._poison is None:
-            if exit.message is None:
+            if not blamed:
                 return False
             self._poison = PoisonWatch(self.spec.poison, period)
-        signature = _signature(exit) if exit.message is not None else None
+        signature = _signature(exit) if blamed else None
         return self._poison.record(signature, exit.at)
 
     async def stop(self, leave: Leave) -> None:

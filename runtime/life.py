@@ -56,6 +56,7 @@ class Life:
         "exit",
         "fatal",
         "host",
+        "injected",
         "killed",
         "leaving",
         "number",
@@ -86,6 +87,8 @@ class Life:
         self.by_itself = False
         # The message whose handler raised what this life died of.
         self.fatal: Envelope | None = None
+        # What a test lets it crash with, in place of the Cancelled that ends it.
+        self.injected: Exception | None = None
         self.task: trio.lowlevel.Task | None = None
         self.began = inf
         self.exit: Exit | None = None
@@ -110,6 +113,12 @@ class Life:
         self.asked = True
         self.killed = True
         self.scope.cancel(reason=f"{self.cell.path} did not stop in time")
+
+    def crash(self, error: Exception) -> None:
+        """End it now, wherever it waits, as if it had raised `error` there."""
+        if self.exit is None and not self.asked:
+            self.injected = error
+            self.scope.cancel(reason=f"a test lets {self.cell.path} crash")
 
     def wake(self) -> None:
         """Make the body look at `leaving`."""
@@ -212,6 +221,8 @@ class Life:
     def _ended(self, error: Exception | None, whole: bool) -> Exit:
         cell = self.cell
         message = type(self.fatal.message).__name__ if self.fatal is not None else None
+        if error is None and not whole:
+            error = self.injected
         if error is not None:
             kind = ExitKind.CRASHED if self.began != inf else ExitKind.START_FAILED
         elif self.asked:

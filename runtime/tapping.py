@@ -58,12 +58,12 @@ class Tap:
 
 def put_tap(actor: Actor[Any], cell: Cell) -> None:
     """Let the tap of this cell hear what `actor` handles from now on; nothing where there is none."""
-    tap = cell.env.taps.get(cell)
+    tap, dress = cell.env.taps.get(cell), cell.env.dress
     own = type(actor)._handlers
-    handlers: Mapping[type, Handler] = own
+    handlers: Mapping[type, Handler] = own if dress is None else dress(cell, own)
     if tap is not None:
-        handlers = {kind: _tapped(handler, tap, cell) for kind, handler in own.items()}
-    elif "_handlers" not in vars(actor):
+        handlers = {kind: _tapped(handler, tap, cell) for kind, handler in handlers.items()}
+    elif handlers is own and "_handlers" not in vars(actor):
         return
     # Over the class's own, for this one alone.
     vars(actor)["_handlers"] = handlers

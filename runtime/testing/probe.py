@@ -1,14 +1,4 @@
-"""What users test their actors with: a probe that stands in for others, and one actor run alone.
-
-    async def test_a_gate_hands_on_what_it_is_asked() -> None:
-        probe = Probe(answer=lambda message: Completion("hello"))
-        async with running(lambda: Gate(probe.ref), probe.spec()) as gate:
-            assert await gate.ask(Complete("hi")) == Completion("hello")
-            assert await probe.receive(Complete) == Complete("hi")
-
-Use them with trio.testing.MockClock: hours pass in milliseconds then, and a
-wait for what never comes costs nothing.
-"""
+"""A probe that stands in for other actors, and one actor run alone."""
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -16,12 +6,12 @@ from typing import TypeVar
 
 import trio
 
-from .actor import Actor, on
-from .errors import Reject, SpecError
-from .messages import Request
-from .ref import Ref
-from .spec import ChildSpec, child
-from .system import System
+from ..actor import Actor, on
+from ..errors import Reject, SpecError
+from ..messages import Request
+from ..ref import Ref
+from ..spec import ChildSpec, child
+from ..system import System
 
 __all__ = ["Probe", "running"]
 
