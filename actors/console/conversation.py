@@ -5,18 +5,22 @@ It knows nothing of sockets: `receive` gives a line, or None at the end, and
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, assert_never
 
 import trio
 
 from ..redaction import redact_text
-from .feed import Feed
+from .feed import FASTEST, Feed
+from .following import Followed
 from .peer import Peer
 from .place import Place
 from .protocol import (
+    REPEATED,
     Act,
     BadRequest,
     Dump,
+    Follow,
     Get,
     Hello,
     Inspect,
@@ -94,8 +98,8 @@ class _Conversation:
             case Subscribe():
                 self._repeat("feed", self._feed, request)
             case Unsubscribe():
-                self._end("feed")
-                self._end("watch")
+                for what in (request.what,) if request.what else REPEATED:
+                    self._end(what)
                 await self._send({"t": "ack", "id": request.id, "ok": True})
             case Get():
                 await self._get(request)
@@ -104,7 +108,10 @@ class _Conversation:
                 if request.watch:
                     self._repeat("watch", self._watch, request)
             case OneSession():
-                await self._send(await place.session(request, self._peer))
+                await self._send(place.session(request, self._peer))
+            case Follow():
+                followed = place.follow(request, self._peer)
+                self._repeat("follow", partial(self._follow, followed), request)
             case Link():
                 await self._send(place.link(request, self._peer))
             case Trace():
@@ -183,6 +190,17 @@ class _Conversation:
                 await self._send(_error(gone.id, gone.code, gone.message))
                 return
             await self._send(frame)
+
+    async def _follow(self, followed: Followed, request: Follow) -> None:
+        while True:
+            try:
+                frame = followed.next()
+            except BadRequest as gone:
+                await self._send(_error(gone.id, gone.code, gone.message))
+                return
+            if frame is not None:
+                await self._send({**frame, "id": request.id})
+            await trio.sleep(1.0 / min(request.hz, FASTEST))
 
     async def _trace(self, request: Trace) -> None:
         self._place.check_bodies(request, self._peer)

@@ -10,16 +10,28 @@ from typing import Any
 import attrs
 import trio
 
-from ...runtime import ActorError, SpecError
 from ..policy.attention import THRESHOLDS
 from ..redaction import printable, redact_text
+from ..session.session import Session
 from .actions import Actions
 from .entry import CODE_SECONDS, Entry
 from .feed import FASTEST, Feed, Picture
 from .fields import fields_of
+from .following import Followed
 from .peer import Peer
-from .protocol import ACTIONS, TOPICS, VERSION, BadRequest, Inspect, Link, OneSession, Trace, allows
-from .sessions import session_frame, transcript_of
+from .protocol import (
+    ACTIONS,
+    TOPICS,
+    VERSION,
+    BadRequest,
+    Follow,
+    Inspect,
+    Link,
+    OneSession,
+    Trace,
+    allows,
+)
+from .sessions import session_frame, session_of
 from .tracing import Taps, heard_frame
 from .use import Use
 
@@ -145,21 +157,39 @@ class Place:
             told["crashes"] = [each.frame(whole=True) for each in self.picture.crashes.of(path)]
         return told
 
-    async def session(self, request: OneSession, peer: Peer) -> dict[str, Any]:
+    def session(self, request: OneSession, peer: Peer) -> dict[str, Any]:
         """One conversation. Raises BadRequest where there is none, or its text is not for this one."""
-        id = request.session
+        self._check_reading(request, peer)
+        transcript = self._open_session(request).now
+        self._reading_begins(request, peer)
+        frame = session_frame(request.session, transcript, text=request.text)
+        return {**frame, "id": request.id}
+
+    def follow(self, request: Follow, peer: Peer) -> Followed:
+        """One conversation while it goes on. Raises BadRequest, as `session`, also later on."""
+        self._check_reading(request, peer)
+        self._open_session(request)
+        self._reading_begins(request, peer)
+        return Followed(request.session, lambda: self._open_session(request), text=request.text)
+
+    def _check_reading(self, request: OneSession | Follow, peer: Peer) -> None:
         if request.text and not allows(peer.role, "admin"):
-            self._audit_reading(id, peer, "denied")
+            self._audit_reading(request.session, peer, "denied")
             raise BadRequest("denied", "what was said is for the role admin", request.id)
-        try:
-            transcript = await transcript_of(self.picture.system, id)
-        except SpecError:
-            raise BadRequest("not_found", f"no conversation {id!r} is open", request.id) from None
-        except ActorError as error:
-            raise BadRequest("refused", str(error), request.id) from error
+
+    def _reading_begins(self, request: OneSession | Follow, peer: Peer) -> None:
         if request.text:
-            self._audit_reading(id, peer, "done")
-        return {**session_frame(id, transcript, text=request.text), "id": request.id}
+            self._audit_reading(request.session, peer, "done")
+
+    def _open_session(self, request: OneSession | Follow) -> Session:
+        inspector, id = self.picture.survey.inspector, request.session
+        session = session_of(inspector, id)
+        if session is None:
+            if inspector.shape(f"sessions/{id}") is None:
+                raise BadRequest("not_found", f"no conversation {id!r} is open", request.id)
+            said = f"conversation {id!r} is between two lives; the tree says why"
+            raise BadRequest("refused", said, request.id)
+        return session
 
     def check_bodies(self, request: Trace, peer: Peer) -> None:
         """Raise BadRequest where a trace would show what is said, and that is not for this one."""

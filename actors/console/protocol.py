@@ -17,6 +17,7 @@ __all__ = [
     "ACTIONS",
     "COLUMNS",
     "LONGEST_LINE",
+    "REPEATED",
     "ROLES",
     "TOPICS",
     "VERSION",
@@ -25,6 +26,7 @@ __all__ = [
     "BadRequest",
     "Code",
     "Dump",
+    "Follow",
     "Get",
     "Hello",
     "Id",
@@ -32,6 +34,7 @@ __all__ = [
     "Link",
     "OneSession",
     "Ping",
+    "Repeated",
     "Request",
     "Role",
     "Subscribe",
@@ -67,6 +70,10 @@ Topic = Literal[
     "logs",
 ]
 TOPICS: Final[tuple[Topic, ...]] = get_args(Topic)
+
+Repeated = Literal["feed", "watch", "follow"]
+REPEATED: Final[tuple[Repeated, ...]] = get_args(Repeated)
+"""What is told again and again, until it is unsubscribed: one of each a client."""
 
 Want = Literal["fields", "stack", "mailbox", "recent", "crashes"]
 WANTS: Final[tuple[Want, ...]] = get_args(Want)
@@ -146,9 +153,10 @@ class Subscribe:
 
 @attrs.frozen
 class Unsubscribe:
-    """Tell them no longer: a page that nobody looks at."""
+    """Tell that no longer, or nothing: a page that nobody looks at."""
 
     id: Id
+    what: Repeated | None
 
 
 @attrs.frozen
@@ -213,6 +221,16 @@ class OneSession:
 
 
 @attrs.frozen
+class Follow:
+    """Tell one conversation, and then what comes, `hz` times a second at most; else as OneSession."""
+
+    id: Id
+    session: str
+    text: bool
+    hz: float
+
+
+@attrs.frozen
 class Link:
     """Make an address that opens the page once, in a browser of who runs the program."""
 
@@ -240,6 +258,7 @@ Request = (
     | Get
     | Inspect
     | OneSession
+    | Follow
     | Trace
     | Act
     | Ping

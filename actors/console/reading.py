@@ -12,11 +12,13 @@ import orjson
 from .protocol import (
     ACTIONS,
     LONGEST_LINE,
+    REPEATED,
     TOPICS,
     WANTS,
     Act,
     BadRequest,
     Dump,
+    Follow,
     Get,
     Hello,
     Id,
@@ -85,6 +87,12 @@ class _Fields:
         value = self._values.get(key, False)
         if not isinstance(value, bool):
             raise self.fault(f"{key} must be true or false")
+        return value
+
+    def word(self, key: str, known: tuple[Any, ...]) -> Any:
+        value = self._values.get(key)
+        if value is not None and value not in known:
+            raise self.fault(f"{key} is {str(value)[:80]!r}; there is {', '.join(known)}")
         return value
 
     def words(self, key: str, known: tuple[Any, ...] | None, default: tuple[Any, ...]) -> Any:
@@ -172,8 +180,13 @@ def _one_session(fields: _Fields) -> OneSession:
     return OneSession(fields.id, fields.text("session", longest=200), fields.switch("text"))
 
 
+def _follow(fields: _Fields) -> Follow:
+    session, text = fields.text("session", longest=200), fields.switch("text")
+    return Follow(fields.id, session, text, fields.number("hz", 4.0, 1_000.0))
+
+
 def _unsubscribe(fields: _Fields) -> Unsubscribe:
-    return Unsubscribe(fields.id)
+    return Unsubscribe(fields.id, fields.word("what", REPEATED))
 
 
 def _link(fields: _Fields) -> Link:
@@ -196,6 +209,7 @@ _OPS: Final[Mapping[str, Callable[[_Fields], Request]]] = {
     "inspect": _inspect,
     "watch": _watch,
     "session": _one_session,
+    "follow": _follow,
     "trace": _trace,
     "act": _act,
     "link": _link,

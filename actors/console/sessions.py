@@ -2,32 +2,45 @@
 
 A list has numbers and names. One conversation is told turn by turn: who said
 something, which tools were called, what it cost; what was said only to an
-admin who asks for it, which is written down.
+admin who asks for it, which is written down. How one is followed while it goes
+on is following.py's matter.
 """
 
-from collections.abc import Iterator
+import re
 from typing import Any
 
-from ...runtime import System
 from ...runtime.inspector import Inspector
-from ..chat import Message, TextPart, ThinkingPart, ToolCallPart, ToolResultPart, Usage
+from ..chat import Part, TextPart, ThinkingPart, ToolCallPart, ToolResultPart, Usage
 from ..redaction import printable, redact_text
-from ..session.messages import GetTranscript, Transcript
+from ..session.messages import Transcript
 from ..session.session import Session
 from ..session.state import PastTurn
 
-__all__ = ["session_frame", "session_rows", "transcript_of"]
+__all__ = [
+    "TURNS",
+    "parts_of",
+    "session_frame",
+    "session_head",
+    "session_of",
+    "session_rows",
+    "step_of",
+    "turn_head",
+]
 
 # Conversations that are told of, the busiest first. (All are in the tree.)
 _TOLD = 500
-# Turns of one, the last ones.
-_TURNS = 100
+TURNS = 100
+"""Turns of one that are told, the last ones."""
+
 # Characters of one part.
 _TEXT = 20_000
-# Seconds.
-_ASK = 3.0
+# The word that a text ends with while more of it comes: it may be the first half of a secret,
+# which nobody recognizes. No secret is longer than this.
+_WORD = re.compile(r"[!-~]{1,4096}\Z")
 
 _UNDER = "sessions/"
+
+_Growing = TextPart | ThinkingPart
 
 
 def session_rows(inspector: Inspector) -> list[dict[str, Any]]:
@@ -66,20 +79,39 @@ def _overview(session: Session) -> dict[str, Any]:
     }
 
 
-async def transcript_of(system: System, id: str) -> Transcript:
-    """What is written down of an open conversation. Raises SpecError and ActorError."""
-    return await system.ref(f"{_UNDER}{id}", Session).ask(GetTranscript(), timeout=_ASK)
+def session_of(inspector: Inspector, id: str) -> Session | None:
+    """The conversation, if it is open and lives. It is looked at and not asked, so that one whose
+    mailbox is full, or which somebody has suspended, can be seen as well."""
+    actor = inspector.actor(f"{_UNDER}{id}")
+    return actor if isinstance(actor, Session) else None
 
 
 def session_frame(id: str, transcript: Transcript, *, text: bool) -> dict[str, Any]:
     """One conversation, turn by turn; with `text` also what was said."""
     state = transcript.state
-    turns = [_turn(turn, text=text) for turn in state.turns[-_TURNS:]]
-    if turns and transcript.running is not None:
-        turns[-1]["steps"] += _steps(transcript.streamed, text=text)
+    turns = state.turns[-TURNS:]
     return {
         "t": "session",
         "session": id,
+        **session_head(transcript, text=text),
+        "earlier": max(0, len(state.turns) - TURNS),
+        "turns": [
+            {
+                **turn_head(turn),
+                "steps": [
+                    step_of(role, part, text=text, whole=whole)
+                    for role, part, whole in parts_of(turn, transcript)
+                ],
+            }
+            for turn in turns
+        ],
+    }
+
+
+def session_head(transcript: Transcript, *, text: bool) -> dict[str, Any]:
+    """What is said of all of it."""
+    state = transcript.state
+    return {
         "owner": state.owner,
         "assistant": state.assistant,
         "model": state.model,
@@ -89,19 +121,11 @@ def session_frame(id: str, transcript: Transcript, *, text: bool) -> dict[str, A
         "usage": _usage(state.usage),
         "cost": state.cost,
         "unpriced": state.unpriced,
-        "earlier": max(0, len(state.turns) - _TURNS),
-        "turns": turns,
     }
 
 
-def _turn(turn: PastTurn, *, text: bool) -> dict[str, Any]:
-    steps = list(_steps(turn.asked, text=text))
-    results = {result.call_id: result for result in turn.results}
-    for message in turn.said:
-        steps += _steps(message, text=text)
-        for part in message.parts:
-            if isinstance(part, ToolCallPart) and part.id in results:
-                steps.append(_step("tool", results[part.id], text=text))
+def turn_head(turn: PastTurn) -> dict[str, Any]:
+    """What is said of a turn, but for its steps."""
     return {
         "number": turn.number,
         "at": turn.at,
@@ -112,17 +136,33 @@ def _turn(turn: PastTurn, *, text: bool) -> dict[str, Any]:
         "cost": turn.cost,
         "unpriced": turn.unpriced,
         "intended": [{"name": each.call.name, "call": each.call.id} for each in turn.intended],
-        "steps": steps,
     }
 
 
-def _steps(message: Message, *, text: bool) -> Iterator[dict[str, Any]]:
-    for part in message.parts:
-        yield _step(message.role, part, text=text)
+def parts_of(turn: PastTurn, transcript: Transcript) -> list[tuple[str, Part, bool]]:
+    """The parts of a turn in order, each with who says it, and whether no more of it comes."""
+    found: list[tuple[str, Part, bool]] = [("user", part, True) for part in turn.asked.parts]
+    results = {result.call_id: result for result in turn.results}
+    for message in turn.said:
+        found += [(message.role, part, True) for part in message.parts]
+        found += [
+            ("tool", results[part.id], True)
+            for part in message.parts
+            if isinstance(part, ToolCallPart) and part.id in results
+        ]
+    if turn.number == transcript.running:
+        streamed = transcript.streamed.parts
+        # What comes behind a text, as a call, comes when the text is whole.
+        open = streamed[-1] if streamed and isinstance(streamed[-1], _Growing) else None
+        found += [("assistant", part, part is not open) for part in streamed]
+    return found
 
 
-def _step(role: str, part: object, *, text: bool) -> dict[str, Any]:
-    """One part of a message: who, what, how long; what it says only where that is asked for."""
+def step_of(role: str, part: Part, *, text: bool, whole: bool = True) -> dict[str, Any]:
+    """One part of a message: who, what, how long; what it says only where that is asked for.
+
+    Of one that is not `whole` the last word is not shown yet.
+    """
     step: dict[str, Any] = {"role": role, "what": "other", "chars": 0, "text": None}
     said = ""
     match part:
@@ -140,7 +180,7 @@ def _step(role: str, part: object, *, text: bool) -> dict[str, Any]:
             step["what"] = type(part).__name__.removesuffix("Part").lower()
     step["chars"] = len(said)
     if text:
-        step["text"] = _shown(said)
+        step["text"] = _shown(said if whole else _WORD.sub("", said))
     return step
 
 

@@ -227,16 +227,7 @@ class Session(Actor[SessionMessage], background=True):
     @on(GetTranscript)
     async def transcript(self, message: GetTranscript) -> Transcript:
         """All that was written down of it."""
-        turn = self._turn
-        if turn is None:
-            return Transcript(seq=self._audience.seq, running=None, state=self._scribe.state)
-        return Transcript(
-            seq=self._audience.seq,
-            running=turn.number,
-            state=self._scribe.state,
-            streamed=turn.streamed,
-            asked=turn.asked,
-        )
+        return self.now
 
     @on(SwitchModel)
     async def switch_model(self, message: SwitchModel) -> None:
@@ -271,6 +262,20 @@ class Session(Actor[SessionMessage], background=True):
             return
         if idle >= message.idle:
             self.stop()
+
+    @property
+    def now(self) -> Transcript:
+        """What GetTranscript is answered, also where the mailbox is full or is not read."""
+        turn = self._turn
+        if turn is None:
+            return Transcript(seq=self._audience.seq, running=None, state=self._scribe.state)
+        return Transcript(
+            seq=self._audience.seq,
+            running=turn.number,
+            state=self._scribe.state,
+            streamed=turn.streamed,
+            asked=turn.asked,
+        )
 
     @property
     def overview(self) -> Overview:

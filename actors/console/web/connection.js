@@ -146,6 +146,15 @@ export function listen(request, each) {
   return () => streams.delete(id);
 }
 
+// A conversation as it goes on; returns what ends that. One at a time.
+export function follow(request, each) {
+  const ended = listen({ ...request, op: "follow" }, each);
+  return () => {
+    ended();
+    send({ op: "unsub", what: "follow" });
+  };
+}
+
 export function look({ topics = [], watch = null, seen = () => {} }) {
   const now = { topics: [...BASE, ...topics], watch };
   watching = seen;
@@ -159,7 +168,7 @@ export function look({ topics = [], watch = null, seen = () => {} }) {
 
 function subscribe() {
   if (document.hidden) return;
-  send({ op: "unsub" });
+  send({ op: "unsub", what: "watch" });
   send({ op: "sub", topics: wanted.topics, hz: HZ });
   observe();
 }

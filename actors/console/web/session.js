@@ -1,48 +1,53 @@
-// One conversation, turn by turn: who, how much, how long, at what cost. What was said is shown
-// to admins who ask for it, and that is written down.
+// One conversation, turn by turn, as it goes on: who, how much, at what cost. What was said is
+// shown to admins who ask for it, and that is written down.
 
-import { ask } from "./connection.js";
+import { follow } from "./connection.js";
 import { html, useEffect, useState } from "./dom.js";
 import { clock, count, money, some } from "./format.js";
-import { changed, model } from "./model.js";
+import { model } from "./model.js";
 import { Empty, Pill } from "./parts.js";
 import { InFlight } from "./providers.js";
 
-const EACH = 1000;
+const TURNS = 100; // as many as the feed tells of
 
-export function SessionPage({ rest }) {
+// What is known after one frame more.
+function after(told, frame) {
+  if (frame.t === "session") return frame;
+  const turns = new Map(told.turns.map((turn) => [turn.number, turn]));
+  for (const { count, ...turn } of frame.turns) {
+    const steps = [...(turns.get(turn.number)?.steps ?? [])];
+    for (const { at, more, ...step } of turn.steps) {
+      if (more === undefined) steps[at] = step;
+      else steps[at] = { ...steps[at], ...step, text: steps[at].text === null ? null : steps[at].text + more };
+    }
+    turns.set(turn.number, { ...turn, steps: steps.slice(0, count) });
+  }
+  const all = [...turns.values()];
+  const kept = all.slice(-TURNS);
+  return { ...told, ...frame, turns: kept, earlier: told.earlier + all.length - kept.length };
+}
+
+// The conversation, as it is told; again from the beginning when a page is looked at again.
+function useConversation(session, text) {
   const [told, setTold] = useState(null);
   const [fault, setFault] = useState("");
-  const [text, setText] = useState(null);
+  const live = model.status === "live";
   useEffect(() => {
-    let here = true;
-    const again = async () => {
-      if (model.status !== "live") return;
-      try {
-        const frame = await ask({ op: "session", session: rest });
-        if (here) [setTold(frame), setFault("")];
-      } catch (error) {
-        if (here) setFault(error.msg);
-      }
-    };
-    again();
-    const timer = setInterval(again, EACH);
-    return () => {
-      here = false;
-      clearInterval(timer);
-    };
-  }, [rest, model.status]);
-  const read = async () => {
-    try {
-      setText(await ask({ op: "session", session: rest, text: true }));
-    } catch (error) {
-      setFault(error.msg);
-    }
-    changed();
-  };
-  if (!told) return html`<main class="page"><${Back} id=${rest} /><${Empty} title=${fault ? "Not open" : "Looking"}>${fault || "The conversation is asked for."}<//></main>`;
+    if (!live) return;
+    return follow({ session, text, hz: 5 }, (frame) => {
+      if (frame.t === "err") return setFault(frame.err.msg);
+      setFault("");
+      setTold((now) => after(now, frame));
+    });
+  }, [session, text, live]);
+  return { told, fault };
+}
+
+export function SessionPage({ rest }) {
   const admin = model.hello?.role === "admin";
-  const words = text && new Map(text.turns.map((turn) => [turn.number, turn]));
+  const [reading, setReading] = useState(false);
+  const { told, fault } = useConversation(rest, reading && admin);
+  if (!told) return html`<main class="page"><${Back} id=${rest} /><${Empty} title=${fault ? "Not open" : "Looking"}>${fault || "The conversation is asked for."}<//></main>`;
   return html`<main class="page">
     <${Back} id=${rest} />
     <section class="card facts-card">
@@ -55,7 +60,7 @@ export function SessionPage({ rest }) {
         <div><dt>Now</dt><dd>${told.running ? html`<${Pill} tone="good">turn ${told.running} under way<//>` : "idle"}</dd></div>
       </dl>
       <div class="acts">
-        <button disabled=${!admin} title=${admin ? "" : "What was said is for the role admin."} onClick=${read}>${text ? "Read again" : "Show text"}</button>
+        <button disabled=${!admin} aria-pressed=${reading} title=${admin ? "" : "What was said is for the role admin."} onClick=${() => setReading(!reading)}>${reading ? "Hide text" : "Show text"}</button>
         <span class="dim small">${admin ? "Reading is written into the audit log." : "What was said is for the role admin; that you read it would be written down."}</span>
         <a class="right" href=${`#/actors/sessions/${rest}`}>its actor</a>
       </div>
@@ -64,7 +69,7 @@ export function SessionPage({ rest }) {
     </section>
     ${told.earlier > 0 && html`<p class="dim">${some(told.earlier, "earlier turn")} left out</p>`}
     ${told.turns.length === 0 && html`<${Empty} title="No turn yet">Nobody has said anything.<//>`}
-    <ol class="turns">${[...told.turns].reverse().map((turn) => html`<${Turn} key=${turn.number} turn=${turn} words=${words?.get(turn.number)} />`)}</ol>
+    <ol class="turns">${[...told.turns].reverse().map((turn) => html`<${Turn} key=${turn.number} turn=${turn} />`)}</ol>
     ${told.running && html`<${InFlight} requests=${model.requests ?? []} session=${rest} />`}
   </main>`;
 }
@@ -75,25 +80,25 @@ function Back({ id }) {
 
 const STOPS = { end_turn: "good", cancelled: "", interrupted: "warn" };
 
-function Turn({ turn, words }) {
+function Turn({ turn }) {
   const most = Math.max(1, ...turn.steps.map((step) => step.chars));
   return html`<li class="card turn">
     <div class="card-top"><h2>Turn ${turn.number} <time class="dim num">${clock(turn.at)}</time></h2>
       <span class="dim num">${turn.target} ${count(turn.usage.input)} in, ${count(turn.usage.output)} out, ${turn.unpriced ? "cost unknown" : money(turn.cost)}</span>
       <${Pill} tone=${turn.stop === null ? "good" : STOPS[turn.stop] ?? "bad"}>${turn.stop === null ? "under way" : turn.stop.replace("_", " ")}<//></div>
     ${turn.error && html`<p class="bad small">${turn.error}</p>`}
-    <ol class="steps">${turn.steps.map((step, i) => html`<${Step} key=${i} step=${step} most=${most} text=${words?.steps[i]?.text} />`)}</ol>
+    <ol class="steps">${turn.steps.map((step, i) => html`<${Step} key=${i} step=${step} most=${most} />`)}</ol>
     ${turn.intended.length > 0 && html`<p class="warn small">Nobody knows whether these ran: ${turn.intended.map((each) => each.name).join(", ")}</p>`}
   </li>`;
 }
 
-function Step({ step, most, text }) {
+function Step({ step, most }) {
   const failed = step.what === "result" && step.is_error;
   const names = { call: `calls ${step.name}`, result: failed ? "fails" : "returns", text: "says", thinking: "thinks" };
   return html`<li class=${`step ${step.role} ${step.what} ${failed ? "failed" : ""}`}>
     <span class="role">${step.role}</span><span>${names[step.what] ?? step.what}</span>
     <span class="bar"><i style=${{ width: `${Math.max(1, Math.sqrt(step.chars / most) * 100)}%` }}></i></span>
     <span class="r num dim">${some(step.chars, "character")}</span>
-    ${text && html`<pre class="said">${text}</pre>`}
+    ${step.text && html`<pre class="said">${step.text}</pre>`}
   </li>`;
 }

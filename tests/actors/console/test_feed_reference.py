@@ -10,8 +10,10 @@ import trio
 import trio.testing
 
 from tests.fakes.consoles import open_console
+from tests.fakes.conversations import Talk
 from tests.fakes.players import Crash, Hang, Life, Note, Play, Player, eventually
 from trouper.actors.chat import ChatRequest
+from trouper.actors.console.following import Followed
 from trouper.actors.console.protocol import ACTIONS, COLUMNS, TOPICS, WANTS
 from trouper.actors.console.reading import _OPS
 from trouper.actors.policy.attention import Thresholds
@@ -95,4 +97,19 @@ async def test_every_key_of_every_frame_is_on_the_page() -> None:
         await client.say('{"op":"dump"}')
         told.append(await client.frame())
 
+    assert sorted(set(keys(told)) - words()) == []
+
+
+def test_every_key_of_a_conversation_that_is_followed_is_on_the_page() -> None:
+    talk = Talk()
+    talk.streams("hello ")
+    followed = Followed("a", lambda: talk, text=True)
+    told = [followed.next()]
+    talk.streams("world ")
+    told.append(followed.next())
+    talk.calls()
+    told.append(followed.next())
+
+    assert [frame["t"] for frame in told if frame] == ["session", "said", "said"]
+    assert "more" in set(keys(told))
     assert sorted(set(keys(told)) - words()) == []

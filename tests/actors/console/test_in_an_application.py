@@ -105,6 +105,52 @@ async def test_an_admin_reads_what_was_said_and_that_is_written_down(
     ]
 
 
+async def test_a_conversation_is_followed_while_it_streams(simulator: SimulatorProcess) -> None:
+    simulator.script({"reply": {"text": "one two three four five", "delay": 0.02, "pace": 0.15}})
+    async with opened(simulator, role="admin") as (app, client), trio.open_nursery() as nursery:
+        session = await app.session("alice")
+        with capture_logs() as logs:
+            first = await client.ask("follow", session="alice", text=True, hz=5)
+        nursery.start_soon(session.ask, PRIVATE)
+        frames = [await client.until("said")]
+        while frames[-1]["running"] is not None:
+            frames.append(await client.until("said"))
+        await client.say('{"op":"unsub","id":2}')
+        ended = await client.until("ack")
+
+    assert (first["t"], first["turns"], first["id"]) == ("session", [], 1)
+    more = [
+        step.get("more") or step["text"]
+        for frame in frames
+        for turn in frame["turns"]
+        for step in turn["steps"]
+        if step["at"] == 1
+    ]
+    assert "".join(more) == "one two three four five"
+    assert len(more) > 2
+    assert frames[-1]["turns"][-1]["stop"] == "end_turn"
+    assert ended["id"] == 2
+    assert [line["result"] for line in logs] == ["done"]
+
+
+async def test_who_may_not_read_follows_numbers_and_also_of_one_that_is_suspended(
+    simulator: SimulatorProcess,
+) -> None:
+    async with opened(simulator) as (app, client):
+        session = await app.session("alice")
+        await session.ask(PRIVATE)
+        app.system.operator.suspend("sessions/alice")
+        denied = await client.ask("follow", session="alice", text=True)
+        told = await client.ask("follow", session="alice")
+        await app.system.operator.stop("sessions/alice")
+        gone = await client.frame()
+
+    assert denied["err"]["code"] == "denied"
+    assert [turn["number"] for turn in told["turns"]] == [1]
+    assert "private" not in str(told)
+    assert gone["err"]["code"] in ("not_found", "refused")
+
+
 async def test_a_request_is_seen_in_its_phase_while_it_is_under_way(
     simulator: SimulatorProcess,
 ) -> None:
