@@ -17,7 +17,7 @@ from trio.lowlevel import Task, current_task, reschedule
 
 from .deadlines import Deadlines
 from .errors import ActorDown, ActorError, ActorUnavailable, MailboxFull, SpecError
-from .events import ActorStopped, DeadLetter, Reports
+from .events import ActorStopped, Reports
 from .mailbox import DeadReason, Envelope, Idle, Line, Mailbox, Place
 from .replies import Reply
 from .tallies import Tally
@@ -332,8 +332,7 @@ class Cell:
 
     def bury(self, envelope: Envelope, reason: DeadReason) -> None:
         """Make a dead letter of a message that nobody waits for."""
-        letter = DeadLetter(self.path, envelope.message, reason, self.env.now())
-        self.env.reports.dead_letter(letter)
+        self.env.reports.dead_letter(self.path, envelope.message, reason, self.env.now())
 
     def shut_while_down(self, retry_at: float) -> None:
         """Between two lives: where the spec says so, refuse asks until the next one."""

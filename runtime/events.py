@@ -99,12 +99,18 @@ class Unkillable:
 
 @attrs.frozen
 class DeadLetter:
-    """A message that was not handled to its end, and why."""
+    """A message that was not handled to its end, and why.
+
+    `number` counts those of a system from 1; `resent` says that a person has sent it once more
+    (`Operator.resend`).
+    """
 
     path: str
     message: object
     reason: DeadReason
     at: float
+    number: int = attrs.field(default=0, eq=False)
+    resent: bool = False
 
 
 RuntimeEvent = (
@@ -148,8 +154,22 @@ class Reports:
             about, told = self._wording.text(repr(event)), self._wording.traceback(error)
             _log.error("the observer failed on %s\n%s", about, told)
 
-    def dead_letter(self, letter: DeadLetter) -> None:
-        """Keep, count and tell a dead letter."""
+    def dead_letter(self, path: str, message: object, reason: DeadReason, at: float) -> None:
+        """Keep, count and tell a dead letter.
+
+        The messages themselves are kept: as much as a fourth of one usual mailbox may hold.
+        """
+        self.dead_letter_counts[reason] += 1
+        number = self.dead_letter_counts.total()
+        letter = DeadLetter(path, message, reason, at, number)
         self.dead_letters.append(letter)
-        self.dead_letter_counts[letter.reason] += 1
         self.emit(letter)
+
+    def letter(self, number: int) -> DeadLetter | None:
+        """The dead letter of that number, while it is kept."""
+        return next((each for each in self.dead_letters if each.number == number), None)
+
+    def was_resent(self, letter: DeadLetter) -> None:
+        """It has been sent once more, and is not to be again."""
+        at = letter.number - self.dead_letters[0].number
+        self.dead_letters[at] = attrs.evolve(letter, resent=True)

@@ -1,4 +1,5 @@
-"""What a person may do to actors that run: restart, stop, drain, suspend and resume them.
+"""What a person may do to actors that run: restart, stop, drain, suspend and resume them, and
+send a message once more that was not handled.
 
 A supervisor does it between two judgements, as it does what follows a crash;
 it counts as no crash. What an actor has in hand comes to its end, within the
@@ -8,9 +9,10 @@ child's shutdown seconds.
 import attrs
 
 from .actor_tasks import ActorTasks
-from .cell import Cell, Environment
+from .cell import Cell, Door, Environment
 from .children import SupervisingLife
-from .errors import ActorDown, SpecError
+from .errors import ActorDown, MailboxFull, SpecError
+from .events import DeadLetter
 from .life import Leave
 
 __all__ = ["Effect", "Operator"]
@@ -82,6 +84,29 @@ class Operator:
     def resume(self, path: str) -> None:
         """Undo `suspend`; nothing where it is not suspended."""
         self._reader(self._env.cell(path)).resume()
+
+    def resend(self, number: int) -> DeadLetter:
+        """Send the message of that dead letter once more, to whoever lives at its path now.
+
+        Raises SpecError where it is not kept any more, has been sent again already, or nobody is
+        at its path; the error that an asker would see where the actor takes nothing; and
+        MailboxFull, also where its mailbox would drop something instead. The letter stays as it
+        is then. A message that crashes its actor crashes it again.
+        """
+        letter = self._env.reports.letter(number)
+        if letter is None:
+            raise SpecError(f"no dead letter {number} is kept; the last ones are")
+        if letter.resent:
+            raise SpecError(f"dead letter {number} has been sent again already; look for another")
+        cell = self._env.cell(letter.path)
+        if cell.door is not Door.OPEN:
+            raise cell.refusal()
+        statistics = cell.receiving.statistics()
+        if statistics.current_buffer_used >= statistics.max_buffer_size:
+            raise MailboxFull(cell.path, cell.mailbox.capacity)
+        cell.put(letter.message, None)
+        self._env.reports.was_resent(letter)
+        return letter
 
     def _reader(self, cell: Cell) -> ActorTasks:
         if not isinstance(cell.life, ActorTasks):

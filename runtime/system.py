@@ -122,7 +122,7 @@ class System:
 
     @property
     def operator(self) -> Operator:
-        """Restarts, stops, drains, suspends and resumes actors by hand."""
+        """Restarts, stops, drains, suspends and resumes actors by hand, and sends dead letters again."""
         root, env = self._root, self._environment
         assert root is not None
         return Operator(env, root)

@@ -9,6 +9,8 @@ from trouper.runtime import (
     ActorDown,
     AskTimeout,
     Backoff,
+    Mailbox,
+    MailboxFull,
     SpecError,
     System,
     child,
@@ -239,3 +241,66 @@ async def test_what_cannot_be_done_is_refused_in_words(play: Play) -> None:
         assert system.operator.life("f") == 2
     with pytest.raises(ActorDown):
         await system.operator.restart("a")
+
+
+async def test_a_dead_letter_is_sent_again_once_to_the_life_that_runs_now(
+    play: Play, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with System(play.part("a"), signals=False) as system:
+        ref = system.ref("a", Player)
+        await system.operator.stop("a")
+        ref.tell(Note("too late"))
+        ref.tell(Note("also too late"))
+        with pytest.raises(ActorDown):
+            system.operator.resend(1)
+        await system.operator.restart("a")
+        await eventually(lambda: state(system, "a") == "running")
+        sent = system.operator.resend(1)
+
+        assert await ref.ask(Life()) == 2
+        assert await ref.ask(Notes()) == ("too late",)
+        assert (sent.number, sent.message) == (1, Note("too late"))
+        assert [(each.number, each.resent) for each in system.dead_letters] == [
+            (1, True),
+            (2, False),
+        ]
+        with pytest.raises(SpecError, match="dead letter 1 has been sent again already"):
+            system.operator.resend(1)
+        assert sum(system.dead_letter_counts.values()) == 2
+
+
+async def test_a_dead_letter_that_is_kept_no_more_or_whose_actor_has_gone_is_not_sent(
+    play: Play,
+) -> None:
+    async with System(dynamic("crowd", Player), signals=False) as system:
+        children = system.children("crowd", Player)
+        ref = await children.start("one", "a", play)
+        await children.stop("one")
+        for number in range(300):
+            ref.tell(Note(str(number)))
+        with pytest.raises(SpecError, match="no dead letter 1 is kept"):
+            system.operator.resend(1)
+        with pytest.raises(SpecError, match="no actor at 'crowd/one'"):
+            system.operator.resend(300)
+
+        assert len(system.dead_letters) == 256
+
+
+async def test_a_dead_letter_is_not_sent_where_it_would_push_out_another_message(
+    play: Play,
+) -> None:
+    full = play.part("a", mailbox=Mailbox(1, "drop_oldest"))
+    async with System(full, signals=False) as system:
+        ref = system.ref("a", Player)
+        system.operator.suspend("a")
+        ref.tell(Note("dropped"))
+        ref.tell(Note("waits"))
+        with pytest.raises(MailboxFull):
+            system.operator.resend(1)
+        system.operator.resume("a")
+        await trio.testing.wait_all_tasks_blocked()
+        system.operator.resend(1)
+        await trio.testing.wait_all_tasks_blocked()
+
+        assert await ref.ask(Notes()) == ("waits", "dropped")
+        assert [each.resent for each in system.dead_letters] == [True]
