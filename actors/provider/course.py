@@ -213,7 +213,8 @@ class Course:
             _log.warning("next target is asked", next=name, **self._why())
 
     async def _wait(self, until: float) -> None:
-        seconds = until - trio.current_time()
+        # It may have come by now: the router's word has been on its way.
+        seconds = max(0.0, until - trio.current_time())
         _log.info("no target may be asked yet", wait_s=round(seconds, 3), **self._why())
         await trio.sleep(seconds)
 
