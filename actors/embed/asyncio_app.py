@@ -20,6 +20,7 @@ from ..session.events import StopReason
 from ..session.messages import Transcript
 from ..session.reader import SessionHandle
 from ..tools import Tool
+from ..tree import MakeTransport
 from .host_loop import HostLoop
 from .opening import Begun, opener, told
 
@@ -51,6 +52,7 @@ class AsyncioApp:
         tools: Iterable[Tool] = (),
         serve: bool = False,
         observer: Observer | None = None,
+        transport: MakeTransport | None = None,
         stop_timeout: float = 30.0,
         name: str = "trouper",
         mode: Mode = "thread",
@@ -58,7 +60,9 @@ class AsyncioApp:
         self.config = config
         self.host = HostLoop()
         """The loop, for functions that trio calls."""
-        opened = opener(config, map(self.host.adopt, tools), serve=serve, observer=observer)
+        opened = opener(
+            config, map(self.host.adopt, tools), serve=serve, observer=observer, transport=transport
+        )
         self.portal: AsyncioPortal[App] = AsyncioPortal(
             opened, stop_timeout=stop_timeout, name=name, mode=mode
         )

@@ -15,16 +15,28 @@ from ..config import AppConfig
 from ..session.answer import Answer, TurnEvent
 from ..session.reader import SessionHandle, Turn
 from ..tools import Tool
+from ..tree import MakeTransport
 
 __all__ = ["Begun", "asked", "opener", "told"]
 
 
 def opener(
-    config: AppConfig, tools: Iterable[Tool], *, serve: bool, observer: Observer | None
+    config: AppConfig,
+    tools: Iterable[Tool],
+    *,
+    serve: bool,
+    observer: Observer | None,
+    transport: MakeTransport | None,
 ) -> Callable[[], AbstractAsyncContextManager[App]]:
     """What opens the application, in trio's thread. Signals stay the host's."""
     return partial(
-        open_app, config, serve=serve, observer=observer, signals=False, tools=tuple(tools)
+        open_app,
+        config,
+        serve=serve,
+        observer=observer,
+        signals=False,
+        tools=tuple(tools),
+        transport=transport,
     )
 
 

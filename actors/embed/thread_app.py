@@ -20,6 +20,7 @@ from ..session.events import StopReason
 from ..session.messages import Transcript
 from ..session.reader import SessionHandle
 from ..tools import Tool
+from ..tree import MakeTransport
 from .opening import Begun, asked, opener, told
 
 __all__ = ["ThreadApp", "ThreadSession", "ThreadTurn"]
@@ -44,11 +45,12 @@ class ThreadApp:
         tools: Iterable[Tool] = (),
         serve: bool = False,
         observer: Observer | None = None,
+        transport: MakeTransport | None = None,
         stop_timeout: float = 30.0,
         name: str = "trouper",
     ) -> None:
         self.config = config
-        opened = opener(config, tools, serve=serve, observer=observer)
+        opened = opener(config, tools, serve=serve, observer=observer, transport=transport)
         self.portal: ThreadPortal[App] = ThreadPortal(opened, stop_timeout=stop_timeout, name=name)
         """The way to `portal.value`, the App in trio, for what has no name here."""
 
