@@ -8,7 +8,14 @@ from .console_output import add_output_arguments, milliseconds, repeated, write_
 
 __all__ = ["add_arguments", "run"]
 
-_COLUMNS = {"n": "n", "ago": "ago", "path": "to", "msg": "message", "reason": "reason"}
+_COLUMNS = {
+    "n": "n",
+    "ago": "ago",
+    "path": "to",
+    "msg": "message",
+    "reason": "reason",
+    "again": "again",
+}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -25,7 +32,11 @@ def run(args: Namespace) -> int:
 def _show(args: Namespace, client: Client) -> int:
     under = args.under.strip("/")
     rows = [
-        {**letter, "ago": milliseconds(letter["ago_ms"]) or "0.0 s"}
+        {
+            **letter,
+            "ago": milliseconds(letter["ago_ms"]) or "0.0 s",
+            "again": "sent" if letter["resent"] else "",
+        }
         for letter in client.get("dead").get("dead", [])
         if not under or f"{letter['path']}/".startswith(f"{under}/")
     ]

@@ -73,6 +73,7 @@ COMMANDS: Final = {
     "resume": Command("act_on_actor", "let a suspended actor read on"),
     "trip": Command("act_on_circuit", "open a circuit: its model is not called"),
     "reset": Command("act_on_circuit", "close a circuit"),
+    "resend": Command("resend", "send a dead letter once more"),
     "limit": Command("limit", "let a provider's limiter keep to other limits"),
     "loglevel": Command("log_level", "log more or less for a while"),
     "send": Command("send", "send a message to an actor by hand"),

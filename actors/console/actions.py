@@ -77,6 +77,7 @@ class Actions:
             "trip": self._trip,
             "reset": self._reset,
             "limit": self._limit,
+            "resend": self._resend,
             "loglevel": self._loglevel,
             "send": self._send,
         }
@@ -198,6 +199,33 @@ class Actions:
             self._system.operator.resume(act.path)
         return effect
 
+    # Messages.
+
+    async def _resend(self, act: Act) -> Effect:
+        number = act.args.get("n")
+        letters = {letter.number: letter for letter in self._system.dead_letters}
+        letter = letters.get(number) if type(number) is int else None
+        if letter is None:
+            said = "n must be the number of a dead letter that is kept: one of the last 256"
+            raise BadRequest("not_found", said, act.id)
+        if letter.path != act.path or letter.resent:
+            was = "has been sent again already" if letter.resent else f"was for {letter.path}"
+            said = f"dead letter {number} {was}: look again"
+            raise BadRequest("stale", said, act.id)
+        effect = self._effect(act) | {"message": type(letter.message).__name__}
+        if not act.dry:
+            self._system.operator.resend(letter.number)
+        return effect
+
+    async def _send(self, act: Act) -> Effect:
+        actor = self._system.inspector.actor(act.path)
+        if actor is None:
+            raise ValueError(f"{act.path} takes no messages")
+        message = message_of(type(actor), act.args)
+        if not act.dry:
+            self._system.ref(act.path, type(actor)).tell(message)
+        return {"message": type(message).__name__}
+
     # Gates.
 
     async def _trip(self, act: Act) -> Effect:
@@ -248,12 +276,3 @@ class Actions:
         if not (type(seconds) in (int, float) and 0 < seconds <= 86_400):
             raise ValueError("seconds must be a number above 0 and up to 86400")
         return self.log_level.change(level, float(seconds), dry=act.dry)
-
-    async def _send(self, act: Act) -> Effect:
-        actor = self._system.inspector.actor(act.path)
-        if actor is None:
-            raise ValueError(f"{act.path} takes no messages")
-        message = message_of(type(actor), act.args)
-        if not act.dry:
-            self._system.ref(act.path, type(actor)).tell(message)
-        return {"message": type(message).__name__}

@@ -141,6 +141,7 @@ class Feed:
         self._tree = Tree(picture.survey, under, kinds) if "tree" in self._topics else None
         self._event = 0
         self._letter = 0
+        self._resent: set[int] = set()
         self._line = 0
         self._told: dict[str, Any] = {}
         self._seq = 0
@@ -228,21 +229,26 @@ class Feed:
         return [{"n": number, "line": line} for number, line in lines]
 
     def _letters(self) -> list[dict[str, Any]]:
-        system = self._picture.system
-        count = sum(system.dead_letter_counts.values())
-        fresh = min(count - self._letter, _AT_ONCE)
-        letters = system.dead_letters[-fresh:] if fresh else ()
-        self._letter = count
+        """Those that are new, and those that have been sent again since they were told."""
+        kept = self._picture.system.dead_letters
+        resent = {letter.number for letter in kept if letter.resent}
+        again, self._resent = resent - self._resent, resent
+        letters = [
+            letter for letter in kept if letter.number > self._letter or letter.number in again
+        ][-_AT_ONCE:]
+        if letters:
+            self._letter = kept[-1].number
         now = self._picture.survey.inspector.now
         return [
             {
-                "n": count - len(letters) + number + 1,
+                "n": letter.number,
                 "path": letter.path,
                 "msg": type(letter.message).__name__,
                 "reason": letter.reason.value,
                 "ago_ms": round((now - letter.at) * 1e3),
+                "resent": letter.resent,
             }
-            for number, letter in enumerate(letters)
+            for letter in letters
         ]
 
     async def run(self, hz: float) -> None:

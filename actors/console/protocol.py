@@ -103,6 +103,7 @@ ACTIONS: Final[Mapping[str, Role]] = {
     "drain": "operate",
     "trip": "operate",
     "reset": "operate",
+    "resend": "operate",
     "loglevel": "operate",
     "limit": "admin",
     "send": "admin",

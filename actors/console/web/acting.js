@@ -44,11 +44,12 @@ function Dialog({ act }) {
   const [busy, setBusy] = useState(false);
   const [reason, setReason] = useState("");
   const [args, setArgs] = useState(first(act));
-  const request = { op: "act", act: act.act, path: act.path, gen: act.gen };
+  // Of the life that the dry run has seen, where the picture does not say.
+  const request = { op: "act", act: act.act, path: act.path, gen: act.gen ?? effect?.gen };
   useEffect(() => {
     dialog.current.showModal();
     if (act.act === "limit") return;
-    ask({ ...request, dry: true }).then((told) => setEffect(told.effect), (error) => setFault(error.msg));
+    ask({ ...request, args: given(act, args), dry: true }).then((told) => setEffect(told.effect), (error) => setFault(error.msg));
   }, []);
   const close = () => propose(null);
   const go = async (event) => {
@@ -81,12 +82,13 @@ function Dialog({ act }) {
 
 const VERBS = {
   restart: "Restart", stop: "Stop", drain: "Drain", suspend: "Suspend", resume: "Resume",
-  trip: "Open the circuit", reset: "Close the circuit", limit: "Set limits",
+  resend: "Send again", trip: "Open the circuit", reset: "Close the circuit", limit: "Set limits",
 };
 const DANGEROUS = new Set(["restart", "stop", "drain", "trip"]);
 
 function first(act) {
   if (act.act === "trip") return { seconds: "" };
+  if (act.act === "resend") return { n: act.letter.n };
   if (act.act !== "limit") return {};
   return Object.fromEntries(LIMITS.filter(([, level]) => act.limiter[level]).map(([key, level]) => [key, Math.round(act.limiter[level].rate * 60)]));
 }
@@ -113,6 +115,10 @@ function words(act, effect) {
     said.push(waiting ? `${some(waiting, "message")} that ${waiting === 1 ? "waits is" : "wait are"} refused.` : "Nothing waits.");
   } else if (act.act === "drain") {
     said.push(`Nothing new is let in. It handles ${some(waiting + in_hand, "message")} and ends, for good.`);
+  } else if (act.act === "resend") {
+    said.push(`The ${effect.message} goes to the life that it has now, behind ${some(waiting, "message")}; it can be sent again once.`);
+    if (act.letter.reason === "crashed") said.push("It crashed its actor, and may do so again.");
+    if (act.letter.reason === "refused") said.push("It was refused, and may be again.");
   } else if (act.act === "suspend") {
     said.push("It reads no further message until it is resumed.");
     said.push(waiting ? `${some(waiting, "message")} already ${waiting === 1 ? "waits" : "wait"}; more will queue up behind.` : "Messages will queue up.");

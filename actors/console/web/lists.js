@@ -1,5 +1,6 @@
 // The pages that are lists: events, dead letters, crashes; and the list that has few rows at once.
 
+import { ActButton } from "./acting.js";
 import { ask } from "./connection.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./dom.js";
 import { ago, clock, count, some } from "./format.js";
@@ -55,8 +56,9 @@ export function DeadPage() {
     <div class="page-tools">${by.map(([reason, number]) => html`<${Pill} key=${reason} tone="warn">${reason} <span class="num">${count(number)}</span><//>`)}
       <span class="dim">${model.tot.dead ? "messages that nobody handled, since the start; the last ones first" : ""}</span></div>
     <section class="card fill">
-    ${found.length === 0 ? html`<${Empty} title="No dead letter">Every message that was sent has been handled, or still waits for it.<//>` : html`<div class="list-head dead-grid dim"><span>At</span><span>To</span><span>Message</span><span>Why nobody handled it</span></div>
-      <${Virtual} rows=${found} height=${26} row=${(each) => html`<div class="list-row dead-grid"><time class="num dim">${clock(each.at)}</time><span class="cut"><${Actor} path=${each.path} /></span><span class="mono cut">${each.msg}</span><span>${REASONS[each.reason] ?? each.reason}</span></div>`} />`}
+    ${found.length === 0 ? html`<${Empty} title="No dead letter">Every message that was sent has been handled, or still waits for it.<//>` : html`<div class="list-head dead-grid dim"><span>At</span><span>To</span><span>Message</span><span>Why nobody handled it</span><span></span></div>
+      <${Virtual} rows=${found} height=${34} row=${(each) => html`<div class="list-row dead-grid"><time class="num dim">${clock(each.at)}</time><span class="cut"><${Actor} path=${each.path} /></span><span class="mono cut">${each.msg}</span><span class="cut">${REASONS[each.reason] ?? each.reason}</span>
+        <span class="r small acts">${each.resent ? html`<span class="dim">sent again</span>` : html`<${ActButton} act="resend" path=${each.path} letter=${each} words="Send again" />`}</span></div>`} />`}
     </section></main>`;
 }
 

@@ -59,7 +59,9 @@ export function apply(frame) {
     if (frame.ev?.length) model.events = [...model.events, ...frame.ev].slice(-KEPT);
     if (frame.dead?.length) {
       const stamped = frame.dead.map((each) => ({ ...each, at: Date.now() / 1000 - each.ago_ms / 1000 }));
-      model.dead = [...model.dead, ...stamped].slice(-KEPT);
+      // One that has been sent again is told again.
+      const again = new Set(stamped.map((each) => each.n));
+      model.dead = [...model.dead.filter((each) => !again.has(each.n)), ...stamped].sort((a, b) => a.n - b.n).slice(-KEPT);
     }
     if (frame.t === "snap" && !frame.more) finish();
   }

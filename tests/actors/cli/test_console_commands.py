@@ -267,9 +267,12 @@ def test_events_dead_letters_requests_and_costs_are_listed(trouper: Run, program
 
     program.run(lose)
 
-    assert [row[2:] for row in trouper("dead-letters", "--under", "company/b").rows[-1:]] == [
-        ["company/b", "Note", "down"]
-    ]
+    letter = trouper("dead-letters", "--under", "company/b").rows[-1]
+    assert letter[2:] == ["company/b", "Note", "down", "-"]
+    assert trouper("resend", letter[0]).out.startswith("done: resend company/b; Note")
+    assert trouper("dead-letters").rows[-1][2:] == ["company/b", "Note", "down", "sent"]
+    assert "sent again already" in trouper("resend", letter[0]).err
+    assert trouper("resend", "4711").code == 3
     assert trouper("dead-letters", "--under", "nobody", "-o", "jsonl").out == ""
     events = trouper("events", "--level", "debug", "--under", "/company/b").rows
     assert "actor stopped" in [row[2] for row in events]

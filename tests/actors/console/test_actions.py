@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from tests.fakes.consoles import Opened, config, open_console
-from tests.fakes.players import Life, Notes, Play, Player
+from tests.fakes.players import Life, Note, Notes, Play, Player
 from trouper.actors.config import StoreConfig
 from trouper.actors.console.protocol import ACTIONS
 from trouper.actors.gate.circuit import Circuit
@@ -219,6 +219,46 @@ async def test_the_log_level_of_a_program_with_its_own_logging_is_left_alone(pla
         answer = await act(opened, "loglevel", args={"level": "debug"})
 
     assert "set up its logging by itself" in answer["err"]["msg"]
+
+
+async def test_a_dead_letter_is_sent_again_once_and_that_is_told(play: Play) -> None:
+    async with open_console(play.part("a"), play.part("b")) as opened:
+        ref = opened.system.ref("a", Player)
+        await opened.system.operator.stop("a")
+        ref.tell(Note("sk-abcdefgh12345678"))
+        while_down = code(await act(opened, "resend", "a", args={"n": 1}))
+        await act(opened, "restart", "a")
+        await opened.client.say('{"op":"sub","topics":["dead"],"hz":5}')
+        (told,) = (await opened.client.until("snap"))["dead"]
+        dry = await act(opened, "resend", "a", dry=True, args={"n": told["n"]})
+        done = await act(opened, "resend", "a", gen=2, args={"n": told["n"]}, reason="it is back")
+        assert await ref.ask(Notes()) == ("sk-abcdefgh12345678",)
+        (again,) = (await opened.client.until("delta"))["dead"]
+        await opened.client.say('{"op":"unsub"}')
+        await opened.client.until("ack")
+        codes = [
+            code(await act(opened, "resend", path, gen=gen, args=args))
+            for path, gen, args in (
+                ("a", 2, {"n": 1}),  # sent already
+                ("a", 1, {"n": 1}),  # another life
+                ("b", 1, {"n": 1}),  # not its own
+                ("a", 2, {"n": 7}),
+                ("a", 2, {"n": "1"}),
+                ("nobody", None, {"n": 1}),
+            )
+        ]
+        told_of = await events(opened)
+
+    assert while_down == "refused"
+    assert dry["effect"] == done["effect"]
+    assert done["effect"] == {"gen": 2, "also": [], "in_hand": 0, "waiting": 0, "message": "Note"}
+    assert [(each["n"], each["msg"], each["resent"]) for each in (told, again)] == [
+        (1, "Note", False),
+        (1, "Note", True),
+    ]
+    assert codes == ["stale", "stale", "stale", "not_found", "not_found", "not_found"]
+    assert "sk-abc" not in str([told, again, told_of])
+    assert any("resend by" in detail and "it is back" in detail for _, _, detail in told_of)
 
 
 async def test_an_admin_sends_a_message_where_that_is_switched_on(play: Play) -> None:
