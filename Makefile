@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: install demo test test-clients test-clients-npm check format bench clean
+.PHONY: install demo test test-clients test-clients-npm check docs format bench clean
 
 install: $(STAMP)
 	@$(BIN)/trouper local install
@@ -38,6 +38,11 @@ check: $(STAMP)
 	$(BIN)/lint-imports
 	$(BIN)/python tests/file_length.py
 
+# The documentation as a site, in build/site; a warning is an error.
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --config-file docs/site/mkdocs.yml
+	$(BIN)/python -m tests.documentation_site
+
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -46,4 +51,4 @@ bench: $(STAMP)
 	$(BIN)/python -m tests.benchmarks
 
 clean:
-	rm -rf .venv .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf .venv .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
