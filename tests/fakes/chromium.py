@@ -1,7 +1,8 @@
 """A real browser, driven over its DevTools protocol: Chromium without a window.
 
-Where it is missing `MISSING` says how to get it. The browser is a process of its own with a
-profile of its own, and ends with the block.
+Where it is missing `MISSING` says how to get it. A browser is a process of its own with a
+profile of its own, and ends with its block; one is enough for the tests of a module, since each
+page that is opened in it knows nothing of the others.
 """
 
 import base64
@@ -9,8 +10,9 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+import time
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,10 +20,12 @@ import attrs
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, connect_websocket_url
 
-__all__ = ["MISSING", "PATH", "Page", "open_browser"]
+__all__ = ["MISSING", "PATH", "Browser", "Page", "start_browser"]
 
 PATH: Final = shutil.which("chromium") or shutil.which("chromium-browser")
-MISSING: Final = "no chromium; on Debian: apt-get install -y chromium"
+MISSING: Final = (
+    "no chromium on the PATH, so the page is not looked at; on Debian: apt-get install -y chromium"
+)
 
 _START, _CALL = 30.0, 15.0
 
@@ -127,9 +131,38 @@ class Page:
         return float(values["TaskDuration"])
 
 
-@asynccontextmanager
-async def open_browser(*arguments: str) -> AsyncGenerator[Page]:
-    """A browser with one page."""
+@attrs.frozen
+class Browser:
+    """A browser that runs; `address` is that of its own websocket, without the page's part."""
+
+    address: str
+    path: str
+
+    @asynccontextmanager
+    async def page(self) -> AsyncGenerator[Page]:
+        """A page of nobody's: with no cookie and no storage but its own."""
+        async with trio.open_nursery() as nursery:
+            whole = await _spoken_to(nursery, f"{self.address}{self.path}")
+            context = (await whole.call("Target.createBrowserContext"))["browserContextId"]
+            made = await whole.call(
+                "Target.createTarget", url="about:blank", browserContextId=context
+            )
+            page = await _spoken_to(nursery, f"{self.address}/devtools/page/{made['targetId']}")
+            for domain in ("Page", "Runtime", "Network", "Log", "Performance"):
+                await page.call(f"{domain}.enable")
+            try:
+                yield page
+            finally:
+                with trio.CancelScope(shield=True):
+                    await whole.call("Target.disposeBrowserContext", browserContextId=context)
+                    for each in (page, whole):
+                        await trio.aclose_forcefully(each.ws._stream)
+            nursery.cancel_scope.cancel()
+
+
+@contextmanager
+def start_browser() -> Generator[Browser]:
+    """A browser without a page. Under the name rebind.test it finds this machine."""
     assert PATH is not None
     with tempfile.TemporaryDirectory(prefix="chromium", ignore_cleanup_errors=True) as folder:
         # No sandbox: tests may run as root, and the only page is ours.
@@ -141,57 +174,31 @@ async def open_browser(*arguments: str) -> AsyncGenerator[Page]:
             "--disable-background-networking",
             "--no-first-run",
             "--hide-scrollbars",
+            "--host-resolver-rules=MAP rebind.test 127.0.0.1",
             "--remote-debugging-port=0",
             f"--user-data-dir={folder}",
-            *arguments,
-            "about:blank",
         ]
         quiet = subprocess.DEVNULL
-        process = await trio.lowlevel.open_process(command, stdout=quiet, stderr=quiet)
-        try:
-            port = await _port(Path(folder), lambda: process.poll() is None)
-            async with trio.open_nursery() as nursery:
-                ws = await connect_websocket_url(
-                    nursery, await _page_of(port), max_message_size=64 * 1024 * 1024
-                )
-                page = Page(ws)
-                nursery.start_soon(page.listen)
-                for domain in ("Page", "Runtime", "Network", "Log", "Performance"):
-                    await page.call(f"{domain}.enable")
-                try:
-                    yield page
-                finally:
-                    await trio.aclose_forcefully(ws._stream)
-                nursery.cancel_scope.cancel()
-        finally:
-            process.kill()
-            with trio.CancelScope(shield=True):
-                await process.wait()
+        with subprocess.Popen(command, stdout=quiet, stderr=quiet) as process:
+            try:
+                yield _started(Path(folder) / "DevToolsActivePort", process)
+            finally:
+                process.kill()
 
 
-async def _port(folder: Path, alive: Callable[[], bool]) -> int:
-    file = trio.Path(folder / "DevToolsActivePort")
+def _started(file: Path, process: "subprocess.Popen[bytes]") -> Browser:
+    until = time.monotonic() + _START
+    while not file.exists() or (text := file.read_text()).count("\n") < 1:
+        assert process.poll() is None, "chromium has ended"
+        assert time.monotonic() < until, "chromium does not start"
+        time.sleep(0.02)
+    port, path = text.splitlines()[:2]
+    return Browser(f"ws://127.0.0.1:{port}", path)
+
+
+async def _spoken_to(nursery: trio.Nursery, url: str) -> Page:
     with trio.fail_after(_START):
-        while not await file.exists() or not (text := await file.read_text()).count("\n"):
-            assert alive(), "chromium has ended"
-            await trio.sleep(0.05)
-    return int(text.splitlines()[0])
-
-
-async def _page_of(port: int) -> str:
-    """The address of the first page's websocket, asked for by hand: one short answer."""
-    with trio.fail_after(_START):
-        stream = await trio.open_tcp_stream("127.0.0.1", port)
-        async with stream:
-            await stream.send_all(
-                f"GET /json/list HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode()
-            )
-            answer = b""
-            while not answer.rstrip().endswith(b"]"):
-                data = await stream.receive_some()
-                if not data:
-                    break
-                answer += data
-    pages = json.loads(answer.partition(b"\r\n\r\n")[2])
-    url: str = next(page["webSocketDebuggerUrl"] for page in pages if page["type"] == "page")
-    return url
+        ws = await connect_websocket_url(nursery, url, max_message_size=64 * 1024 * 1024)
+    page = Page(ws)
+    nursery.start_soon(page.listen)
+    return page

@@ -92,10 +92,11 @@ def config(urls: dict[str, str], **console: Any) -> AppConfig:
 
 
 def _workers(play: Play, more: int) -> Iterator[ChildSpec]:
-    slow = Backoff(first=2, initial=2, jitter=0)
+    slow = Backoff(first=0.8, initial=0.8, jitter=0)
     yield supervisor(
         "workers",
-        play.part("indexer", mailbox=Mailbox(32)),
+        # (It hangs when all ends.)
+        play.part("indexer", mailbox=Mailbox(32), shutdown=0.1),
         play.part("mailer", backoff=slow),
         play.part("thumbnails"),
         strategy="rest_for_one",
@@ -106,9 +107,9 @@ def _workers(play: Play, more: int) -> Iterator[ChildSpec]:
 
 
 @asynccontextmanager
-async def _simulators() -> AsyncGenerator[dict[str, str]]:
+async def _simulators(pace: float) -> AsyncGenerator[dict[str, str]]:
     urls: dict[str, str] = {}
-    reply = Reply(text=_TEXT, words_per_chunk=2, delay=0.3, pace=0.05)
+    reply = Reply(text=_TEXT, words_per_chunk=2, delay=6 * pace, pace=pace)
     async with trio.open_nursery() as nursery:
         for name in _PROVIDERS:
             fault = StatusError(status=529) if name == "mistral" else None
@@ -130,7 +131,8 @@ async def open_world(
     def larger(*args: Any, **options: Any) -> Any:
         return (*tree(*args, **options), *_workers(play, more))
 
-    async with _simulators() as urls:
+    # Where it is quiet, whoever asks something waits for the answer.
+    async with _simulators(0.05 if busy else 0.002) as urls:
         with patch.object(app_module, "tree", larger):
             async with (
                 open_app(config(urls, **console), serve=True, signals=False) as app,
@@ -165,7 +167,7 @@ async def _live(app: App) -> None:
                 indexer.tell(Note(f"document {number}"))
             if number % 20 == 0:
                 mailer.tell(Crash(RuntimeError("the mail server said 451 try again later")))
-                await trio.sleep(0.7)
+                await trio.sleep(0.3)
         thumbnails = app.system.ref("workers/thumbnails", Player)
         for _ in itertools.count():
             thumbnails.tell(Note("a picture"))
@@ -178,7 +180,7 @@ async def _hang(indexer: Any) -> None:
 
 
 async def _talk(app: App, name: str, assistant: str, user: str, dice: random.Random) -> None:
-    await trio.sleep(dice.random() * 4)
+    await trio.sleep(dice.random() * 2)
     session = await app.session(name, assistant=assistant, user=user)
     while True:
         with suppress(Exception):

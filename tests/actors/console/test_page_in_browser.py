@@ -1,20 +1,20 @@
 """The page in a real browser: what an operator sees, does with keys, and is told when it is lost.
 
-Each test starts a browser of its own, so they take some seconds. Pictures of all pages go into the
-folder that TROUPER_SCREENSHOTS names, or a temporary one.
+One browser serves all tests here, each of which has a page of its own in it. Pictures of all pages
+go into the folder that TROUPER_SCREENSHOTS names, or a temporary one.
 """
 
 import os
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 import pytest
 import trio
 
-from tests.fakes.chromium import MISSING, PATH, Page, open_browser
+from tests.fakes.chromium import MISSING, PATH, Browser, Page, start_browser
 from tests.fakes.console_world import TOKENS, open_world
 from tests.fakes.consoles import short_folder
 from tests.fakes.players import Note, Player
@@ -58,21 +58,37 @@ class Seen:
         assert self.page.complaints == []
 
 
-@asynccontextmanager
-async def seen(more: int = 0, **options: Any) -> AsyncGenerator[Seen]:
-    with short_folder():
-        async with (
-            open_world(more, **options) as (app, url),
-            open_browser() as page,
-        ):
-            await page.size(*SIZES[0])
-            await page.open(app._watching.console.entry.link(trio.current_time()))
-            await page.until("document.querySelectorAll('.row').length > 5", 20)
-            yield Seen(app, url, page)
+@pytest.fixture(scope="module")
+def browser() -> Generator[Browser]:
+    with start_browser() as started:
+        yield started
 
 
-async def test_the_first_screen_says_what_is_wrong_and_leads_there() -> None:
-    async with seen() as here:
+class See(Protocol):
+    """Runs a program, and opens its page in a browser that comes in."""
+
+    def __call__(self, more: int = 0, **options: Any) -> AbstractAsyncContextManager[Seen]: ...
+
+
+@pytest.fixture
+def see(browser: Browser) -> See:
+    @asynccontextmanager
+    async def seen(more: int = 0, **options: Any) -> AsyncGenerator[Seen]:
+        with short_folder():
+            async with (
+                open_world(more, **options) as (app, url),
+                browser.page() as page,
+            ):
+                await page.size(*SIZES[0])
+                await page.open(app._watching.console.entry.link(trio.current_time()))
+                await page.until("document.querySelectorAll('.row').length > 5", 20)
+                yield Seen(app, url, page)
+
+    return seen
+
+
+async def test_the_first_screen_says_what_is_wrong_and_leads_there(see: See) -> None:
+    async with see() as here:
         await here.says("Needs attention now", "mailbox full: 32 of 32", "poisoned")
         assert await here.page.run("document.cookie") == ""
         assert "enter=" not in await here.page.run("location.href")
@@ -98,8 +114,8 @@ async def test_the_first_screen_says_what_is_wrong_and_leads_there() -> None:
         here.quiet()
 
 
-async def test_a_reader_is_told_why_nothing_can_be_done() -> None:
-    async with seen(busy=False, web_role="read") as here:
+async def test_a_reader_is_told_why_nothing_can_be_done(see: See) -> None:
+    async with see(busy=False, web_role="read") as here:
         await here.go("actors/workers/mailer")
         await here.says("read-only", "This visit may read only; operate is needed.")
         disabled = "[...document.querySelectorAll('.panel-top button')].every((b) => b.disabled)"
@@ -107,8 +123,8 @@ async def test_a_reader_is_told_why_nothing_can_be_done() -> None:
         here.quiet()
 
 
-async def test_an_operator_restarts_an_actor_after_reading_what_that_does() -> None:
-    async with seen(busy=False, web_role="operate") as here:
+async def test_an_operator_restarts_an_actor_after_reading_what_that_does(see: See) -> None:
+    async with see(busy=False, web_role="operate") as here:
         await here.go("actors/workers/mailer")
         await here.click("Restart", ".panel-top button")
         await here.says(
@@ -130,8 +146,8 @@ async def test_an_operator_restarts_an_actor_after_reading_what_that_does() -> N
     assert here.app.system.operator.life("workers/mailer") == 2
 
 
-async def test_a_circuit_is_opened_and_closed_by_hand() -> None:
-    async with seen(busy=False, web_role="operate") as here:
+async def test_a_circuit_is_opened_and_closed_by_hand(see: See) -> None:
+    async with see(busy=False, web_role="operate") as here:
         await here.go("providers/anthropic")
         await here.click("Open", "#provider-anthropic button")
         await here.says("No call goes to claude-sonnet")
@@ -145,8 +161,8 @@ async def test_a_circuit_is_opened_and_closed_by_hand() -> None:
         here.quiet()
 
 
-async def test_what_was_said_is_shown_to_admins_only() -> None:
-    async with seen(busy=False, web_role="operate") as here:
+async def test_what_was_said_is_shown_to_admins_only(see: See) -> None:
+    async with see(busy=False, web_role="operate") as here:
         session = await here.app.session("ada", assistant="anthropic", user="ada")
         await session.ask("what is the colour of the secret?")
         await here.go("sessions")
@@ -167,9 +183,9 @@ async def test_what_was_said_is_shown_to_admins_only() -> None:
         here.quiet()
 
 
-async def test_a_page_that_is_not_let_in_says_how_to_come_in() -> None:
+async def test_a_page_that_is_not_let_in_says_how_to_come_in(browser: Browser) -> None:
     with short_folder():
-        async with open_world(busy=False) as (app, url), open_browser() as page:
+        async with open_world(busy=False) as (app, url), browser.page() as page:
             await page.open(f"{url}/console/")
             await page.until("document.body?.innerText.includes('trouper console')")
             await page.run("location.hash = '#enter=an-old-code'")
@@ -179,10 +195,11 @@ async def test_a_page_that_is_not_let_in_says_how_to_come_in() -> None:
             await page.until("document.querySelectorAll('.row').length > 5")
 
 
-async def test_neither_a_rebound_name_nor_another_page_gets_at_anything() -> None:
-    rebound = "--host-resolver-rules=MAP rebind.test 127.0.0.1"
+async def test_neither_a_rebound_name_nor_another_page_gets_at_anything(
+    browser: Browser,
+) -> None:
     with short_folder():
-        async with open_world(busy=False) as (app, url), open_browser(rebound) as page:
+        async with open_world(busy=False) as (app, url), browser.page() as page:
             await page.open(app._watching.console.entry.link(trio.current_time()))
             await page.until("document.querySelectorAll('.row').length > 5")
             # Of the same host, so that the browser sends the cookie along.
@@ -203,8 +220,8 @@ async def test_neither_a_rebound_name_nor_another_page_gets_at_anything() -> Non
     assert (opened, read) == ("refused", "refused")
 
 
-async def test_a_lost_connection_greys_the_picture_and_comes_back() -> None:
-    async with seen(busy=False) as here:
+async def test_a_lost_connection_greys_the_picture_and_comes_back(see: See) -> None:
+    async with see(busy=False) as here:
         app = here.app
         await app.system.operator.stop("gateway")
         await here.says("Connection lost. This is the picture from", "nothing below is current")
@@ -214,8 +231,8 @@ async def test_a_lost_connection_greys_the_picture_and_comes_back() -> None:
         await here.says("live")
 
 
-async def test_ten_thousand_actors_leave_the_page_at_ease() -> None:
-    async with seen(10_000, busy=False) as here:
+async def test_ten_thousand_actors_leave_the_page_at_ease(see: See) -> None:
+    async with see(10_000, busy=False) as here:
         await here.says("crowd")
         # Opened, it is a list of ten thousand.
         await here.go("actors/crowd")
@@ -241,9 +258,9 @@ async def test_ten_thousand_actors_leave_the_page_at_ease() -> None:
         here.quiet()
 
 
-async def test_every_page_can_be_looked_at(tmp_path: Path) -> None:
+async def test_every_page_can_be_looked_at(see: See, tmp_path: Path) -> None:
     folder = Path(os.environ.get("TROUPER_SCREENSHOTS", tmp_path))
-    async with seen(web_role="admin") as here:
+    async with see(web_role="admin") as here:
         await here.says("stopped", "mailbox full")
         session = next(p for p in here.app.system.inspector.paths if p.startswith("sessions/"))
         pages = {
