@@ -34,7 +34,9 @@ class StartsChildren(Protocol):
 class Children(Generic[M]):
     """The children of a dynamic supervisor, by id; stays good over its restarts.
 
-    Iterate over it for the ids, oldest first; `len` counts them.
+    `System.children` and `Actor.children` give it out, and raise SpecError where no
+    dynamic supervisor is there. Iterate over it for the ids, oldest first; `len`
+    counts them.
     """
 
     __slots__ = ("_cell", "_kind")
@@ -69,7 +71,7 @@ class Children(Generic[M]):
             await life.stop_child(id)
 
     def get(self, id: str) -> Ref[M] | None:
-        """The ref of child `id`, or None."""
+        """The ref of child `id`; None where there is none, or where it has stopped for good."""
         child = self._children().get(id)
         if child is None or child.cell.door is Door.CLOSED:
             return None

@@ -43,11 +43,16 @@ class TrouperError(Exception):
 
 
 class SpecError(TrouperError, TypeError):
-    """An actor class, a child spec or a tree is written wrongly."""
+    """An actor class, a child spec or a tree is written wrongly, or a name or path is used that
+    is nobody's. It is a bug of the program, and said before it does harm."""
 
 
 class SupervisorGaveUp(TrouperError):
-    """More restarts than the intensity allows; `__cause__` is the last crash."""
+    """The supervisor at `path` had more than `restarts` restarts within `period` seconds.
+
+    `__cause__` is the last of the crashes: mend that one. Where the crashes have
+    causes of their own, the supervisor wants a larger intensity, or two levels.
+    """
 
     def __init__(self, path: str, restarts: int, period: float) -> None:
         super().__init__(path, restarts, period)
@@ -72,11 +77,15 @@ class ActorError(TrouperError):
 
 
 class Reject(ActorError):
-    """A handler's refusal, with a reason for the asker."""
+    """A handler's refusal, with a reason for the asker: `raise Reject("why")`.
+
+    The asker gets it, the actor lives on. Derive from it, or from ActorError, where
+    askers are to tell refusals apart.
+    """
 
 
 class _AboutActor(ActorError):
-    """An error that names the actor it is about."""
+    """An error that names the actor it is about: its `path`, and in `detail` what happened."""
 
     def __init__(self, path: str, detail: str) -> None:
         super().__init__(path, detail)
@@ -89,7 +98,8 @@ class _AboutActor(ActorError):
 
 class AskTimeout(_AboutActor):
     """No answer within `seconds`. The request is skipped if it still waits;
-    a task handler that works on it is cancelled."""
+    a task handler that works on it is cancelled. A handler that is at it in its own
+    turn goes on, and its answer is dropped: what it does may have happened."""
 
     def __init__(self, path: str, seconds: float) -> None:
         super().__init__(path, f"no answer within {seconds:g} s")
@@ -118,7 +128,10 @@ class AskCycle(_AboutActor):
 
 
 class MailboxFull(_AboutActor):
-    """The mailbox holds `capacity` messages already."""
+    """The mailbox holds `capacity` messages already, and its policy is reject.
+
+    Wait for room with `send`, or give the actor more room or less work.
+    """
 
     def __init__(self, path: str, capacity: int) -> None:
         super().__init__(
@@ -131,7 +144,11 @@ class MailboxFull(_AboutActor):
 
 
 class ActorDown(_AboutActor):
-    """The target has stopped for good (`detail` says why) and answers no more."""
+    """The target has stopped for good (`detail` says why) and answers no more.
+
+    A ref stays good over restarts, not over this: whoever starts the actor again
+    has the ref of the new one.
+    """
 
 
 class ActorUnavailable(_AboutActor):
@@ -152,20 +169,24 @@ class ActorUnavailable(_AboutActor):
 class ActorCrashed(_AboutActor):
     """The target crashed with this request in hand; `__cause__` is the crash.
 
-    The request was begun once and is never handed over again.
+    The request was begun once and is never handed over again: whether it may be
+    repeated is for the asker to know.
     """
 
 
 class StartFailed(_AboutActor):
-    """A child did not become ready; `__cause__` is what its start raised."""
+    """The child at `path` did not become ready; `__cause__` is what its start raised, if it raised."""
 
 
 class StartTimeout(StartFailed):
-    """A child did not become ready within its start timeout."""
+    """A child did not become ready within its start timeout.
+
+    Give it more seconds (`start_timeout`), or move what is slow from `init` to `on_start`.
+    """
 
 
 class ChildExists(StartFailed):
-    """A dynamic supervisor has a child of this id already."""
+    """A dynamic supervisor has a child of this id already; `Children.get` gives its ref."""
 
     def __init__(self, path: str) -> None:
         super().__init__(path, "there is a child of this id already")
@@ -175,7 +196,7 @@ class ChildExists(StartFailed):
 
 
 class TooManyChildren(StartFailed):
-    """A dynamic supervisor has `limit` children already."""
+    """A dynamic supervisor has `limit` children already: stop some, or raise its `max_children`."""
 
     def __init__(self, path: str, limit: int) -> None:
         super().__init__(path, f"it has {limit} children already, which is its max_children")

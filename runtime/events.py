@@ -33,7 +33,7 @@ _log = logging.getLogger("trouper.runtime")
 
 @attrs.frozen
 class ActorStarted:
-    """A life has become ready. `life` counts from 1."""
+    """A life of the child at `path` has become ready. `life` counts from 1."""
 
     path: str
     life: int
@@ -41,7 +41,7 @@ class ActorStarted:
 
 @attrs.frozen
 class ActorStopped:
-    """A child has stopped and is not coming back by itself."""
+    """The child at `path` has stopped, for `reason`, and is not coming back by itself."""
 
     path: str
     reason: str
@@ -49,7 +49,7 @@ class ActorStopped:
 
 @attrs.frozen
 class ChildCrashed:
-    """A life ended with `error`; `message` is the type of the message in hand.
+    """A `life` ended with `error`; `message` is the type of the message in hand, None without one.
 
     `words` are what may be told of the error to anybody; the error itself is as
     it was raised.
@@ -64,7 +64,7 @@ class ChildCrashed:
 
 @attrs.frozen
 class ChildRestarting:
-    """The next life begins in `delay` seconds."""
+    """The next `life` of the child at `path` begins in `delay` seconds."""
 
     path: str
     life: int
@@ -73,7 +73,7 @@ class ChildRestarting:
 
 @attrs.frozen
 class Poisoned:
-    """The same message crashed this child `crashes` times in a row; it is not restarted."""
+    """The same type of `message` crashed this child `crashes` times in a row; it is not restarted."""
 
     path: str
     message: str
@@ -82,7 +82,7 @@ class Poisoned:
 
 @attrs.frozen
 class GaveUp:
-    """A supervisor has had more crashes than it takes."""
+    """A supervisor has had more crashes than it takes: more than `restarts` within `period` seconds."""
 
     path: str
     restarts: int
@@ -99,9 +99,9 @@ class Unkillable:
 
 @attrs.frozen
 class DeadLetter:
-    """A message that was not handled to its end, and why.
+    """A `message` to the actor at `path` that was not handled to its end, and the `reason` why.
 
-    `number` counts those of a system from 1; `resent` says that a person has sent it once more
+    `at` is when, in seconds on the system's clock. `number` counts those of a system from 1; `resent` says that a person has sent it once more
     (`Operator.resend`).
     """
 
@@ -123,12 +123,19 @@ RuntimeEvent = (
     | Unkillable
     | DeadLetter
 )
+"""All that an observer is told. `path` is where the child stands in the tree."""
 
 Observer = Callable[[RuntimeEvent], object]
+"""Called with each event, in the runtime's own thread, while nothing else runs: it must be
+quick. What it raises is logged and goes no further."""
 
 
 class Reports:
-    """The observer, the last dead letters, and how many there were by reason."""
+    """The observer, the last `keep` dead letters, and how many there were by reason.
+
+    `dead_letters` has the last ones, the oldest first; `dead_letter_counts` counts
+    all since the start.
+    """
 
     __slots__ = ("_observer", "_wording", "dead_letter_counts", "dead_letters")
 
@@ -142,6 +149,7 @@ class Reports:
 
     @property
     def observed(self) -> bool:
+        """Whether somebody is told."""
         return self._observer is not None
 
     def emit(self, event: RuntimeEvent) -> None:
@@ -155,7 +163,7 @@ class Reports:
             _log.error("the observer failed on %s\n%s", about, told)
 
     def dead_letter(self, path: str, message: object, reason: DeadReason, at: float) -> None:
-        """Keep, count and tell a dead letter.
+        """Keep, count and tell a dead letter of the moment `at`, in seconds.
 
         The messages themselves are kept: as much as a fourth of one usual mailbox may hold.
         """

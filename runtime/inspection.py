@@ -20,7 +20,7 @@ _ERROR_LIMIT = 1_000
 
 @attrs.frozen
 class InHand:
-    """A message that is being handled: its type, and since how many seconds."""
+    """A `message` that is being handled: its type, and since how many `seconds`."""
 
     message: str
     seconds: float
@@ -28,10 +28,12 @@ class InHand:
 
 @attrs.frozen
 class Crash:
-    """The last crash: how many seconds ago, what, with which message in hand.
+    """The last crash: how many seconds `ago`, the `error` in words, and the type of the `message`
+    in hand, None where there was none.
 
     Its texts are without secrets, as far as the system was told how to find
-    them; the exception is as it was raised.
+    them; the `exception` is as it was raised. `error` has at most 1,000
+    characters: what fits a line of a log.
     """
 
     ago: float
@@ -51,11 +53,20 @@ class Crash:
 
 @attrs.frozen
 class ActorSnapshot:
-    """One child. Times are in seconds.
+    """One child at one moment.
 
-    `depth` counts all that waits, also for a place of a limited handler, and
-    `oldest` is for how long the first of it has. `retry_in` is set while the
-    child backs off.
+    `path` is where it stands in the tree, `kind` its class or function, `state`
+    what it does (starting, running, suspended, draining, down, backoff, stopped). `life`
+    counts its lives from 1, `restarts` how often it was given another one, and
+    `handled` the messages of all of them.
+
+    `depth` counts all messages that wait, also for a place of a limited handler,
+    of at most `capacity` in the mailbox; `oldest` is for how many seconds the first
+    has waited, 0 where none does. `in_hand` are those that are being handled.
+
+    `retry_in` is set while the child backs off: seconds until its next life.
+    `stopped_because` is set once it has stopped for good. `last_crash` is the last
+    one, None where it never has.
     """
 
     path: str

@@ -36,9 +36,10 @@ Overflow = Literal["reject", "drop_oldest", "drop_newest"]
 class Mailbox:
     """How many messages wait at most, and what becomes of one more.
 
-    reject raises MailboxFull at the sender; drop_oldest and drop_newest make
-    the message a dead letter, and an ask among them fails with MailboxFull.
-    1,024 messages are some hundred KiB and a second of work of a busy actor.
+    `capacity` is the number of messages, at least 1. By its `overflow`, "reject"
+    raises MailboxFull at the sender; "drop_oldest" and "drop_newest" make the
+    message a dead letter, and an ask among them fails with MailboxFull. 1,024
+    messages are some hundred KiB and a second of work of a busy actor.
     """
 
     capacity: int = attrs.field(default=1024, validator=ge(1))

@@ -20,8 +20,11 @@ __all__ = ["Effect", "Operator"]
 
 @attrs.frozen
 class Effect:
-    """What an order does besides: which siblings go along, how many messages are in hand and how
-    many wait, those of the actors below included."""
+    """What an order does besides.
+
+    `also` are the siblings that go along, by path; `in_hand` and `waiting` are how many
+    messages are being handled and wait, those of the actors below included.
+    """
 
     also: tuple[str, ...]
     in_hand: int
@@ -44,7 +47,7 @@ class Operator:
         return self._env.cell(path).lives
 
     def effect(self, path: str, *, restart: bool) -> Effect:
-        """What a restart of the actor at `path`, or its stop, would do besides."""
+        """What a restart of the actor at `path` would do besides; its stop, without `restart`."""
         supervisor, id = self._of(path)
         also = supervisor.along(id) if restart else ()
         below = tuple(f"{each}/" for each in (path, *also))
@@ -76,7 +79,10 @@ class Operator:
         await supervisor.end_child(id, Leave.WHEN_DRAINED)
 
     def suspend(self, path: str) -> None:
-        """Let it read no further message until `resume`, or its next life. What waits, waits."""
+        """Let it read no further message until `resume`, or its next life. What waits, waits.
+
+        Raises ActorDown where it is not running.
+        """
         cell = self._env.cell(path)
         if not self._reader(cell).suspend():
             raise ActorDown(path, "it is not running, so there is nothing to suspend")
@@ -86,7 +92,7 @@ class Operator:
         self._reader(self._env.cell(path)).resume()
 
     def resend(self, number: int) -> DeadLetter:
-        """Send the message of that dead letter once more, to whoever lives at its path now.
+        """Send the message of dead letter `number` once more, to whoever lives at its path now.
 
         Raises SpecError where it is not kept any more, has been sent again already, or nobody is
         at its path; the error that an asker would see where the actor takes nothing; and

@@ -33,7 +33,11 @@ FORWARDED: Any = object()
 
 
 class Ref(Generic[M_contra]):
-    """Where to send messages of the types `M`."""
+    """Where to send messages of the types `M`: the address of an actor, over all its lives.
+
+    A system gives it out (`System.ref`), an actor its own (`Actor.ref`) and `Children.start`.
+    Use it in the system's own thread; from elsewhere through a portal.
+    """
 
     __slots__ = ("_cell",)
 
@@ -177,8 +181,11 @@ class Ref(Generic[M_contra]):
         """Send a request that is answered by a stream, and read it in a block.
 
         `async with ref.stream(m) as items: async for item in items: ...`; at
-        most `buffer` items wait for the reader, then the handler waits. Leaving
-        the block cancels the handler. Entering raises as `ask` does.
+        most `buffer` items wait for the reader, beside those of the handler's own
+        buffer, then the handler waits. Leaving the block cancels the handler.
+        Entering raises what a full mailbox or an actor that is down makes of an
+        ask, and SpecError where the message is no Streams. There is no timeout:
+        put one around the block, or around each item.
         """
         return self._stream(message, buffer)
 
@@ -243,7 +250,7 @@ class Ref(Generic[M_contra]):
 
 @attrs.frozen
 class Down:
-    """Told to a watcher: the actor at `ref` has stopped for good."""
+    """Told to a watcher: the actor at `ref` has stopped for good, for `reason`, in words."""
 
     ref: Ref[Any]
     reason: str

@@ -157,7 +157,10 @@ class Stream(Generic[T]):
 
     Iterate over it, in one task. It ends when the handler returns, raises what
     the handler raised, and raises at once, after the items that had arrived,
-    when the actor crashes or stops.
+    when the actor crashes or stops. At most `buffer` items wait in it.
+
+    The rest of it is the runtime's: `sink` is the handler's end, `scope` what its
+    task is cancelled by, and `abandoned` says that the reader has left.
     """
 
     __slots__ = ("_done", "_error", "_parked", "_receive", "_send", "abandoned", "scope", "sink")
@@ -174,11 +177,13 @@ class Stream(Generic[T]):
         self._done = False
 
     def succeed(self, value: object) -> None:
+        """The handler has returned: the stream ends after what has arrived."""
         self._done = True
         self._send.close()
         self.wake()
 
     def fail(self, error: ActorError) -> None:
+        """End it by an error, after what has arrived. Too late is dropped."""
         if not self._done:
             self._done = True
             self._error = error

@@ -40,7 +40,7 @@ def comes_back(restart: Restart, crashed: bool) -> bool:
 
 @attrs.frozen
 class Intensity:
-    """How many restarts within `period` seconds a supervisor takes before it gives up.
+    """How many `restarts` within `period` seconds a supervisor takes before it gives up.
 
     The default is Elixir's, 3 in 5 s: OTP's 1 in 5 s gives up on the second
     crash, and a lone crash that repeats once is what supervisors are for. In a
@@ -89,7 +89,10 @@ class Backoff:
     first: float = attrs.field(default=0.0, validator=ge(0))
 
     def delay(self, attempt: int, chance: float) -> float:
-        """Seconds before restart number `attempt`, counted from 0."""
+        """Seconds before restart number `attempt`, counted from 0.
+
+        `chance`, from 0 to 1, is what share of the jitter is taken off.
+        """
         if attempt == 0:
             return self.first * (1 - self.jitter * chance)
         try:

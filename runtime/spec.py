@@ -53,7 +53,9 @@ class Strategy(Enum):
     """Who restarts with a child that crashed."""
 
     ONE_FOR_ONE = "one_for_one"
+    """It alone."""
     ONE_FOR_ALL = "one_for_all"
+    """All its siblings: none of them can do without the others."""
     REST_FOR_ONE = "rest_for_one"
     """It and those that were started after it: they build on it."""
 
@@ -62,13 +64,22 @@ class AutoShutdown(Enum):
     """When the end of significant children ends their supervisor."""
 
     NEVER = "never"
+    """It goes on, be it with no child left."""
     ANY = "any"
+    """When the first of them has ended for good."""
     ALL = "all"
+    """When the last of them has."""
 
 
 @attrs.frozen
 class SubtreeSpec:
-    """What makes a child a supervisor. `max_children` is set where it is dynamic."""
+    """What makes a child a supervisor.
+
+    It has `children`, or, where it is dynamic, at most `max_children` of them, each
+    made by `template`. `strategy` says who restarts with one that crashed,
+    `intensity` when there were too many restarts, `auto_shutdown` whether it ends
+    with its significant children.
+    """
 
     children: "tuple[ChildSpec, ...]" = ()
     strategy: Strategy = Strategy.ONE_FOR_ONE
@@ -85,12 +96,22 @@ def _valid_id(_spec: object, _field: object, id: str) -> None:
 
 @attrs.frozen
 class ChildSpec:
-    """One child. `start` makes the actor, or is the async function to run.
+    """One child, as `child`, `supervisor` and `dynamic` make it.
 
-    Times are in seconds. `shutdown` is how long an orderly stop may take
-    before the child is cancelled; 0 cancels at once. `poison` is after how
-    many equal crashes in a row on the same type of message the child is given
-    up; 0 is never.
+    `id` is its name among its siblings, not empty and without a slash. `start`
+    makes the actor, or is the async function to run (`is_function`), which may say
+    itself when it is ready (`tells_when_ready`); `kind` is what that is called.
+    `subtree` is set where it is a supervisor.
+
+    `restart` says which ends bring it back, `backoff` after how many seconds.
+    `shutdown` is how many seconds an orderly stop may take before the child is
+    cancelled; 0 cancels at once. `start_timeout` is how many its `init` may take.
+    `mailbox` bounds what waits for it; with `while_down_rejects` asks fail while it
+    is between two lives. `significant` ones end a supervisor that has
+    `auto_shutdown`. `poison` is after how many equal crashes in a row on the same
+    type of message the child is given up; 0 is never.
+
+    Raises SpecError for such an id, and ValueError for a number that is out of range.
     """
 
     id: str = attrs.field(validator=_valid_id)
@@ -126,9 +147,21 @@ def child(
 
     An async function that takes `task_status` is ready when it calls
     `task_status.started()`, any other at once; its arguments are bound by
-    functools.partial. `while_down="reject"` fails asks while the child is
-    between two lives instead of keeping them for the next. Times are in
-    seconds; `ChildSpec` says what they and `poison` are. Raises SpecError.
+    functools.partial.
+
+    `restart` is "permanent" (any end brings it back), "transient" (a crash only)
+    or "temporary" (none); `backoff` says after how many seconds. `shutdown` is how
+    many seconds an orderly stop may take before it is cancelled: 5, as OTP gives a
+    worker, is long enough to finish a request and short enough for a person who
+    waits; 0 cancels at once. `start_timeout` is how many seconds its `init` may
+    take, or the function until it is ready: 10 are enough to open files. `mailbox`
+    bounds what waits for it, by default 1,024 messages.
+    `while_down="reject"` fails asks while the child is between two lives instead of
+    keeping them for the next. A `significant` child may end its supervisor (see
+    there). After `poison` equal crashes in a row on the same type of message it is
+    given up; 0 is never.
+
+    Raises SpecError where one of these is out of its range, and where `start` can start nothing.
     """
     is_function = _is_async(start)
     if while_down not in ("queue", "reject"):
@@ -166,9 +199,12 @@ def supervisor(
 ) -> ChildSpec:
     """A supervisor of `children`, started left to right and stopped right to left.
 
-    More than `intensity` restarts within `period` seconds end it as a crash,
-    which its own supervisor then counts. Raises SpecError for two children of
-    one id, and for significant children of a supervisor that does not look.
+    With a child that crashed `strategy` restarts it alone ("one_for_one"), all
+    ("one_for_all"), or those that were started after it ("rest_for_one"). More than
+    `intensity` restarts within `period` seconds end it as a crash, which its own
+    supervisor then counts, and answers by its `restart` and `backoff`; 3 in 5 s
+    are Elixir's (see `Intensity`). Raises SpecError for two children of one id, and
+    for significant children of a supervisor that does not look.
 
     `auto_shutdown` ends it in order when "any" or "all" of its significant
     children have ended for good; its own `restart` then says whether it comes
@@ -203,8 +239,11 @@ def dynamic(
     """A supervisor whose children come and go: one a conversation, one a job.
 
     `start` makes a child from the arguments given to `System.children(...).start`.
-    At the stop all children are stopped at once, within `shutdown` seconds.
-    10,000 idle actors are some 90 MB, and more is mostly a leak. Raises SpecError.
+    At most `max_children` children are there at once: 10,000 idle actors are some 90 MB,
+    and more is mostly a leak. At the stop all are stopped at once, within
+    `shutdown` seconds. `restart` is "temporary", since who wants a child again
+    mostly starts it again. `intensity` and `period` are as for `supervisor`; the other
+    options are for each of the children, as for `child`. Raises SpecError.
     """
     template = child(
         id,

@@ -44,8 +44,9 @@ class System:
     raises SupervisorGaveUp. An exception in the block stops the tree in order
     and is raised as itself; a cancel of the block cancels the tree.
 
-    `strategy`, `intensity` and `period` are the root's, as for `supervisor`.
-    `observer` is called with every runtime event (events.py). `chance` draws the
+    `strategy`, `intensity` and `period` (in seconds) are the root's, as for `supervisor`.
+    `observer` is called with every runtime event, see `Observer`. Without `signals`
+    it leaves signals to others. `chance` draws the
     jitter, from 0 to 1; a test gives a fixed one. `name` is the root's in errors.
     `redact` takes out of a text what nobody may read: it is asked of every text
     that the runtime makes of a fault, in snapshots, events, errors and log lines.
@@ -76,6 +77,7 @@ class System:
         self._body = trio.CancelScope()
         self._exit: Exit | None = None
         self.registry = Registry()
+        """Names for actors besides their paths, and groups of them; plain look-ups."""
         self.stopped_by: signal.Signals | None = None
         """The signal that ended the system, if one did."""
 
@@ -140,7 +142,8 @@ class System:
     # Ending.
 
     def stop(self) -> None:
-        """Begin the orderly end; `stopped` tells when it is over.
+        """Begin the orderly end, which takes what waits into account: each actor first handles
+        what is in its mailbox, within its shutdown seconds. `stopped` tells when it is over.
 
         Then the block is cancelled, at its next checkpoint: it has no actors.
         """
@@ -239,6 +242,7 @@ class System:
         """Nobody but `_ready` waits for the root."""
 
     def child_exited(self, life: Life, exit: Exit) -> None:
+        """The root has ended: the block is cancelled."""
         self._exit = exit
         # The block is of no use without its actors.
         self._body.cancel(reason="the system has stopped")

@@ -70,7 +70,7 @@ class Tally:
 
 @attrs.frozen
 class Done:
-    """What a class of actors has done since the start.
+    """What a class of actors, `kind`, has done since the start.
 
     `ok` and `error` count messages: a refusal is an error, and so is what was in
     hand at a crash. `waited` (in the mailbox, or for a place of a limited

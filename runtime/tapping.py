@@ -24,7 +24,8 @@ _ERROR_LIMIT = 200
 
 
 class Heard(NamedTuple):
-    """One message that was handled: its type, the seconds that it waited and took.
+    """One message that was handled: its type, the seconds that it waited and took, and when it
+    ended, `at`, in seconds on the system's clock.
 
     `took` is of the handler alone: where it hands the request on, or finishes it
     in a task (`answer_later`), that is not in it. `error` is what it raised.
@@ -38,10 +39,10 @@ class Heard(NamedTuple):
 
 
 class Tap:
-    """Who looks on at one actor, over all its lives. `heard` has the last messages, newest last.
+    """Who looks on at one actor, over all its lives. `heard` has the last 32 messages, newest last.
 
-    A listener is called with what was heard and the message itself; it must be
-    quick and must not raise.
+    Each of `listeners` is called with what was heard and the message itself; it
+    must be quick and must not raise.
     """
 
     __slots__ = ("heard", "listeners")
@@ -51,7 +52,7 @@ class Tap:
         self.listeners: list[Callable[[Heard, object], object]] = []
 
     def tell(self, heard: Heard, message: object) -> None:
-        """Tell the listeners."""
+        """Tell the listeners of a message that has been handled."""
         for listener in tuple(self.listeners):
             listener(heard, message)
 

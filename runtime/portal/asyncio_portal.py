@@ -55,14 +55,18 @@ class AsyncioPortal(Portal[T]):
     `opened` is an async context manager, or a function that makes one in trio's
     thread, which holds the program open. Entering returns when it has been
     entered, and raises what that raises; leaving ends it and raises what that
-    raises. `buffer` is how many items of a stream wait for the host;
-    `stop_timeout` the seconds of `stop`; `name` the thread's.
+    raises. `buffer` is how many items of a stream wait for the host, at least 1;
+    256 make the switch of threads cheap beside them. `stop_timeout` is the seconds
+    of `stop`: 30 is more than a usual tree takes. `name` is the thread's.
 
     With `mode` "guest" there is no thread: trio runs in the asyncio loop itself, and
     each stands still where the other one computes; see trio_guest.
 
     Use it in the loop that entered it. A cancelled call is cancelled in trio and
     awaited until it has cleaned up; a second cancellation goes at once.
+
+    Raises PortalError for a mode or a buffer that there is not, where it is entered
+    twice, and where it is used in another loop or inside trio.
     """
 
     _loop: asyncio.AbstractEventLoop | None = None
@@ -127,7 +131,7 @@ class AsyncioPortal(Portal[T]):
     async def call_sync(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """What the plain function gives in trio's thread, where it must not block.
 
-        It is over in one step, so cancelling only ceases to wait.
+        It is over in one step, so cancelling only ceases to wait. Raises as `call` does.
         """
         waiter = self._waiter()
         call = SyncCall(partial(function, *args, **kwargs), self._teller(waiter))
@@ -142,7 +146,9 @@ class AsyncioPortal(Portal[T]):
 
         `async with portal.stream(ref.stream, message) as items: async for item in
         items: ...`. At most `buffer` items wait here, then the iterator does.
-        Leaving the block cancels it, and waits until it has cleaned up.
+        Leaving the block cancels it, and waits until it has cleaned up. What the
+        iterator raises is raised where it is read; entering raises PortalClosed
+        where the run is not there.
         """
         return AsyncioStream(self, partial(function, *args, **kwargs))
 

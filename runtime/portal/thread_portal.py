@@ -36,8 +36,9 @@ class ThreadPortal(Portal[T]):
     `opened` is an async context manager, or a function that makes one in trio's
     thread, which holds the program open. Entering returns when it has been
     entered, and raises what that raises; leaving ends it and raises what that
-    raises. `buffer` is how many items of a stream wait for the host;
-    `stop_timeout` the seconds of `stop`; `name` the thread's.
+    raises. `buffer` is how many items of a stream wait for the host, at least 1;
+    256 make the switch of threads cheap beside them. `stop_timeout` is the seconds
+    of `stop`: 30 is more than a usual tree takes. `name` is the thread's.
 
     All threads of the process may use it; none in which an event loop runs:
     WouldBlock is raised there at once. Ctrl-C in a call cancels it in trio and
@@ -87,7 +88,10 @@ class ThreadPortal(Portal[T]):
         return call.result()
 
     def call_sync(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """What the plain function gives in trio's thread, where it must not block."""
+        """What the plain function gives in trio's thread, where it must not block.
+
+        Raises as `call` does. It is over in one step: Ctrl-C only ceases to wait.
+        """
         self._refuse_loops()
         told = _signal()
         call = SyncCall(partial(function, *args, **kwargs), told.release)
@@ -102,7 +106,8 @@ class ThreadPortal(Portal[T]):
 
         `with portal.stream(ref.stream, message) as items: for item in items:
         ...`. At most `buffer` items wait here, then the iterator does. Leaving
-        the block cancels it, and waits until it has cleaned up.
+        the block cancels it, and waits until it has cleaned up. What the iterator
+        raises is raised where it is read; entering raises as `call` does.
         """
         return ThreadStream(self, partial(function, *args, **kwargs))
 
@@ -117,7 +122,10 @@ class ThreadPortal(Portal[T]):
         self._stop(self._stop_timeout if timeout is None else timeout, at_once=False)
 
     def wait_ended(self, timeout: float | None = None) -> bool:
-        """Wait at most `timeout` seconds until the run has ended; return whether it has."""
+        """Wait at most `timeout` seconds until the run has ended; return whether it has.
+
+        None waits as long as it takes. Leaving the block raises its crash.
+        """
         self._refuse_loops()
         self._check_entered()
         return _wait_for(self._thread.over, timeout)

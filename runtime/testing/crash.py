@@ -50,9 +50,10 @@ class Crash:
         return fnmatchcase(path, self.path)
 
     def strikes(self, path: str, number: int, seed: int) -> bool:
-        """Whether it does so with its message of that number, leaving `times` aside.
+        """Whether it does so with its message of that `number`, leaving `times` aside.
 
-        Of nothing but these: who else runs in between, in which order, is chance.
+        `seed` is the number that a `chance` is drawn by. Of nothing but these: who else
+        runs in between, in which order, is chance.
         """
         if number < self.at:
             return False
@@ -73,7 +74,7 @@ class Crash:
 
 @attrs.frozen
 class Passed:
-    """A message that an actor took in hand, its `number`-th: a place where it could crash."""
+    """A message that the actor at `path` took in hand, its `number`-th: a place where it could crash."""
 
     path: str
     number: int
@@ -86,7 +87,8 @@ class Passed:
 
 @attrs.frozen
 class Crashed:
-    """An actor that was let crash.
+    """An actor that was let crash: where it stands (`path`), in which of its lives (`life`, from
+    1), and at which `moment` of its handler.
 
     `at` is in seconds since the orders were given, by trio's clock. `number` and
     `message` say which message was in hand; 0 and "" where it crashed at once.

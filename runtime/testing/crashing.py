@@ -53,7 +53,8 @@ class Crashes:
 
         An actor that has begun with a batch of messages follows them from the next
         one on (32 messages). Raises AssertionError at the end of the block where an
-        order without a chance was not carried out: its test would test nothing.
+        order without a chance was not carried out: its test would test nothing. Raises
+        SpecError where there are orders for this system already.
         """
         env = system._environment
         if env.dress is not None:
