@@ -23,6 +23,7 @@ from trouper.actors.store import errors as store_errors
 from trouper.actors.tools import errors as tools_errors
 from trouper.actors.wire import openai_errors
 from trouper.runtime import errors as runtime_errors
+from trouper.runtime.portal import errors as portal_errors
 
 __all__ = ["MEANINGS", "TARGET", "TREES", "main", "page", "tree_of"]
 
@@ -87,6 +88,7 @@ MEANINGS: Mapping[ErrorKind, tuple[str, str]] = {
 
 TREES: Mapping[str, ModuleType] = {
     "`trouper.runtime.errors`": runtime_errors,
+    "`trouper.runtime.portal.errors`": portal_errors,
     "`trouper.actors.errors`": actors_errors,
     "`trouper.actors.store.errors`": store_errors,
     "`trouper.actors.tools.errors`": tools_errors,
@@ -146,7 +148,7 @@ Any other status from 500 on is a `server_error`, any other from 400 on an `inva
 whose body is no JSON is a `protocol_error` too: there is no such page, rather than no such model.
 
 ## All errors
-Those of tools are in `trouper.actors.tools.errors`, those of batches in `trouper.actors.batch.errors`.
+Each tree is in a module of its own; what most programs catch is in `trouper.runtime` and `trouper.actors`, too.
 """
 
 

@@ -1,5 +1,6 @@
 """The reference of errors says what the code says, of every kind and every class."""
 
+from importlib import import_module
 from types import ModuleType
 
 import pytest
@@ -8,6 +9,7 @@ from trouper.actors.errors import ErrorKind
 from trouper.runtime.errors import TrouperError
 
 from .errors_reference import MEANINGS, TARGET, TREES, page, tree_of
+from .public_names import public_names
 
 
 def test_the_reference_is_up_to_date() -> None:
@@ -44,3 +46,17 @@ def test_each_tree_has_every_error_of_its_module_below_what_it_derives_from(
     for name, error in defined.items():
         if drawn[name]:
             assert drawn[name] in [base.__name__ for base in error.__mro__[1:]], name
+
+
+def test_every_public_error_is_drawn_in_a_tree() -> None:
+    drawn = {
+        line.lstrip("│├└─ ").split()[0] for m in TREES.values() for line in tree_of(m).split("\n")
+    }
+    errors: set[str] = set()
+    for public in public_names():
+        module, _, name = public.name.rpartition(".")
+        value = getattr(import_module(module), name)
+        if isinstance(value, type) and issubclass(value, TrouperError):
+            errors.add(name)
+
+    assert errors <= drawn, errors - drawn
