@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 from unittest.mock import patch
 
+import attrs
 import trio
 
 from tests.fakes.players import Crash, Hang, Note, Play, Player
@@ -113,7 +114,8 @@ async def _simulators(pace: float) -> AsyncGenerator[dict[str, str]]:
     async with trio.open_nursery() as nursery:
         for name in _PROVIDERS:
             fault = StatusError(status=529) if name == "mistral" else None
-            script = Script(rules=(Rule(reply=reply, fault=fault),))
+            slowly = Rule(contains="slowly", reply=attrs.evolve(reply, pace=0.1))
+            script = Script(rules=(slowly, Rule(reply=reply, fault=fault)))
             (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
             urls[name] = f"http://127.0.0.1:{listener.socket.getsockname()[1]}/v1"
             await nursery.start(serve_simulator, [listener], script)

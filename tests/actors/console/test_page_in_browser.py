@@ -17,7 +17,7 @@ import trio
 from tests.fakes.chromium import MISSING, PATH, Browser, Page, start_browser
 from tests.fakes.console_world import TOKENS, open_world
 from tests.fakes.consoles import short_folder
-from tests.fakes.players import Note, Player
+from tests.fakes.players import Note, Notes, Player
 from trouper.actors.app import App
 
 pytestmark = pytest.mark.skipif(PATH is None, reason=MISSING)
@@ -179,8 +179,37 @@ async def test_what_was_said_is_shown_to_admins_only(see: See) -> None:
         await here.says("admin")
         await here.click("Show text")
         await here.says("what is the colour of the secret?")
-        await here.go("events")
+        turn = "document.querySelector('.turn').innerText"
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(session.ask, "slowly, please")
+            await here.page.until(f"{turn}.includes('under way') && {turn}.includes('It depends')")
+            shown = len(await here.page.run(turn))
+            await here.page.until(f"{turn}.length > {shown + 10} && {turn}.includes('under way')")
+            nursery.cancel_scope.cancel()
+        await here.page.until(f"{turn}.includes('cancelled')")
+        await here.click("Hide text")
+        await here.page.until("!document.querySelector('.said')")
         here.quiet()
+
+
+async def test_a_dead_letter_is_sent_again_once(see: See) -> None:
+    async with see(busy=False, web_role="operate") as here:
+        system = here.app.system
+        ref = system.ref("workers/thumbnails", Player)
+        await system.operator.stop("workers/thumbnails")
+        ref.tell(Note("came too late"))
+        await system.operator.restart("workers/thumbnails")
+        await here.go("dead")
+        await here.says("the actor was down", "Send again")
+        assert "came too late" not in await here.text()
+        await here.click("Send again", ".card button")
+        await here.says("The Note goes to the life that it has now", "it can be sent again once")
+        await here.click("Send again", "dialog button")
+        await here.says("sent again")
+        assert await here.page.run("document.querySelector('.card button') === null")
+        here.quiet()
+
+        assert await ref.ask(Notes()) == ("came too late",)
 
 
 async def test_a_page_that_is_not_let_in_says_how_to_come_in(browser: Browser) -> None:
