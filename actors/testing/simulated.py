@@ -1,22 +1,8 @@
-"""What users test their programs with: a provider that says what the test wants, and quick time.
-
-On trio, with an application in the same loop and no socket:
-
-    async def test_the_bot_is_patient(clock: MockClock) -> None:    # of virtual_clock()
-        async with simulated_app({"reply": {"text": "Hello", "delay": 60}}) as (app, provider):
-            assert await (await app.session("ann")).ask("hi") == "Hello"
-        assert provider.requests[0].last == "hi"
-
-Beside asyncio, threads or processes, over loopback:
-
-    with simulated_provider("Hello") as provider, ThreadApp(provider.config()) as app:
-        assert app.session("ann").ask("hi") == "Hello"
-
-`trouper.runtime.testing` has what is for single actors.
-"""
+"""A provider that says what a test wants, and an application over it in virtual time."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -24,14 +10,15 @@ import httpx
 import trio
 from trio.testing import MockClock
 
-from ..runtime.portal import ThreadPortal
-from .app import App, open_app
-from .config import AppConfig, AssistantConfig, ModelConfig, ProviderConfig
-from .config.attempts import RetryConfig
-from .simulator import Record, Script, Simulator, script_from, serve_simulator
-from .simulator.memory import MemoryListener, Stream
-from .tools import FunctionTool, Tool
-from .transport.reader import ResponseReader
+from ...runtime.life import lone
+from ...runtime.portal import ThreadPortal
+from ..app import App, open_app
+from ..config import AppConfig, AssistantConfig, ModelConfig, ProviderConfig
+from ..config.attempts import RetryConfig
+from ..simulator import Record, Script, Simulator, script_from, serve_simulator
+from ..simulator.memory import MemoryListener, Stream
+from ..tools import FunctionTool, Tool
+from ..transport.reader import ResponseReader
 
 __all__ = ["SimulatedProvider", "simulated_app", "simulated_provider", "virtual_clock"]
 
@@ -146,13 +133,17 @@ def simulated_provider(*rules: str | Mapping[str, Any]) -> Generator[SimulatedPr
 
 @asynccontextmanager
 async def simulated_app(
-    *rules: str | Mapping[str, Any], config: AppConfig | None = None, tools: Iterable[Tool] = ()
+    *rules: str | Mapping[str, Any],
+    config: AppConfig | None = None,
+    tools: Iterable[Tool] = (),
+    store: str | Path = ":memory:",
 ) -> AsyncGenerator[tuple[App, SimulatedProvider]]:
     """Run an application on trio whose providers are simulated, without a socket.
 
     `rules` are as in `SimulatedProvider.script`. Without a `config` it is
     `SimulatedProvider.config` with the `tools`; else `in_place_of` of it. Tools that are
     plain functions run in the loop, and not in threads: no virtual time passes meanwhile.
+    With a file as `store`, conversations outlive their crashes, and the block.
     """
     listener = MemoryListener()
     tools = [tool.in_loop() if isinstance(tool, FunctionTool) else tool for tool in tools]
@@ -162,6 +153,7 @@ async def simulated_app(
             config = provider.config(*(tool.name for tool in tools))
         else:
             config = provider.in_place_of(config)
+        config = attrs.evolve(config, store=attrs.evolve(config.store, path=str(store)))
 
         def transport(_: ProviderConfig) -> httpx.AsyncBaseTransport:
             return _InMemory(listener)
@@ -181,10 +173,17 @@ def _once(text: str) -> Mapping[str, Any]:
 
 @asynccontextmanager
 async def _serving(listeners: Any, script: Script) -> AsyncGenerator[Simulator]:
-    async with trio.open_nursery() as nursery:
-        simulator: Simulator = await nursery.start(serve_simulator, listeners, script)
-        yield simulator
-        nursery.cancel_scope.cancel()
+    error: BaseException | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            simulator: Simulator = await nursery.start(serve_simulator, listeners, script)
+            yield simulator
+            nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        # What a test raises comes out as it is, and not as a group of one.
+        error = lone(group)
+    if error is not None:
+        raise error
 
 
 class _InMemory(httpx.AsyncBaseTransport):
