@@ -63,11 +63,15 @@ __all__ = [
 ]
 
 Role = Literal["system", "user", "assistant", "tool"]
+"""Who says a message. "tool" has the results of calls, as ToolResultPart."""
 
 
 @attrs.frozen
 class Message:
-    """One message of a conversation."""
+    """One message of a conversation: its `role` says whose it is, its `parts` what is said.
+
+    `name` tells speakers of one role apart, on the wires that have a place for it.
+    """
 
     role: Role
     parts: tuple[Part, ...]
@@ -81,7 +85,11 @@ class Message:
 
 @attrs.frozen
 class ToolSpec:
-    """A tool as a model is told of it; `schema` is the JSON schema of its arguments."""
+    """A tool as a model is told of it: its `name`, a `description` of what it does and when to
+    use it, and the JSON `schema` of its arguments.
+
+    `strict` asks the provider to hold the model to the schema, where it can.
+    """
 
     name: str
     description: str
@@ -91,7 +99,14 @@ class ToolSpec:
 
 @attrs.frozen
 class Sampling:
-    """How the next token is drawn; None leaves the provider's default."""
+    """How the next token is drawn; None leaves the provider's default.
+
+    `temperature` is from 0, which takes the likeliest token nearly always, to 1 or 2,
+    by provider. `top_p` leaves only the likeliest tokens that have this share, from 0
+    to 1, of all chances. `seed` asks for the same draw again, as far as the provider
+    can. `frequency_penalty` and `presence_penalty`, from -2 to 2 where a wire has
+    them, are against tokens that were said often, or at all.
+    """
 
     temperature: float | None = None
     top_p: float | None = None
@@ -102,10 +117,20 @@ class Sampling:
 
 @attrs.frozen(kw_only=True)
 class ChatRequest:
-    """One request to a model. `model` is the provider's own name for it.
+    """One request to a model: its answer to `messages`, the oldest first.
 
-    `max_output_tokens` counts tokens of the answer, with its reasoning;
-    `tool_choice` is auto, none, required or the name of a tool; `extra` is
+    `model` is the provider's own name for it; for `App.complete` it is the name of
+    a configured one. None leaves what a request says to the provider, or to the
+    configuration.
+
+    The model may call `tools`: `tool_choice` is "auto", "none", "required" or the
+    name of one, `parallel_tools` whether several in one answer.
+    `max_output_tokens` bounds the tokens of the answer, with its reasoning; `stop`
+    are texts at which it ends. `sampling` is how it is drawn, `reasoning_effort` how
+    much is thought before ("low", "medium", "high", or what the provider has).
+    With a `response_schema`, a JSON schema, the answer is JSON of that shape.
+
+    `metadata` is what the provider keeps with the request: no secrets. `extra` is
     merged into the body as it is, for what only one provider knows.
     """
 
@@ -127,14 +152,23 @@ class Finish(Enum):
     """Why an answer ended."""
 
     STOP = "stop"
+    """The model had said all, or came to one of the texts at which it was to stop."""
     LENGTH = "length"
+    """The answer has the tokens that it may have: what follows is missing."""
     TOOL_CALLS = "tool_calls"
+    """The model waits for the results of its calls."""
     CONTENT_FILTER = "content_filter"
+    """A filter of the provider has ended it."""
     REFUSAL = "refusal"
+    """The model refuses."""
     PAUSE = "pause"
+    """The provider takes a break: the answer so far is sent back, and goes on."""
     CONTEXT_WINDOW = "context_window"
+    """Prompt and answer together have filled the model's window."""
     ERROR = "error"
+    """The provider says that it has failed."""
     UNKNOWN = "unknown"
+    """The provider gives no reason, or one that is not known here; see `raw_finish`."""
 
 
 MOST_TOKENS: Final = 10**9
@@ -145,7 +179,12 @@ claims more is an error, and no sum of such counts is too large for a database."
 @attrs.frozen
 class Usage:
     """Tokens of one answer. `input` and `output` are totals: cached tokens are
-    within `input`, reasoning within `output`."""
+    within `input`, reasoning within `output`.
+
+    `cache_read` came out of the provider's cache, `cache_write` went into it, and
+    `cache_write_1h` of those for an hour rather than some minutes. `estimated` says
+    that the tokens are our own count, since the provider gave none.
+    """
 
     input: int = 0
     output: int = 0
@@ -158,8 +197,12 @@ class Usage:
 
 @attrs.frozen(kw_only=True)
 class Completion:
-    """A whole answer. `raw_finish` is the provider's own word for `finish`.
+    """A whole answer: the `message`, and why it ended, in `finish`; `raw_finish` is the provider's
+    own word for that.
 
+    `usage` are its tokens, None where the provider says nothing of them. `model` and
+    `response_id` are what the provider calls the model that answered and this
+    answer, `service_tier` the tier that served, which selects the price.
     `logprobs` are there where they were asked for, in the provider's own words:
     lists of tokens by name (`content`, `refusal`).
     `trail` has every attempt that it took, the last of which has answered; how
@@ -190,6 +233,7 @@ class Completion:
 class Started:
     """The provider has begun; the first chunk of a stream.
 
+    `id` is what it calls this answer, `model` the model that answers.
     `service_tier` is the tier that serves, which selects the price; `origin`
     the provider family that this answer's thinking may go back to.
     """
@@ -202,7 +246,7 @@ class Started:
 
 @attrs.define
 class TextDelta:
-    """More text of part `index`."""
+    """More of the answer's `text`, in part `index`."""
 
     index: int
     text: str
@@ -210,7 +254,7 @@ class TextDelta:
 
 @attrs.define
 class ThinkingDelta:
-    """More of what the model thinks, in part `index`."""
+    """More `text` of what the model thinks, in part `index`."""
 
     index: int
     text: str
@@ -218,7 +262,7 @@ class ThinkingDelta:
 
 @attrs.define
 class ThinkingSignature:
-    """The signature that part `index` must carry when it goes back."""
+    """The `signature` that part `index` must carry when it goes back to its provider."""
 
     index: int
     signature: str
@@ -226,7 +270,7 @@ class ThinkingSignature:
 
 @attrs.define
 class ToolCallStarted:
-    """A tool call opens as part `index`; its arguments follow."""
+    """A call of the tool `name` opens as part `index`; its arguments follow. Its result names `id`."""
 
     index: int
     id: str
@@ -235,7 +279,7 @@ class ToolCallStarted:
 
 @attrs.define
 class ToolArgsDelta:
-    """More of the arguments' JSON text of the tool call at `index`."""
+    """A `fragment` more of the arguments' JSON text, of the tool call at `index`."""
 
     index: int
     fragment: str
@@ -243,7 +287,7 @@ class ToolArgsDelta:
 
 @attrs.define
 class RefusalDelta:
-    """More of the text in which the model refuses."""
+    """More of the `text` in which the model refuses, in part `index`."""
 
     index: int
     text: str
@@ -253,7 +297,7 @@ class RefusalDelta:
 class Logprobs:
     """How likely the tokens of the text just told were, as `Completion.logprobs` has them.
 
-    Only where they were asked for.
+    Only where they were asked for. `raw` is in the provider's own words.
     """
 
     raw: Mapping[str, Any]
@@ -261,7 +305,7 @@ class Logprobs:
 
 @attrs.define
 class PartDone:
-    """Part `index` is whole."""
+    """Part `index` is whole: `part` is all of it."""
 
     index: int
     part: Part
@@ -269,14 +313,15 @@ class PartDone:
 
 @attrs.define
 class UsageUpdate:
-    """Tokens so far; the last one of a stream is the total."""
+    """The `usage` so far, in tokens; the last one of a stream is the total."""
 
     usage: Usage
 
 
 @attrs.define
 class Finished:
-    """The answer has ended; the last chunk of a stream.
+    """The answer has ended; the last chunk of a stream. `finish` says why, `raw_finish` in the
+    provider's own word.
 
     `service_tier` is the tier that served, where the end of the stream tells: it
     outranks what `Started` said.
@@ -294,7 +339,10 @@ class Heartbeat:
 
 @attrs.define
 class Reset:
-    """All text so far is void; the answer begins again. Sent only where asked for."""
+    """All text so far is void; the answer begins again. Sent only where asked for.
+
+    `reason` says in a few words who broke off.
+    """
 
     reason: str
 
@@ -314,3 +362,5 @@ Chunk = (
     | Heartbeat
     | Reset
 )
+"""What a streamed answer is made of, from Started to Finished. `index` counts the parts of the
+message that it becomes, from 0; their chunks may alternate."""

@@ -69,12 +69,20 @@ __all__ = [
 ]
 
 Phase = Literal["pool", "connect", "write", "headers", "stream"]
+"""How far a call had come: waiting for a connection, making one, sending the request, waiting
+for the answer's head, reading the answer."""
 Scope = Literal["request", "key", "deployment", "provider"]
+"""How far a fault reaches; a deployment is a model of a provider."""
 Billed = Literal["no", "maybe", "yes"]
+"""Whether the provider will charge for a call that failed."""
 
 
 class ConfigError(TrouperError):
-    """The configuration is wrong. `faults` are sentences, each naming its key."""
+    """The configuration in `source`, a file mostly, is wrong.
+
+    `faults` are sentences, each naming its key and what to write there; all of them
+    are told at once.
+    """
 
     def __init__(self, source: str, faults: Iterable[str]) -> None:
         self.source = source
@@ -86,29 +94,54 @@ class ConfigError(TrouperError):
 
 
 class ErrorKind(Enum):
-    """What went wrong between us and a provider."""
+    """What went wrong between us and a provider.
+
+    What follows from each (`retryable`, `scope`, `hint`) is in the table of
+    docs/reference/errors.md.
+    """
 
     INVALID_REQUEST = "invalid_request"
+    """The provider refuses the request as it is; or we do, because the model is known to."""
     CONTEXT_WINDOW_EXCEEDED = "context_window_exceeded"
+    """Prompt and answer do not fit into the model's window together."""
     CONTENT_POLICY = "content_policy"
+    """A filter of the provider refuses the prompt, or has ended the answer."""
     REQUEST_TOO_LARGE = "request_too_large"
+    """The body has more bytes than the provider takes."""
     AUTH = "auth"
+    """The provider does not know the key."""
     PERMISSION = "permission"
+    """The key is good, and not for this model or this request."""
     MODEL_NOT_FOUND = "model_not_found"
+    """There is no model of that name."""
     RATE_LIMITED = "rate_limited"
+    """Too many requests or tokens within a time."""
     QUOTA_EXHAUSTED = "quota_exhausted"
+    """No credit is left, or a limit of spending is reached."""
     OVERLOADED = "overloaded"
+    """The provider has more to do than it can; or our connection to it has."""
     SERVER_ERROR = "server_error"
+    """The provider failed, and says no more of it."""
     TIMEOUT = "timeout"
+    """One of our deadlines has passed, or the provider gave up by itself."""
     CONFLICT = "conflict"
+    """The provider does something else with the same thing just now."""
     CONNECTION_FAILED = "connection_failed"
+    """No connection came about, or it broke before the answer began."""
     STREAM_TRUNCATED = "stream_truncated"
+    """The answer ended before its end."""
     PROTOCOL_ERROR = "protocol_error"
+    """What came is no answer on this wire: a page of HTML, a redirect, broken JSON."""
     CIRCUIT_OPEN = "circuit_open"
+    """The model's circuit is open: it has failed too often."""
     LIMITER_TIMEOUT = "limiter_timeout"
+    """The limits of the key let it through too late, or too many wait already."""
     BUDGET_EXCEEDED = "budget_exceeded"
+    """What is left of a budget does not cover what the call may cost."""
     PRICE_UNKNOWN = "price_unknown"
+    """A budget applies, and the model has no known price."""
     UNAVAILABLE = "unavailable"
+    """A part of this program (a gate, the store, a connection) has crashed or is down."""
 
 
 @attrs.frozen
@@ -194,12 +227,20 @@ _FACTS: dict[ErrorKind, _Facts] = {
 class ProviderError(ActorError):
     """A provider failed a request.
 
-    `message` is the provider's own word (or ours where it said nothing),
-    `retry_after` is in seconds, `committed` says that content had been handed
-    on, so that a silent retry would repeat it; `partial` is then what was, with
-    the usage that it probably had. `trail` has every attempt of the request so
-    far, this one as the last. Plain attributes only: it can be pickled and
-    holds no request, response or secret.
+    `kind` says how, and `message` is the provider's own word (or ours where it said
+    nothing). `provider` and `model` are whom we asked, by the names of the
+    configuration and of the provider; `key_id` names the key without telling it.
+    `status` is HTTP's, None where there was no answer; `code`, `type` and `request_id`
+    are the provider's own, as they came.
+
+    `retry_after` is in seconds, and `should_retry` what the provider says of that
+    itself; both are None where it says nothing. `phase` is how far the call had come,
+    `in_stream` that the answer had begun. `billed` says whether it will be charged.
+
+    `committed` says that content had been handed on, so that a silent retry would
+    repeat it; `partial` is then what was, with the usage that it probably had.
+    `trail` has every attempt of the request so far, this one as the last. Plain
+    attributes only: it can be pickled and holds no request, response or secret.
     """
 
     kind: ErrorKind
@@ -267,10 +308,12 @@ class StreamGarbled(ProviderError):
 
     @property
     def retryable(self) -> bool:
+        """Whether the same request may succeed later: yes, unless the server says no."""
         return self.should_retry is not False
 
     @property
     def hint(self) -> str:
+        """What to do about it, in plain words."""
         return "a part of the provider's answer was garbled; ask again"
 
 

@@ -22,14 +22,18 @@ __all__ = [
 
 @attrs.frozen
 class TextPart:
-    """Text, of any length."""
+    """`text`, of any length."""
 
     text: str
 
 
 @attrs.frozen
 class ImagePart:
-    """An image: `url` (https or data) for the model to look at."""
+    """An image: `url` (https or data) for the model to look at.
+
+    `media_type`, as image/png, is for a data URL that names none; `detail` is how
+    closely it looks, "auto", "low" or "high", on the wires that know it.
+    """
 
     url: str
     media_type: str = ""
@@ -46,7 +50,11 @@ class AudioPart:
 
 @attrs.frozen
 class FilePart:
-    """A file, by `data` (a data URL) or by the provider's `file_id`."""
+    """A file, by `data` (a data URL) or by the provider's `file_id`.
+
+    `name` is what the model is told it is called; `media_type`, as application/pdf, is
+    for a data URL that names none.
+    """
 
     data: str = ""
     file_id: str = ""
@@ -56,7 +64,11 @@ class FilePart:
 
 @attrs.frozen
 class ThinkingPart:
-    """What a model thought. It goes back only to the provider family in `origin`."""
+    """What a model thought, as `text`. It goes back only to the provider family in `origin`.
+
+    `signature` is the provider's, which wants it back unchanged; where it is
+    `redacted` nobody else can read it, and there is no text.
+    """
 
     text: str
     signature: str = ""
@@ -66,7 +78,10 @@ class ThinkingPart:
 
 @attrs.frozen
 class ToolCallPart:
-    """A model's wish to run tool `name`; `args_json` is its text, whether valid JSON or not."""
+    """A model's wish to run tool `name`; `args_json` is its text, whether valid JSON or not.
+
+    The result names the call by its `id`.
+    """
 
     id: str
     name: str
@@ -109,7 +124,10 @@ class IncompleteToolCall(ToolCallPart):
 
 @attrs.frozen
 class ToolResultPart:
-    """What the tool call `call_id` gave."""
+    """What the tool call `call_id` gave: `content` is what the model reads of it.
+
+    With `is_error` it was not done, or failed; the content says why.
+    """
 
     call_id: str
     content: str
@@ -118,7 +136,7 @@ class ToolResultPart:
 
 @attrs.frozen
 class OpaquePart:
-    """A part that only the provider family `origin` understands, kept as it came."""
+    """A part that only the provider family `origin` understands, kept as it came, in `raw`."""
 
     origin: str
     raw: Mapping[str, Any] = attrs.field(hash=False)
@@ -135,3 +153,4 @@ Part = (
     | ToolResultPart
     | OpaquePart
 )
+"""What a message may be made of. Which parts a wire can say is in the reference of providers."""

@@ -23,11 +23,14 @@ __all__ = [
 
 
 class SessionError(ActorError):
-    """A session, or the house of sessions, refuses."""
+    """A session, or the house of sessions, refuses. Its text says why, and what to do."""
 
 
 class TurnInProgress(SessionError):
-    """A session takes one turn at a time."""
+    """A session takes one turn at a time: wait for the end of the one that runs, or cancel it.
+
+    `session` is its id.
+    """
 
     def __init__(self, session: str) -> None:
         super().__init__(session)
@@ -38,7 +41,10 @@ class TurnInProgress(SessionError):
 
 
 class HistoryFull(SessionError):
-    """A conversation has its bound, in characters."""
+    """What was said in `session` would make it longer than `limit` characters.
+
+    Say less at once, or open a new session: this one is as long as it may get.
+    """
 
     def __init__(self, session: str, limit: int) -> None:
         super().__init__(session, limit)
@@ -53,7 +59,10 @@ class HistoryFull(SessionError):
 
 
 class TurnFailed(SessionError):
-    """A turn ended with an error, told in plain words."""
+    """A turn ended with an error, told in plain words.
+
+    `retryable` says that the same prompt may do better later.
+    """
 
     def __init__(self, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
@@ -77,7 +86,7 @@ class TooManySessions(SessionError):
 
 
 class UnknownSession(SessionError):
-    """No session of that id is open here."""
+    """No `session` of that id is open here, or it is another user's: open one."""
 
     def __init__(self, session: str) -> None:
         super().__init__(session)
@@ -101,19 +110,22 @@ class _Unknown(SessionError):
 
 
 class UnknownAssistant(_Unknown):
-    """No assistant of that name is configured."""
+    """No assistant of that `name` is configured; `known` are those that are."""
 
     _what = "assistant"
 
 
 class UnknownModel(_Unknown):
-    """No model of that name is configured."""
+    """No model of that `name` is configured; `known` are those that are."""
 
     _what = "model"
 
 
 class EventsGone(SessionError):
-    """Not all events behind number `after` are at hand: the oldest one is `oldest`."""
+    """Not all events of `session` behind number `after` are at hand: the oldest one is `oldest`.
+
+    Load the session, which gives its whole history.
+    """
 
     def __init__(self, session: str, after: int, oldest: int) -> None:
         super().__init__(session, after, oldest)
@@ -129,7 +141,10 @@ class EventsGone(SessionError):
 
 
 class NotKept(SessionError):
-    """What was to be written into the journal of a session was not; `why` says what happened."""
+    """What was to be written into the journal of `session` was not; `why` says what happened.
+
+    Try again later: a session says nothing that it could not keep.
+    """
 
     def __init__(self, session: str, why: str) -> None:
         super().__init__(session, why)
@@ -141,7 +156,7 @@ class NotKept(SessionError):
 
 
 class SessionUnreadable(SessionError):
-    """What is kept of a session cannot be read; `why` says what, and whether it is too new."""
+    """What is kept of `session` cannot be read; `why` says what, and whether it is too new."""
 
     def __init__(self, session: str, why: str) -> None:
         super().__init__(session, why)

@@ -11,9 +11,9 @@ class AttemptRecord:
 
     `target` is "provider/model"; `key_id` names the key without telling it.
     `kind` is "ok", "cancelled", or the kind of the error (`ErrorKind.value`).
-    Tokens and `cost`, in nano-dollars, are None where nobody knows them;
-    `estimated` says that the tokens are our own count. `ms` is the time of all,
-    and `waited` the seconds of it that the limiter made it wait.
+    `input_tokens`, `output_tokens` and `cost`, in nano-dollars, are None where nobody
+    knows them; `estimated` says that the tokens are our own count. `ms` is the time
+    of all, in milliseconds, and `waited` the seconds of it that the limiter made it wait.
     """
 
     target: str

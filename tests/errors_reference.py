@@ -2,10 +2,10 @@
 
     .venv/bin/python -m tests.errors_reference
 
-What follows from a kind (retryable, scope, what to do) is read from
-actors/errors.py, what a status means from wire/openai_errors.py, and the trees
-from the docstrings of the modules that have them. What a kind is, and whether
-such a call is billed, is said here; so are the words between the tables.
+What a kind is, and what follows from it (retryable, scope, what to do), is read
+from actors/errors.py, what a status means from wire/openai_errors.py, and the
+trees from the docstrings of the modules that have them. Whether such a call is
+billed is said here; so are the words between the tables.
 """
 
 import inspect
@@ -25,65 +25,37 @@ from trouper.actors.wire import openai_errors
 from trouper.runtime import errors as runtime_errors
 from trouper.runtime.portal import errors as portal_errors
 
-__all__ = ["MEANINGS", "TARGET", "TREES", "main", "page", "tree_of"]
+from .public_names import public_names
+
+__all__ = ["BILLED", "TARGET", "TREES", "main", "page", "tree_of"]
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "reference" / "errors.md"
 
 _REFUSED = "no; maybe within a stream"
 _NOT_SENT = "no, it was not sent"
 
-MEANINGS: Mapping[ErrorKind, tuple[str, str]] = {
-    ErrorKind.INVALID_REQUEST: (
-        "The provider refuses the request as it is; or we do, because the model is known to",
-        "no",
-    ),
-    ErrorKind.CONTEXT_WINDOW_EXCEEDED: (
-        "Prompt and answer do not fit into the model's window together",
-        "no",
-    ),
-    ErrorKind.CONTENT_POLICY: (
-        "A filter of the provider refuses the prompt, or has ended the answer",
-        "no; yes where it ended an answer",
-    ),
-    ErrorKind.REQUEST_TOO_LARGE: ("The body has more bytes than the provider takes", "no"),
-    ErrorKind.AUTH: ("The provider does not know the key", "no"),
-    ErrorKind.PERMISSION: ("The key is good, and not for this model or this request", "no"),
-    ErrorKind.MODEL_NOT_FOUND: ("There is no model of that name", "no"),
-    ErrorKind.RATE_LIMITED: ("Too many requests or tokens within a time", _REFUSED),
-    ErrorKind.QUOTA_EXHAUSTED: ("No credit is left, or a limit of spending is reached", _REFUSED),
-    ErrorKind.OVERLOADED: (
-        "The provider has more to do than it can; or our connection to it has",
-        _REFUSED,
-    ),
-    ErrorKind.SERVER_ERROR: ("The provider failed, and says no more of it", _REFUSED),
-    ErrorKind.TIMEOUT: (
-        "One of our deadlines has passed, or the provider gave up by itself",
-        "no before a connection stood or where it refused, else maybe",
-    ),
-    ErrorKind.CONFLICT: ("The provider does something else with the same thing just now", "no"),
-    ErrorKind.CONNECTION_FAILED: (
-        "No connection came about, or it broke before the answer began",
-        "no before a byte was sent, else maybe",
-    ),
-    ErrorKind.STREAM_TRUNCATED: ("The answer ended before its end", "maybe"),
-    ErrorKind.PROTOCOL_ERROR: (
-        "What came is no answer on this wire: a page of HTML, a redirect, broken JSON",
-        "maybe; no where it was an error status",
-    ),
-    ErrorKind.CIRCUIT_OPEN: ("The model's circuit is open: it has failed too often", _NOT_SENT),
-    ErrorKind.LIMITER_TIMEOUT: (
-        "The limits of the key let it through too late, or too many wait already",
-        _NOT_SENT,
-    ),
-    ErrorKind.BUDGET_EXCEEDED: (
-        "What is left of a budget does not cover what the call may cost",
-        _NOT_SENT,
-    ),
-    ErrorKind.PRICE_UNKNOWN: ("A budget applies, and the model has no known price", _NOT_SENT),
-    ErrorKind.UNAVAILABLE: (
-        "A part of this program (a gate, the store, a connection) has crashed or is down",
-        "no before it was sent, else maybe",
-    ),
+BILLED: Mapping[ErrorKind, str] = {
+    ErrorKind.INVALID_REQUEST: "no",
+    ErrorKind.CONTEXT_WINDOW_EXCEEDED: "no",
+    ErrorKind.CONTENT_POLICY: "no; yes where it ended an answer",
+    ErrorKind.REQUEST_TOO_LARGE: "no",
+    ErrorKind.AUTH: "no",
+    ErrorKind.PERMISSION: "no",
+    ErrorKind.MODEL_NOT_FOUND: "no",
+    ErrorKind.RATE_LIMITED: _REFUSED,
+    ErrorKind.QUOTA_EXHAUSTED: _REFUSED,
+    ErrorKind.OVERLOADED: _REFUSED,
+    ErrorKind.SERVER_ERROR: _REFUSED,
+    ErrorKind.TIMEOUT: "no before a connection stood or where it refused, else maybe",
+    ErrorKind.CONFLICT: "no",
+    ErrorKind.CONNECTION_FAILED: "no before a byte was sent, else maybe",
+    ErrorKind.STREAM_TRUNCATED: "maybe",
+    ErrorKind.PROTOCOL_ERROR: "maybe; no where it was an error status",
+    ErrorKind.CIRCUIT_OPEN: _NOT_SENT,
+    ErrorKind.LIMITER_TIMEOUT: _NOT_SENT,
+    ErrorKind.BUDGET_EXCEEDED: _NOT_SENT,
+    ErrorKind.PRICE_UNKNOWN: _NOT_SENT,
+    ErrorKind.UNAVAILABLE: "no before it was sent, else maybe",
 }
 
 TREES: Mapping[str, ModuleType] = {
@@ -161,11 +133,13 @@ def tree_of(module: ModuleType) -> str:
 def _kinds() -> Iterator[str]:
     yield "| kind | what happened | retryable | scope | what to do | billed |"
     yield "|---|---|---|---|---|---|"
+    (kinds,) = (one for one in public_names() if one.name == "trouper.actors.errors.ErrorKind")
+    meanings = {member.name: " ".join(member.text.split()) for member in kinds.members}
     for kind in ErrorKind:
         error = ProviderError(kind=kind, message="")
-        meaning, billed = MEANINGS[kind]
         retryable = "yes" if error.retryable else "no"
-        cells = (f"`{kind.value}`", f"{meaning}.", retryable, error.scope, error.hint, billed)
+        told = (meanings[kind.name], retryable, error.scope, error.hint, BILLED[kind])
+        cells = (f"`{kind.value}`", *told)
         yield f"| {' | '.join(cells)} |"
 
 

@@ -194,7 +194,12 @@ def _read(module: str, name: str) -> Public:
                 return Public(f"{module}.{name}", text, node)
             bases = getattr(importlib.import_module(module), name).__mro__[1:]
             ours = [(b.__module__, b.__name__) for b in bases if b.__module__.startswith("trouper")]
-            members = {m.name: m for m in reversed([*_members(module, name), *_of_bases(ours)])}
+            members: dict[str, Member] = {}
+            for member in [*_members(module, name), *_of_bases(ours)]:
+                known = members.setdefault(member.name, member)
+                if known.node is None and not known.text:
+                    # Another default is still the same thing.
+                    members[member.name] = attrs.evolve(known, text=member.text)
             shared = " ".join(_unions(body, name))
             return Public(f"{module}.{name}", text, node, tuple(members.values()), shared)
         if name in _names_of(node):

@@ -41,11 +41,17 @@ class StopReason(Enum):
     """Why a turn ended; the values are ACP's words where it has them."""
 
     END_TURN = "end_turn"
+    """The model has answered."""
     MAX_TOKENS = "max_tokens"
+    """The answer has the tokens that it may have, or the window is full."""
     MAX_TURN_REQUESTS = "max_turn_requests"
+    """The model has called tools as often as the assistant lets it."""
     REFUSAL = "refusal"
+    """The model, or a filter of its provider, refuses."""
     CANCELLED = "cancelled"
+    """Somebody has ended it, or left its block."""
     ERROR = "error"
+    """It failed; the event says why."""
 
 
 @attrs.frozen(kw_only=True)
@@ -59,7 +65,7 @@ class TurnStarted:
 
 @attrs.frozen(kw_only=True)
 class TextAdded:
-    """More of the answer's text."""
+    """More of the answer's `text`."""
 
     first: int
     seq: int
@@ -69,7 +75,7 @@ class TextAdded:
 
 @attrs.frozen(kw_only=True)
 class ThoughtAdded:
-    """More of what the model thinks aloud."""
+    """More of the `text` that the model thinks aloud."""
 
     first: int
     seq: int
@@ -98,7 +104,7 @@ class AnswerReset:
 
 @attrs.frozen(kw_only=True)
 class UsageChanged:
-    """What this turn has taken so far: the tokens of all its answers.
+    """What this turn has taken so far: `usage` are the tokens of all its answers.
 
     `cost` is in nano-dollars, None where nobody knows it. `context` is how many
     tokens of the model's window the conversation has now, and `window` its size.
@@ -127,7 +133,10 @@ class ToolCalled:
 
 @attrs.frozen(kw_only=True)
 class PermissionAsked:
-    """A call waits for somebody who says whether it may be run (`Permit`)."""
+    """Call `call_id` waits for somebody who says whether it may be run (`SessionHandle.permit`).
+
+    `name` is the tool's, `arguments` is JSON as the model wrote it.
+    """
 
     first: int
     seq: int
@@ -139,7 +148,7 @@ class PermissionAsked:
 
 @attrs.frozen(kw_only=True)
 class PermissionSettled:
-    """Nobody needs to answer any more: the call may be run, or may not."""
+    """Nobody needs to answer any more: the call may be run (`granted`), or may not."""
 
     first: int
     seq: int
@@ -150,7 +159,8 @@ class PermissionSettled:
 
 @attrs.frozen(kw_only=True)
 class ToolProgressed:
-    """How far a call is, in words, and as a share from 0 to 1 where it is known."""
+    """How far a call is: in words, in `note`, and in `done` as a share from 0 to 1, None where
+    that is not known."""
 
     first: int
     seq: int
@@ -162,7 +172,10 @@ class ToolProgressed:
 
 @attrs.frozen(kw_only=True)
 class ToolEnded:
-    """A call has its result, also where it was not run; `result` is what the model reads."""
+    """A call of the tool `name` has its result, also where it was not run.
+
+    `result` is what the model reads; `is_error` says that it is told of a failure.
+    """
 
     first: int
     seq: int
@@ -175,7 +188,7 @@ class ToolEnded:
 
 @attrs.frozen(kw_only=True)
 class ModelChanged:
-    """From the next turn on that model is asked; "" is the assistant's own."""
+    """From the next turn on that `model` is asked; "" is the assistant's own."""
 
     first: int
     seq: int
@@ -185,7 +198,7 @@ class ModelChanged:
 
 @attrs.frozen(kw_only=True)
 class AssistantChanged:
-    """From the next turn on that assistant answers."""
+    """From the next turn on that `assistant` answers."""
 
     first: int
     seq: int
@@ -195,7 +208,7 @@ class AssistantChanged:
 
 @attrs.frozen(kw_only=True)
 class TitleChanged:
-    """The conversation is called that now."""
+    """The conversation is called `title` now."""
 
     first: int
     seq: int
@@ -206,7 +219,7 @@ class TitleChanged:
 @attrs.frozen(kw_only=True)
 class TurnEnded:
     """The turn is over. `error` is a sentence for a person; empty unless `stop` is ERROR or
-    MAX_TURN_REQUESTS."""
+    MAX_TURN_REQUESTS. `retryable` says that the same prompt may do better later."""
 
     first: int
     seq: int
@@ -217,6 +230,8 @@ class TurnEnded:
 
 
 ToolEvent = ToolCalled | PermissionAsked | PermissionSettled | ToolProgressed | ToolEnded
+"""What happens to a call of a tool. `call_id` says which one, within its `turn`; `first` and `seq`
+are those of every SessionEvent."""
 
 SessionEvent = (
     TurnStarted
@@ -230,10 +245,13 @@ SessionEvent = (
     | AssistantChanged
     | TitleChanged
 )
+"""What a session tells. Each event covers the numbers `first` to `seq`, which count the events of
+the session from 1 without a gap: more than one where deltas were merged. `turn` is the number of
+its turn, from 1; None for what belongs to none."""
 
 
 def merged(earlier: SessionEvent, later: SessionEvent) -> SessionEvent | None:
-    """One event in place of both, or None where they must stay two."""
+    """One event in place of both, or None where they must stay two: only deltas of a turn merge."""
     match earlier, later:
         case (TextAdded() as a, TextAdded() as b) if a.turn == b.turn:
             return TextAdded(first=a.first, seq=b.seq, turn=a.turn, text=a.text + b.text)
