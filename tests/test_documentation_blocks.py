@@ -117,7 +117,7 @@ def nginx(text: str) -> list[str]:
 
 
 def of_others(text: str) -> list[str]:
-    """Python that wants a package which is not ours: tests/clients runs the like of it."""
+    """Python that wants a package which is not ours: it runs in tests/clients."""
     compile(text, "block", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     return []
 
