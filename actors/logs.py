@@ -19,6 +19,7 @@ from typing import Any, Final, TextIO
 import structlog
 from structlog.typing import EventDict
 
+from .log_levels import LEVELS, ByActor, number_of
 from .log_lines import LogLines
 from .redaction import MASK, is_secret_name, printable, redact_text
 
@@ -40,8 +41,6 @@ __all__ = [
     "render",
     "tells_info",
 ]
-
-LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
 KEY_ORDER: Final = ("time", "level", "msg", "actor")
 MAX_VALUE: Final = 2_048
@@ -286,37 +285,45 @@ def tells_info() -> bool:
     To be asked where every call has one: to find it out costs structlog as much as two asks.
     It is true where the program has set up structlog by itself.
     """
-    if _state is None or _state[0] in ("debug", "info"):
+    if _state is None or _lowest <= logging.INFO:
         return True
     return structlog.get_config()["wrapper_class"] is not _wrapper
 
 
-def change_level(level: str) -> None:
+def change_level(level: str, by_actor: ByActor | None = None) -> None:
     """Another level from now on, on the same stream, for an operator who looks closer.
 
-    What libraries say keeps its own. Raises ValueError where `current_level` is None.
+    `by_actor` says which actors have levels of their own. What libraries say keeps
+    its own. Raises ValueError where `current_level` is None.
     """
     if current_level() is None or _state is None:
         raise ValueError("the program has set up its logging by itself")
     if level not in LEVELS:
         raise ValueError(f"no log level {level!r}; known: {', '.join(LEVELS)}")
-    _configure(level, _state[1])
+    _configure(level, _state[1], by_actor)
 
 
 # The level and the stream of the process, as they were set last.
 _state: tuple[str, TextIO] | None = None
+# The least level of a line that anybody is told, as logging counts.
+_lowest = logging.NOTSET
 # What structlog has of them, unless the program has set it up anew.
 _wrapper: type | None = None
 
 
-def _configure(level: str, stream: TextIO) -> int:
-    global _state, _wrapper  # noqa: PLW0603 - structlog's configuration is one for the process, too
+def _configure(level: str, stream: TextIO, by_actor: ByActor | None = None) -> int:
+    global _state, _lowest, _wrapper  # noqa: PLW0603 - structlog's configuration is one for the process, too
+    number = number_of(level)
     _state = (level, stream)
-    number: int = getattr(logging, level.upper())
-    _wrapper = structlog.make_filtering_bound_logger(number)
+    _lowest = number if by_actor is None else min(number, by_actor.lowest)
+    _wrapper = structlog.make_filtering_bound_logger(_lowest)
     lines = _Lines(stream)
     structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, render],
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            *(() if by_actor is None else (by_actor,)),
+            render,
+        ],
         wrapper_class=_wrapper,
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=False,

@@ -118,6 +118,16 @@ class System:
         return hand is not None and hand.reply is None and hand.message is not None
 
     @property
+    def acting(self) -> str:
+        """The path of the actor whose code runs; "" outside of actors, and in other threads."""
+        try:
+            trio.lowlevel.current_task()
+        except RuntimeError:
+            return ""
+        cell = self._environment.acting()
+        return "" if cell is None else cell.path
+
+    @property
     def inspector(self) -> Inspector:
         """Looks at single actors, and at all of them in slices."""
         return Inspector(self._environment)

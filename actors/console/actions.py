@@ -67,7 +67,7 @@ class Actions:
         self._lines = lines
         self._use = use
         self._inject = inject
-        self.log_level = LogLevel()
+        self.log_level = LogLevel(lambda: system.acting)
         self._done: dict[str, Callable[[Act], Awaitable[Effect]]] = {
             "restart": self._restart,
             "stop": self._stop,
@@ -120,7 +120,7 @@ class Actions:
                 "sending messages is switched off; [console] inject = true allows it",
                 act.id,
             )
-        if act.act == "loglevel":
+        if act.act == "loglevel" and not act.path:
             return
         if self._system.inspector.shape(act.path) is None:
             raise BadRequest("not_found", f"no actor at {act.path[:200]!r}", act.id)
@@ -275,4 +275,4 @@ class Actions:
             raise ValueError("level must be a word")  # noqa: TRY004 - what an operator has written
         if not (type(seconds) in (int, float) and 0 < seconds <= 86_400):
             raise ValueError("seconds must be a number above 0 and up to 86400")
-        return self.log_level.change(level, float(seconds), dry=act.dry)
+        return self.log_level.change(level, float(seconds), path=act.path, dry=act.dry)

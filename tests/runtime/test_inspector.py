@@ -96,6 +96,29 @@ async def test_rows_count_what_is_handled_refused_waits_and_is_in_hand(
         assert (after.oldest, after.flight) == (inf, inf)
 
 
+async def test_who_runs_and_has_nothing_to_do_is_passed_by_unless_it_is_named(
+    play: Play, autojump_clock: trio.testing.MockClock
+) -> None:
+    parts = [play.part(name) for name in ("idle", "at_work", "suspended")]
+    async with System(child("w", Worker), *parts, signals=False) as system:
+
+        def restless(besides: tuple[str, ...] = ()) -> list[str]:
+            inspector = system.inspector
+            return [row.path for row in inspector.restless([*inspector.paths, "nobody"], besides)]
+
+        assert restless() == []
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(system.ref("at_work", Player).ask, Hang(3.0))
+            for _ in range(2):  # one in a task of its own, one that waits for its place
+                nursery.start_soon(system.ref("w", Worker).ask, Slow())
+            await system.operator.suspend("suspended")
+            await trio.sleep(1)
+            assert restless() == ["w", "at_work", "suspended"]
+            assert restless(besides=("idle",)) == ["w", "idle", "at_work", "suspended"]
+        await system.operator.resume("suspended")
+        assert restless() == []
+
+
 async def test_a_row_shows_how_long_a_handler_has_waited_in_its_turn(
     play: Play, autojump_clock: trio.testing.MockClock
 ) -> None:
@@ -240,3 +263,9 @@ async def test_a_tap_remembers_the_last_ones_only() -> None:
 
         assert len(tap.heard) == 32
         assert isinstance(tap.heard[0], Heard)
+
+
+async def test_a_system_knows_which_actor_runs_and_none_elsewhere(play: Play) -> None:
+    async with System(play.part("a"), signals=False) as system:
+        assert system.acting == ""
+        assert await trio.to_thread.run_sync(lambda: system.acting) == ""

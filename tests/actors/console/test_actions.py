@@ -1,6 +1,8 @@
 """What an operator can do, what is refused, and that all of it is written down."""
 
+import io
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import trio.testing
 from tests.fakes.consoles import Opened, config, open_console
 from tests.fakes.players import Life, Note, Notes, Play, Player
 from trouper.actors.config import StoreConfig
+from trouper.actors.console.log_level import LogLevel
 from trouper.actors.console.protocol import ACTIONS
 from trouper.actors.gate.circuit import Circuit
 from trouper.actors.gate.circuit_messages import GetState
@@ -20,7 +23,7 @@ from trouper.actors.gate.limiter import Limiter
 from trouper.actors.gate.limiter_messages import GetLevel
 from trouper.actors.logs import configure_logging, current_level
 from trouper.actors.tree import breaker_path, limiter_path
-from trouper.runtime import supervisor
+from trouper.runtime import Actor, child, on, supervisor
 
 BREAKER, LIMITER = breaker_path("sim", "small"), limiter_path("sim")
 
@@ -211,6 +214,83 @@ async def test_the_log_level_goes_back_by_itself(
             assert code(await act(opened, "loglevel", args=args)) == "refused"
 
     assert current_level() == "warning"
+
+
+class Chatty(Actor[Life | Note]):
+    """Logs what it is told, and what the one beside it is asked."""
+
+    def __init__(self, other: str = "") -> None:
+        self._other = other
+
+    @on(Note)
+    async def note(self, message: Note) -> None:
+        structlog.get_logger().debug("told", text=message.text)
+        if self._other:
+            await self.find(self._other, Chatty).ask(Life())
+
+    @on(Life)
+    def life(self, message: Life) -> int:
+        structlog.get_logger().debug("asked")
+        return 1
+
+
+async def test_one_actor_logs_more_for_a_while_and_the_others_do_not(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    log = io.StringIO()
+    configure_logging("warning", log)
+    pair = supervisor(
+        "s",
+        child("a", partial(Chatty, "s/b")),
+        child("b", Chatty),
+        child("c", partial(Chatty, "s/a")),
+    )
+    async with open_console(pair) as opened:
+
+        async def said() -> list[str]:
+            """Who has said what, where all are told something."""
+            log.truncate(log.seek(0))
+            for name in ("a", "b", "c"):
+                opened.system.ref(f"s/{name}", Chatty).tell(Note(name))
+            await trio.sleep(0.1)
+            found = [
+                line.split() for line in log.getvalue().splitlines() if "msg=console" not in line
+            ]
+            return sorted(" ".join(each[2:]) for each in found if "level=DEBUG" in each)
+
+        assert await said() == []
+        done = await act(opened, "loglevel", "s/a", args={"level": "debug", "seconds": 60})
+        assert done["effect"]["then"] == "warning"
+        assert await said() == ["msg=asked actor=s/a", "msg=told actor=s/a text=a"]
+        structlog.get_logger().info("of nobody")
+        assert "of nobody" not in log.getvalue()
+        await act(opened, "loglevel", "s", args={"level": "debug", "seconds": 120})
+        await act(opened, "loglevel", "s/b", args={"level": "error", "seconds": 120})
+        inner = await act(opened, "loglevel", "s/a", dry=True, args={"level": "info"})
+        assert (inner["effect"]["was"], inner["effect"]["then"]) == ("debug", "debug")
+        assert len(await said()) == 3  # not what s/b has said in the turn of s/a
+        await trio.sleep(70)
+        assert len(await said()) == 3  # not what s/b has said in the turn of s/a
+        await trio.sleep(70)
+        assert await said() == []
+        assert code(await act(opened, "loglevel", "s/z", args={"level": "debug"})) == "not_found"
+
+    assert current_level() == "warning"
+
+
+def test_so_many_actors_have_log_levels_of_their_own_and_no_more() -> None:
+    configure_logging("warning")
+
+    async def main() -> None:
+        levels = LogLevel(lambda: "")
+        for number in range(32):
+            levels.change("debug", 60, path=f"a/{number}")
+        levels.change("info", 60, path="a/7")
+        with pytest.raises(ValueError, match="32 actors have levels of their own"):
+            levels.change("debug", 60, path="b")
+
+    trio.run(main)
+    configure_logging("warning")
 
 
 async def test_the_log_level_of_a_program_with_its_own_logging_is_left_alone(play: Play) -> None:
