@@ -25,6 +25,8 @@ _FETCHED = re.compile(
     r"""<(?:script|img|iframe|source|video|audio|embed)\b[^>]*\bsrc=["']?((?:https?:)?//[^"'\s>]+)"""
     r"""|<link\b(?![^>]*\brel=["']?(?:canonical|next|prev))[^>]*\bhref=["']?((?:https?:)?//[^"'\s>]+)"""
 )
+# What was to be a table or a list, and has become a paragraph.
+_UNMADE = re.compile(r"<p>[^<]*(?:<(?!/p>)[^<]*)*?(?:\|\s?-{3}|\n(?:- |1\. ))")
 _FETCHED_BY_STYLE = re.compile(r"""(?:@import\s+|url\()["']?((?:https?:)?//[^"')\s]+)""")
 
 
@@ -43,6 +45,9 @@ def faults(site: Path) -> Iterator[str]:
         anchors.update(_ANCHOR.findall(text))
         for match in _FETCHED.finditer(text):
             yield f"{page.relative_to(site)} asks another host: {match[1] or match[2]}"
+        if unmade := _UNMADE.search(text):
+            line = unmade[0][3:63].replace("\n", " ")
+            yield f"{page.relative_to(site)} has a table or a list as text: {line}..."
     for style in sorted(site.rglob("*.css")):
         for address in _FETCHED_BY_STYLE.findall(style.read_text()):
             yield f"{style.relative_to(site)} asks another host: {address}"

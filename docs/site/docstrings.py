@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 import griffe
+from dialect import with_blocks_apart
 
 __all__ = ["Docstrings", "prose"]
 
@@ -30,6 +31,7 @@ class Docstrings(griffe.Extension):
         for each in list(_within(pkg)):
             if isinstance(each, griffe.Class):
                 _set_signature(each)
+                each.bases = [base for base in each.bases if not str(base).startswith("Generic[")]
                 if _is_enum(each):
                     _tell_members(each)
             if each.docstring is not None:
@@ -59,7 +61,7 @@ def prose(text: str, about: griffe.Object) -> str:
         language = "toml" if code.startswith("[") else "python"
         parts += [_led(text[end : block.start()], about), f"```{language}\n{code}\n```\n\n"]
         end = block.end()
-    return "".join([*parts, _led(text[end:], about)])
+    return with_blocks_apart("".join([*parts, _led(text[end:], about)]))
 
 
 def _led(text: str, about: griffe.Object) -> str:

@@ -1,15 +1,18 @@
 """What mkdocs calls while it builds the site: the pages that docs/README.md names, from wherever.
 
-pages says what there is, texts shows files that are no pages, landing lays out the first
-page, and docstrings (an extension of griffe) prepares what the reference is made of.
+Read in this order: sitemap (what there is), texts (files that are no pages), dialect (Markdown
+that mkdocs understands), names (what leads to the reference), landing (the first page); and
+docstrings, an extension of griffe, for what the reference is made of.
 """
 
 import tomllib
 
+from dialect import with_blocks_apart
 from landing import landing
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from names import led
 from sitemap import INDEX, ROOT, address_of, navigation, outside, rewritten
 from texts import text_page
 
@@ -46,8 +49,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     if page.file.src_uri.startswith("source/"):
         return markdown
     path = _origin(page.file)
-    text = rewritten(markdown, path)
-    return landing(text) if path == "README.md" else text
+    text = with_blocks_apart(rewritten(markdown, path))
+    if path != "README.md":
+        return led(text)
+    page.meta.update(title="Trouper", hide=["navigation", "toc"])
+    return landing(led(text))
 
 
 def _origin(file: File) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 __all__ = [
+    "FENCES",
     "INDEX",
     "ROOT",
     "address_of",
@@ -29,7 +30,8 @@ INDEX = "docs/README.md"
 # Pages that are called otherwise in the site than in the project.
 _CALLED = {"README.md": "index.md", INDEX: "documentation.md", "CHANGELOG.md": "changelog.md"}
 
-_FENCES = re.compile(r"^(`{3,}).*?^\1`*\s*$", re.DOTALL | re.MULTILINE)
+# Blocks of code, in which nothing is a link.
+FENCES = re.compile(r"^(`{3,}).*?^\1`*\s*$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"(?<=\]\()([^)\s#]+)(#[^)\s]*)?(?=\))")
 _HEADING = re.compile(r"^(##|###) (.+)$")
 _ENTRY = re.compile(r"\| \[([^\]]+)\]\(([^)\s]+)\)")
@@ -55,7 +57,7 @@ def target_of(page: str, link: str) -> str | None:
 
 def links_of(text: str) -> Iterator[str]:
     """The targets of all links in a page, without their anchors, as they are written."""
-    return (match[1] for match in _LINK.finditer(_FENCES.sub("", text)))
+    return (match[1] for match in _LINK.finditer(FENCES.sub("", text)))
 
 
 def outside(paths: list[str]) -> set[str]:
@@ -81,7 +83,7 @@ def rewritten(text: str, page: str) -> str:
 
     parts: list[str] = []
     end = 0
-    for fence in _FENCES.finditer(text):
+    for fence in FENCES.finditer(text):
         parts += [_LINK.sub(to, text[end : fence.start()]), fence[0]]
         end = fence.end()
     return "".join([*parts, _LINK.sub(to, text[end:])])
