@@ -5,7 +5,7 @@ Every function here is synchronous, so what it says is consistent; who looks at
 Times are on the system's clock, in seconds.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from math import inf
 from typing import NamedTuple
 
@@ -98,6 +98,18 @@ class Inspector:
             if cell is not None:
                 yield _row(cell, now)
 
+    def restless(self, paths: Iterable[str], besides: Container[str] = ()) -> Iterator[Row]:
+        """The rows of those for which time matters, who do not just run with nothing to do.
+
+        Those in `besides` are among them anyway. Of 10,000 actors these are few, and to
+        pass by the others costs a fraction of their rows.
+        """
+        cells, now = self._env.cells, self._env.now()
+        for path in paths:
+            cell = cells.get(path)
+            if cell is not None and (path in besides or not _rests(cell)):
+                yield _row(cell, now)
+
     def depths(self, paths: Iterable[str]) -> Iterator[tuple[str, int, int]]:
         """Path, how many messages wait, and how many have been handled; a sixth of a row's cost."""
         cells = self._env.cells
@@ -185,6 +197,18 @@ class Inspector:
             put_tap(life.actor, cell)
 
 
+def _rests(cell: Cell) -> bool:
+    """Whether a cell's actor runs, with nothing in hand and nothing that waits."""
+    return (
+        cell.state is State.RUNNING
+        and cell.door is Door.OPEN
+        and cell.current is None
+        and not cell.in_flight
+        and not cell.receiving._state.data
+        and (cell.lines is None or not cell.waiting().depth)
+    )
+
+
 def _row(cell: Cell, now: float) -> Row:
     depth, oldest = 0, inf
     if cell.door is not Door.CLOSED:
@@ -213,7 +237,7 @@ def _row(cell: Cell, now: float) -> Row:
             flight = since
     return Row(
         cell.path,
-        cell.state.value,
+        cell.state._value_,  # `value` is a property, and costs as much as all the rest here
         cell.lives,
         depth,
         cell.handled,

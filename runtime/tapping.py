@@ -39,22 +39,37 @@ class Heard(NamedTuple):
 
 
 class Tap:
-    """Who looks on at one actor, over all its lives. `heard` has the last 32 messages, newest last.
+    """Who looks on at one actor, over all its lives.
 
     Each of `listeners` is called with what was heard and the message itself; it
     must be quick and must not raise.
     """
 
-    __slots__ = ("heard", "listeners")
+    __slots__ = ("_last", "listeners")
 
     def __init__(self) -> None:
-        self.heard: deque[Heard] = deque(maxlen=_KEPT)
+        # As `Heard` has it, with the type itself: most of them nobody ever reads.
+        self._last: deque[tuple[float, type, float, float, str | None]] = deque(maxlen=_KEPT)
         self.listeners: list[Callable[[Heard, object], object]] = []
 
-    def tell(self, heard: Heard, message: object) -> None:
-        """Tell the listeners of a message that has been handled."""
-        for listener in tuple(self.listeners):
-            listener(heard, message)
+    @property
+    def heard(self) -> tuple[Heard, ...]:
+        """The last 32 messages, newest last."""
+        return tuple(
+            Heard(at, kind.__name__, waited, took, error)
+            for at, kind, waited, took, error in self._last
+        )
+
+    def hear(
+        self, message: object, at: float, waited: float, took: float, error: str | None = None
+    ) -> None:
+        """A message has been handled: remember it, and tell the listeners."""
+        kind = type(message)
+        self._last.append((at, kind, waited, took, error))
+        if self.listeners:
+            heard = Heard(at, kind.__name__, waited, took, error)
+            for listener in tuple(self.listeners):
+                listener(heard, message)
 
 
 def put_tap(actor: Actor[Any], cell: Cell) -> None:
@@ -72,15 +87,11 @@ def put_tap(actor: Actor[Any], cell: Cell) -> None:
 
 def _tapped(handler: Handler, tap: Tap, cell: Cell) -> Handler:
     """The same handler, which says what it does. Each of its lines is paid for by every message."""
-    function, now = handler.function, cell.env.now
+    function, now, hear = handler.function, cell.env.now, tap.hear
 
-    def end(message: object, waited: float, began: float, error: BaseException | None) -> None:
-        words = cell.env.wording.of(error)[:_ERROR_LIMIT] if error is not None else None
+    def fail(message: object, waited: float, began: float, error: BaseException) -> None:
         ended = now()
-        heard = Heard(ended, type(message).__name__, waited, ended - began, words)
-        tap.heard.append(heard)
-        if tap.listeners:
-            tap.tell(heard, message)
+        hear(message, ended, waited, ended - began, cell.env.wording.of(error)[:_ERROR_LIMIT])
 
     def plainly(actor: Any, message: object) -> Any:
         # In its turn, so that it is what the cell has in hand.
@@ -89,9 +100,10 @@ def _tapped(handler: Handler, tap: Tap, cell: Cell) -> Handler:
         try:
             result = function(actor, message)
         except Exception as error:
-            end(message, waited, began, error)
+            fail(message, waited, began, error)
             raise
-        end(message, waited, began, None)
+        ended = now()
+        hear(message, ended, waited, ended - began)
         return result
 
     async def slowly(actor: Any, message: object, *sink: Any) -> Any:
@@ -101,9 +113,10 @@ def _tapped(handler: Handler, tap: Tap, cell: Cell) -> Handler:
         try:
             result = await function(actor, message, *sink)
         except BaseException as error:
-            end(message, waited, began, error)
+            fail(message, waited, began, error)
             raise
-        end(message, waited, began, None)
+        ended = now()
+        hear(message, ended, waited, ended - began)
         return result
 
     return attrs.evolve(handler, function=plainly if handler.plain else slowly)

@@ -1,11 +1,16 @@
 """Fixtures that tests of many packages share."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 import structlog
 
 from .fakes.simulator import SimulatorProcess, simulator_process
+
+# A shell starts what it runs in the background deaf to Ctrl-C, of which some tests are.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

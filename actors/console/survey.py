@@ -87,6 +87,15 @@ class Survey:
             shape = self._shape(row)
             yield Seen(row, shape, self._judge(row, shape, gates, now))
 
+    def _uneasy(self, paths: Iterable[str]) -> Iterator[tuple[str, Attention]]:
+        """Those that need attention. Does not wait: give it slices."""
+        now = self.inspector.now
+        gates = self.board.attention()
+        for row in self.inspector.restless(paths, gates):
+            attention = self._judge(row, self._shape(row), gates, now)
+            if attention.severity:
+                yield row.path, attention
+
     def _shape(self, row: Row) -> Shape:
         # An actor's class is known once it lives.
         known = self._shapes.get(row.path)
@@ -142,11 +151,8 @@ class Survey:
                 found.append(_told("", "budget", budget["name"], said))
         paths = self.inspector.paths
         for first in range(0, len(paths), SLICE):
-            for seen in self.seen(paths[first : first + SLICE]):
-                if seen.attention.severity:
-                    path = seen.row.path
-                    name = path.rpartition("/")[2]
-                    found.append(_told(path, "actor", name, seen.attention))
+            for path, attention in self._uneasy(paths[first : first + SLICE]):
+                found.append(_told(path, "actor", path.rpartition("/")[2], attention))
             await trio.lowlevel.checkpoint()
         found.sort(key=lambda each: -each["severity"])
         return found[:_TOLD]

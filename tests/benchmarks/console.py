@@ -14,11 +14,13 @@ from trouper.actors.console.protocol import encode
 from trouper.actors.console.survey import Tree
 from trouper.runtime import Actor, dynamic, on
 
+from ._uncounted import uncounted
 from .harness import Row, at_most, compare, cpu, measure
 
 ACTORS = 1_000
 LARGE = 10_000
-ROUNDS_OF_MESSAGES = 60
+# Long enough for some frames of a feed: a second and a half.
+ROUNDS_OF_MESSAGES = 200
 
 
 @attrs.frozen
@@ -54,6 +56,11 @@ async def messages(opened: Opened) -> float:
 async def alone() -> float:
     async with company(ACTORS) as opened:
         return await messages(opened)
+
+
+def without_counters() -> float:
+    with uncounted():
+        return trio.run(alone)
 
 
 async def attached() -> float:
@@ -94,8 +101,8 @@ async def _to_one(opened: Opened) -> float:
     return spent.microseconds / 50_000
 
 
-async def slice_of_many() -> float:
-    """Milliseconds that the median slice of the whole picture of 10,000 actors holds the loop."""
+async def slices_of_many() -> list[float]:
+    """Milliseconds that each slice of the whole picture of 10,000 actors holds the loop, sorted."""
     async with company(LARGE) as opened:
         place = opened.console._place
         assert place is not None
@@ -106,7 +113,16 @@ async def slice_of_many() -> float:
                 new, rows = tree.changes(paths[first : first + SLICE])
                 encode({"new": new, "rows": rows})
             taken.append(spent.seconds * 1e3)
-        return sorted(taken)[len(taken) // 2]
+        return sorted(taken)
+
+
+async def median_slice() -> float:
+    taken = await slices_of_many()
+    return taken[len(taken) // 2]
+
+
+async def longest_slice() -> float:
+    return (await slices_of_many())[-1]
 
 
 async def ps_of_many() -> float:
@@ -126,6 +142,13 @@ def run(side: Callable[[], Awaitable[float]]) -> Callable[[], float]:
 
 def rows() -> Iterator[Row]:
     yield compare(
+        "a message of 1,000 actors, nobody attached / counters compiled out",
+        run(alone),
+        without_counters,
+        goal=at_most(1.03),
+        unit="us",
+    )
+    yield compare(
         "a message of 1,000 actors, feed at 4 Hz / nobody attached",
         run(attached),
         run(alone),
@@ -139,13 +162,14 @@ def rows() -> Iterator[Row]:
         goal=at_most(1.15),
         unit="us",
     )
-    yield measure(
-        "a slice of the picture of 10,000",
-        run(slice_of_many),
-        goal=at_most(5.0),
-        unit="ms",
-        rounds=3,
-    )
+    for which, side in (("median", median_slice), ("longest", longest_slice)):
+        yield measure(
+            f"a slice of the picture of 10,000, the {which}",
+            run(side),
+            goal=at_most(5.0),
+            unit="ms",
+            rounds=3,
+        )
     yield measure(
         "trouper ps of 10,000 actors", run(ps_of_many), goal=at_most(1.0), unit="s", rounds=3
     )

@@ -111,11 +111,11 @@ async def test_who_runs_and_has_nothing_to_do_is_passed_by_unless_it_is_named(
             nursery.start_soon(system.ref("at_work", Player).ask, Hang(3.0))
             for _ in range(2):  # one in a task of its own, one that waits for its place
                 nursery.start_soon(system.ref("w", Worker).ask, Slow())
-            await system.operator.suspend("suspended")
+            system.operator.suspend("suspended")
             await trio.sleep(1)
             assert restless() == ["w", "at_work", "suspended"]
             assert restless(besides=("idle",)) == ["w", "idle", "at_work", "suspended"]
-        await system.operator.resume("suspended")
+        system.operator.resume("suspended")
         assert restless() == []
 
 
