@@ -3,12 +3,19 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: install demo test test-clients test-clients-npm check docs format bench clean
+# Links of a checkout that a source distribution lacks; see tests/importroot/README.md.
+LINKS := tests/importroot/trouper/runtime tests/importroot/trouper/actors
+
+.PHONY: install demo test test-clients test-clients-npm test-packaging check docs format bench clean
 
 install: $(STAMP)
 	@$(BIN)/trouper local install
 
-$(STAMP): pyproject.toml
+$(LINKS):
+	@mkdir -p $(@D)
+	@ln -s ../../../$(@F) $@
+
+$(STAMP): pyproject.toml | $(LINKS)
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all]' --group dev
@@ -29,6 +36,10 @@ test-clients: $(STAMP)
 
 test-clients-npm: $(STAMP)
 	$(BIN)/python -m pytest -m clients_npm tests/clients
+
+# What we publish, built and installed in environments of its own.
+test-packaging: $(STAMP)
+	$(BIN)/python -m pytest -m packaging tests/packaging
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -129,7 +129,7 @@ class PriceBook:
     def _why(self, ref: ModelRef) -> str:
         table = f'put them under prices."{ref.key}" in the configuration'
         if self._snapshot is None:
-            return f"the price list is not loaded; install genai-prices, or {table}"
+            return f"the price list is not loaded; pip install 'trouper[prices]', or {table}"
         whose = (
             f"of {ref.family}" if ref.family else "of a provider that is not known by its address"
         )

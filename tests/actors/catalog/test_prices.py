@@ -288,5 +288,5 @@ async def test_without_the_library_prices_are_unknown_and_the_rest_goes_on(
 
     found = book.rates(ref("openai", "gpt-4o"), at=AT)
     assert isinstance(found, UnknownPrice)
-    assert "the price list is not loaded; install genai-prices" in found.why
+    assert "the price list is not loaded; pip install 'trouper[prices]'" in found.why
     await trio.lowlevel.checkpoint()
