@@ -36,6 +36,9 @@ _SCOPES: dict[Role, Scope] = {
     "admin": Scope.CONSOLE_ADMIN,
 }
 
+# Links that may be wrong in a minute, from one address: a link is copied and not typed.
+_LINKS = 5
+
 
 def visitor_of(principal: Principal) -> Visitor:
     """The principal as the console knows it. Raises HttpFault 403 where it has no console scope."""
@@ -56,7 +59,7 @@ class ConsoleDoor:
         self._access = access
         self._origins = {origin.rstrip("/").lower() for origin in origins}
         self._hosts = {urlsplit(origin).netloc for origin in self._origins}
-        self._guesses = Guesses()
+        self._guesses = Guesses(burst=_LINKS, each=60.0 / _LINKS)
 
     def check_host(self, request: Request) -> None:
         """Raises HttpFault 421 under a name that is not ours."""

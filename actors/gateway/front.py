@@ -56,9 +56,13 @@ _IN_MEMORY = Retention(most_bytes=64 * 1024 * 1024)
 _MOST_TURNED_AWAY = 64
 
 
+# Seconds without a look of the watchdog, which looks each second, until /livez says so.
+_ALIVE = 2.0
+
+
 @attrs.frozen
 class Listening:
-    """Where the gateway can be reached."""
+    """Where the gateway can be reached: `host` is an address, `port` the one that was given to it."""
 
     host: str
     port: int
@@ -122,6 +126,7 @@ class Gateway:
         self._ready = ready
         self._routes = {
             "/healthz": PlainRoute({"GET": self._healthz}),
+            "/livez": PlainRoute({"GET": self._livez}),
             "/readyz": PlainRoute({"GET": self._readyz}),
             **(routes or {}),
         }
@@ -344,6 +349,12 @@ class Gateway:
 
     async def _healthz(self, request: Request, body: bytes) -> Response:
         return text(200, "ok")
+
+    async def _livez(self, request: Request, body: bytes) -> Response:
+        still = trio.current_time() - self._watchdog.looked
+        if still < _ALIVE:
+            return text(200, "ok")
+        return text(503, f"the event loop has stood still for {still:.1f} s")
 
     async def _readyz(self, request: Request, body: bytes) -> Response:
         state = await self._ready()

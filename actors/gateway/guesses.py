@@ -30,17 +30,24 @@ class _Record:
     at: float = 0.0
     good: set[bytes] = attrs.field(factory=set[bytes])
 
-    def now(self, now: float) -> float:
-        return max(0.0, self.wrong - (now - self.at) / _EACH)
+    def now(self, now: float, each: float) -> float:
+        return max(0.0, self.wrong - (now - self.at) / each)
 
 
 class Guesses:
-    """Remembers who has shown what, at most `most` addresses. Times are in seconds."""
+    """Remembers who has shown what, at most `most` addresses.
 
-    __slots__ = ("_most", "_records")
+    So many as `burst` are borne at once, and then one in `each` seconds. Times are in seconds.
+    """
 
-    def __init__(self, most: int = _MOST_ADDRESSES) -> None:
+    __slots__ = ("_burst", "_each", "_most", "_records")
+
+    def __init__(
+        self, most: int = _MOST_ADDRESSES, *, burst: float = _BURST, each: float = _EACH
+    ) -> None:
         self._most = most
+        self._burst = burst
+        self._each = each
         self._records: OrderedDict[str, _Record] = OrderedDict()
 
     def wait(self, address: str, digest: bytes, now: float) -> float:
@@ -51,12 +58,12 @@ class Guesses:
         record = self._records.get(home_of(address))
         if record is None or digest in record.good:
             return 0.0
-        return max(0.0, (record.now(now) - (_BURST - 1)) * _EACH)
+        return max(0.0, (record.now(now, self._each) - (self._burst - 1)) * self._each)
 
     def wrong(self, address: str, now: float) -> None:
         """Count a token that was wrong."""
         record = self._record(address)
-        record.wrong, record.at = record.now(now) + 1, now
+        record.wrong, record.at = record.now(now, self._each) + 1, now
 
     def right(self, address: str, digest: bytes) -> None:
         """Remember a token that was good; there are only as many as are configured."""

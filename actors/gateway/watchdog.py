@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from math import inf
 from typing import Protocol
 
 import trio
@@ -31,6 +32,8 @@ class Watchdog:
         self._interval = interval
         self._watched: set[Watched] = set()
         self._none_left = trio.Event()
+        self.looked = inf
+        """When it looked last, on trio's clock: as long ago as the event loop has stood still."""
 
     def __len__(self) -> int:
         return len(self._watched)
@@ -48,9 +51,10 @@ class Watchdog:
 
     async def run(self) -> None:
         """Sweep all, for ever."""
+        self.looked = trio.current_time()
         while True:
             await trio.sleep(self._interval)
-            now = trio.current_time()
+            self.looked = now = trio.current_time()
             for one in tuple(self._watched):
                 one.sweep(now)
 

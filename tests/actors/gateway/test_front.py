@@ -47,6 +47,18 @@ async def test_health_and_readiness_are_plain(nursery: trio.Nursery) -> None:
     )
 
 
+async def test_liveness_is_that_of_the_event_loop(nursery: trio.Nursery) -> None:
+    running = await start_gateway(nursery)
+    alive = await exchange(running, get("/livez", LAST))
+    watchdog = running.gateway._watchdog
+    watchdog.looked = trio.current_time() - 2.5
+    hung = await exchange(running, get("/livez", LAST))
+
+    assert (status(alive), alive.rpartition(b"\r\n\r\n")[2]) == (200, b"ok")
+    assert status(hung) == 503
+    assert b"the event loop has stood still for 2." in hung
+
+
 async def test_requests_follow_each_other_on_one_connection(nursery: trio.Nursery) -> None:
     async def echo(request: Request, body: bytes) -> Response:
         return text(200, f"{request.query}:{body.decode()}")
