@@ -34,9 +34,10 @@ class AsyncioApp:
     open), and raises StartFailed if one is not. `tools` are functions of the
     program (`@tool`) that assistants may use whose configuration names them:
     async ones run in this loop, others in threads. `observer` is called with
-    every event of the runtime, in the application's thread. Leaving stops it in
-    order, within `stop_timeout` seconds: more than what the tree takes, whose
-    gateway has 7 s and whose store has 10. With `mode` "guest" it runs in this loop
+    every event of the runtime, in the application's thread; `transport` is as for
+    `open_app`. Leaving stops it in order, within `stop_timeout` seconds: more than
+    what the tree takes, whose gateway has 7 s and whose store has 10. `name` is its
+    thread's. With `mode` "guest" it runs in this loop
     itself, and not in a thread: for programs that may have none, or whose tools and
     approvals must not run beside it.
 
@@ -81,6 +82,10 @@ class AsyncioApp:
     ) -> None:
         await self.portal.__aexit__(kind, error, traceback)
 
+    async def start(self) -> Self:
+        """Enter it where there is no block to enter, as in a notebook; `stop` is its end then."""
+        return await self.__aenter__()
+
     @property
     def _app(self) -> App:
         return self.portal.value
@@ -100,7 +105,10 @@ class AsyncioApp:
         return AsyncioSession(self.portal, found)
 
     async def end_session(self, id: str, *, user: str = "") -> None:
-        """End the session called `id`, and forget its history. Raises UnknownSession."""
+        """End the session called `id`, and forget its history; see App.end_session.
+
+        Raises UnknownSession.
+        """
         await self.portal.call(self._app.end_session, id, user=user)
 
     async def complete(
@@ -124,8 +132,9 @@ class AsyncioApp:
         user: str = "",
         priority: Priority = Priority.NORMAL,
     ) -> AsyncGenerator[Chunk]:
-        """The answer to `request` as it comes, chunk by chunk. Raises ProviderError.
+        """The answer to `request` as it comes, chunk by chunk; see App.complete.
 
+        Raises ProviderError.
         Close it (`contextlib.aclosing`) where it is left early, so that the
         provider stops at once.
         """
@@ -144,7 +153,8 @@ class AsyncioApp:
         return await self.portal.call_sync(self._app.snapshot)
 
     async def stop(self, timeout: float | None = None) -> None:
-        """End it in order, as leaving the block does; `timeout` in place of `stop_timeout`."""
+        """End it in order, as leaving the block does; `timeout`, in seconds, in place of
+        `stop_timeout`. Raises StopTimedOut where it does not end."""
         await self.portal.stop(timeout)
 
     async def wait_ended(self) -> None:
@@ -153,7 +163,7 @@ class AsyncioApp:
 
 
 class AsyncioSession:
-    """A session, for asyncio; safe to keep until the session is ended."""
+    """A session, for asyncio; safe to keep until the session is ended. `id` is what it is called."""
 
     def __init__(self, portal: AsyncioPortal[App], handle: SessionHandle) -> None:
         self.id = handle.id
@@ -175,19 +185,23 @@ class AsyncioSession:
         return await self._portal.call(self._handle.ask, prompt)
 
     async def permit(self, call_id: str, *, granted: bool) -> bool:
-        """Say whether a call may be run that waits for it; see SessionHandle.permit."""
+        """Say whether a call may be run that waits for it, `granted` or not; see
+        SessionHandle.permit."""
         return await self._portal.call(self._handle.permit, call_id, granted=granted)
 
     async def use_model(self, model: str) -> None:
-        """Ask another of the configured models from the next turn on. Raises UnknownModel."""
+        """Ask another of the configured models from the next turn on; "" is the assistant's own.
+
+        Raises UnknownModel, and NotKept.
+        """
         await self._portal.call(self._handle.use_model, model)
 
     async def use_assistant(self, assistant: str) -> None:
-        """Let another assistant answer from the next turn on. Raises UnknownAssistant."""
+        """Let another assistant answer from the next turn on. Raises UnknownAssistant, NotKept."""
         await self._portal.call(self._handle.use_assistant, assistant)
 
     async def rename(self, title: str) -> None:
-        """Call the conversation that, in lists of conversations."""
+        """Call the conversation that, in lists of conversations. Raises NotKept."""
         await self._portal.call(self._handle.rename, title)
 
     async def transcript(self) -> Transcript:

@@ -30,7 +30,8 @@ class ThreadApp:
     """The application that `config` describes: `with ThreadApp(config) as app`.
 
     The same as AsyncioApp, for programs that have no loop of their own. Async
-    `tools` run in trio, beside the application; others in threads.
+    `tools` run in trio, beside the application; others in threads. `serve`,
+    `observer`, `transport`, `stop_timeout`, in seconds, and `name` are as for `AsyncioApp`.
 
     All threads of the process may use it; none in which an event loop runs:
     WouldBlock is raised there at once. Ctrl-C in a call cancels it, and waits until
@@ -66,6 +67,10 @@ class ThreadApp:
     ) -> None:
         self.portal.__exit__(kind, error, traceback)
 
+    def start(self) -> Self:
+        """Enter it where there is no block to enter, as at a prompt; `stop` is its end then."""
+        return self.__enter__()
+
     @property
     def _app(self) -> App:
         return self.portal.value
@@ -83,7 +88,10 @@ class ThreadApp:
         return ThreadSession(self.portal, found)
 
     def end_session(self, id: str, *, user: str = "") -> None:
-        """End the session called `id`, and forget its history. Raises UnknownSession."""
+        """End the session called `id`, and forget its history; see App.end_session.
+
+        Raises UnknownSession.
+        """
         self.portal.call(self._app.end_session, id, user=user)
 
     def complete(
@@ -107,8 +115,9 @@ class ThreadApp:
         user: str = "",
         priority: Priority = Priority.NORMAL,
     ) -> Generator[Chunk, None, None]:
-        """The answer to `request` as it comes, chunk by chunk. Raises ProviderError.
+        """The answer to `request` as it comes, chunk by chunk; see App.complete.
 
+        Raises ProviderError.
         Close it (`contextlib.closing`) where it is left early, so that the
         provider stops at once.
         """
@@ -126,16 +135,20 @@ class ThreadApp:
         return self.portal.call_sync(self._app.snapshot)
 
     def stop(self, timeout: float | None = None) -> None:
-        """End it in order, as leaving the block does; `timeout` in place of `stop_timeout`."""
+        """End it in order, as leaving the block does; `timeout`, in seconds, in place of
+        `stop_timeout`. Raises StopTimedOut where it does not end."""
         self.portal.stop(timeout)
 
     def wait_ended(self, timeout: float | None = None) -> bool:
-        """Wait at most `timeout` seconds until it has ended; return whether it has."""
+        """Wait at most `timeout` seconds until it has ended; return whether it has.
+
+        None waits as long as it takes. Leaving the block raises its crash.
+        """
         return self.portal.wait_ended(timeout)
 
 
 class ThreadSession:
-    """A session, for threads; safe to keep until the session is ended."""
+    """A session, for threads; safe to keep until the session is ended. `id` is what it is called."""
 
     def __init__(self, portal: ThreadPortal[App], handle: SessionHandle) -> None:
         self.id = handle.id
@@ -160,19 +173,23 @@ class ThreadSession:
         return self._portal.call(asked, self._handle, prompt, timeout)
 
     def permit(self, call_id: str, *, granted: bool) -> bool:
-        """Say whether a call may be run that waits for it; see SessionHandle.permit."""
+        """Say whether a call may be run that waits for it, `granted` or not; see
+        SessionHandle.permit."""
         return self._portal.call(self._handle.permit, call_id, granted=granted)
 
     def use_model(self, model: str) -> None:
-        """Ask another of the configured models from the next turn on. Raises UnknownModel."""
+        """Ask another of the configured models from the next turn on; "" is the assistant's own.
+
+        Raises UnknownModel, and NotKept.
+        """
         self._portal.call(self._handle.use_model, model)
 
     def use_assistant(self, assistant: str) -> None:
-        """Let another assistant answer from the next turn on. Raises UnknownAssistant."""
+        """Let another assistant answer from the next turn on. Raises UnknownAssistant, NotKept."""
         self._portal.call(self._handle.use_assistant, assistant)
 
     def rename(self, title: str) -> None:
-        """Call the conversation that, in lists of conversations."""
+        """Call the conversation that, in lists of conversations. Raises NotKept."""
         self._portal.call(self._handle.rename, title)
 
     def transcript(self) -> Transcript:
@@ -183,7 +200,8 @@ class ThreadSession:
 class ThreadTurn:
     """One turn: iterate over its events. `stop` says why it ended, once all have been read.
 
-    Raises what a Turn raises: TurnFailed where the turn ends with an error.
+    Raises what a Turn raises: TurnFailed where the turn ends with an error; and
+    TimeoutError where it takes longer than `timeout` seconds, see ThreadSession.prompt.
     """
 
     def __init__(

@@ -14,6 +14,8 @@ import pytest
 from tests.fakes.commands import Server, config, server
 from tests.fakes.simulator import SimulatorProcess
 
+from .environments import Client, install
+
 HERE = Path(__file__).parent
 
 
@@ -29,6 +31,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(reason)
+
+
+@pytest.fixture(scope="session")
+def bots() -> Client:
+    """What the programs in docs/examples need that is not ours; one environment for all of them."""
+    libraries = ("python-telegram-bot==22.8", "slixmpp==1.17.0")
+    jupyter = ("ipykernel==7.4.0", "jupyter-client==8.10.0")
+    return install("bots", *libraries, *jupyter, "--editable", str(HERE.parents[1]))
 
 
 @pytest.fixture

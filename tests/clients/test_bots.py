@@ -10,14 +10,12 @@ import pytest
 
 from tests.fakes.botapi import bot_api
 from tests.fakes.embedded import LONG
-from tests.fakes.programs import EXAMPLES, ROLL, program, written_config
+from tests.fakes.programs import DOWN, EXAMPLES, ROLL, program, written_config
 from tests.fakes.simulator import SimulatorProcess
 
 from .debian import free_port, serving, unpack
-from .environments import Client, install
+from .environments import Client
 
-ROOT = Path(__file__).resolve().parents[2]
-DOWN = {"times": 1, "fault": {"kind": "status", "status": 503}}
 # As Debian 12 has it; 13 and later have names of their own for the libraries.
 PROSODY = ("prosody", "lua5.4", "lua-expat", "lua-filesystem", "lua-bitop", "lua-socket", "lua-sec")
 CONFIG = """
@@ -36,11 +34,6 @@ VirtualHost "localhost"
 """
 
 pytestmark = pytest.mark.clients
-
-
-@pytest.fixture(scope="module")
-def bots() -> Client:
-    return install("bots", "python-telegram-bot==22.8", "slixmpp==1.17.0", "--editable", str(ROOT))
 
 
 def test_telegram(simulator: SimulatorProcess, tmp_path: Path, bots: Client) -> None:

@@ -1,6 +1,7 @@
 """The programs in docs/examples, before real servers on loopback. (Those that need packages
 which are not ours are tried in tests/clients.)"""
 
+import json
 import re
 import signal
 import socket
@@ -10,15 +11,19 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.fakes.programs import EXAMPLES, ROLL, program, written_config
+from tests.fakes.programs import DOWN, EXAMPLES, ROLL, program, written_config
 from tests.fakes.simulator import SimulatorProcess
-
-DOWN = {"times": 1, "fault": {"kind": "status", "status": 503}}
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
 def test_an_example_is_short(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 120
+
+
+def test_the_notebook_is_short_and_has_no_output() -> None:
+    cells = json.loads((EXAMPLES / "notebook.ipynb").read_text())["cells"]
+    assert sum(len(cell["source"]) for cell in cells) <= 120
+    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
 
 
 def test_a_loop_of_threads_answers_everybody(simulator: SimulatorProcess, tmp_path: Path) -> None:

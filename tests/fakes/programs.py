@@ -14,7 +14,7 @@ import attrs
 
 from .simulator import SimulatorProcess
 
-__all__ = ["EXAMPLES", "ROLL", "Program", "program", "written_config"]
+__all__ = ["DOWN", "EXAMPLES", "ROLL", "Program", "program", "written_config"]
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 
@@ -23,6 +23,9 @@ ROLL: tuple[dict[str, Any], ...] = (
     {"after_tool": True, "reply": {"text": "You rolled: {result}"}},
 )
 """Rules: the model rolls a die of one side, and tells what it shows."""
+
+DOWN: dict[str, Any] = {"times": 1, "fault": {"kind": "status", "status": 503}}
+"""A rule: the provider is down, once."""
 
 # Seconds. A start with its imports takes about 1.5 s on an idle machine.
 _PATIENCE = 30.0

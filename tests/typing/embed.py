@@ -91,3 +91,10 @@ def beside_threads(config: AppConfig, say: Callable[[str], object]) -> None:
 
 async def handed_on(bot: AsyncioBot, say: Callable[[str], Awaitable[None]]) -> None:
     await bot.answer("ann", "!help", say, assistant="default")
+
+
+async def in_a_notebook(config: AppConfig) -> None:
+    app = await AsyncioApp(config).start()
+    assert_type(app, AsyncioApp)
+    await app.stop(timeout=5)
+    assert_type(ThreadApp(config).start(), ThreadApp)
