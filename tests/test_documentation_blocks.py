@@ -122,6 +122,11 @@ def of_others(text: str) -> list[str]:
     return []
 
 
+def cell(text: str) -> list[str]:
+    """A cell of a notebook, whose loop runs."""
+    return of_others(text)
+
+
 def page_script(text: str) -> list[str]:
     offered = re.findall(r"`([\w.-]+)\$\{token\}`", text)
     return [f"{name} is no protocol of ours" for name in offered if name != TOKEN_PROTOCOL]
@@ -143,6 +148,7 @@ LANGUAGES: Mapping[str, Callable[[str], list[str]]] = {
     "dockerfile": image,
     "nginx": nginx,
     "py": of_others,
+    "ipython": cell,
     "js": page_script,
 }
 
