@@ -62,7 +62,11 @@ _GOODBYE = 7.0
 
 
 class App:
-    """A running application. Made by `open_app`."""
+    """A running application. Made by `open_app`, which says what the options are.
+
+    `config` is what it was made of, `system` the tree of its actors, and `sessions`
+    finds the conversations that are open.
+    """
 
     def __init__(
         self,
@@ -177,7 +181,9 @@ class App:
 
         "" is the model of the default assistant. What the request leaves open is
         as the model is configured. `session` and `user` are whose budgets it falls
-        under, and what the ledger calls them. Raises ProviderError.
+        under, and what the ledger calls them. `priority` says who goes first where the
+        limits of a key make calls wait. Raises ProviderError: where the first target
+        fails, the chain of the model is asked in turn before that.
         """
         call = Call(session=session, user=user, priority=priority)
         route, request = self.assistants.resolve(request)
@@ -191,7 +197,7 @@ class App:
         user: str = "",
         priority: Priority = Priority.NORMAL,
     ) -> AsyncGenerator[Chunk]:
-        """The answer to `request` as it comes, chunk by chunk; the rest is as in `complete`.
+        """The answer to `request` as it comes, chunk by chunk; the rest is as in `App.complete`.
 
         Close it (`contextlib.aclosing`) where it is left early, so that the
         provider stops at once.
@@ -204,11 +210,14 @@ class App:
                     yield chunk
 
     async def end_session(self, id: str, *, user: str = "") -> None:
-        """End the session called `id`, and forget its history. Raises UnknownSession."""
+        """End the session called `id` of that `user`, and forget its history, also where it is stored.
+
+        A turn of it that runs is cancelled. Raises UnknownSession.
+        """
         await self.sessions.end(id, owner=owner_of(user))
 
     def snapshot(self) -> tuple[ActorSnapshot, ...]:
-        """All actors at this moment."""
+        """All actors at this moment, parents before children."""
         return self.system.snapshot()
 
     async def readiness(self) -> Readiness:

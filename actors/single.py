@@ -50,7 +50,9 @@ async def open_provider(
 
     Entering returns when it is ready; a provider of kind `local` has loaded its
     model by then. Costs are known where `prices` are given
-    (`await load_price_book()`). Raises StartFailed, whose cause says why, if it cannot start.
+    (`await load_price_book()`). `observer` is called with every event of the runtime.
+    Signals are left to the program. Raises StartFailed, whose cause says why, if it
+    cannot start.
     """
     log_by_default()
     system = System(

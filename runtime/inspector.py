@@ -28,10 +28,15 @@ _SHOWN = 20
 
 
 class Row(NamedTuple):
-    """What changes of an actor.
+    """What changes of the actor at `path`.
 
-    `busy` is what handlers have taken that have waited for something, those in
-    hand included. `oldest` is since when the first message waits, `current`
+    `state` is what it does, as in an ActorSnapshot, `life` which of its lives runs,
+    from 1, and `restarts` how often it was given another one. `depth` counts the
+    messages that wait, `handled` those of all lives, and `failed` those of them whose
+    handler raised.
+
+    `busy` is how many seconds handlers have taken that have waited for something, those
+    in hand included. `oldest` is since when the first message waits, `current`
     since when the one is in hand whose turn it is, `flight` since when the first
     of those that have tasks of their own: infinity where there is none, and
     where that one is a stream, which may last. `in_hand` counts both kinds.
@@ -55,8 +60,11 @@ class Row(NamedTuple):
 
 @attrs.frozen
 class Shape:
-    """What stays of an actor: its kind, its mailbox (0 where it reads none), its class's patience, and its strategy where
-    it is a supervisor."""
+    """What stays of the actor at `path`: its `kind`, and how many messages its mailbox holds, which
+    is `capacity`, 0 where it reads none, with its `overflow`.
+
+    `strategy` is set where it is a supervisor. `patience` is its class's, in seconds.
+    """
 
     path: str
     kind: str

@@ -63,7 +63,10 @@ class Tap:
     def hear(
         self, message: object, at: float, waited: float, took: float, error: str | None = None
     ) -> None:
-        """A message has been handled: remember it, and tell the listeners."""
+        """A message has been handled: remember it, and tell the listeners.
+
+        `at`, `waited` and `took` are in seconds, as Heard has them.
+        """
         kind = type(message)
         self._last.append((at, kind, waited, took, error))
         if self.listeners:

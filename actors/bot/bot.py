@@ -63,7 +63,9 @@ class _Talk:
 
 class Bot:
     """Answers commands with lines. `prefix` begins a command, `longest` is that of a line in
-    bytes; `most_parts` is how many answers one long text may take."""
+    bytes: 400 by default, what IRC has room for. `most_parts` is how many answers one long
+    text may take: each is paid for. `approve` is asked before a tool is run that needs
+    somebody's yes; without it the user is asked, by !yes and !no."""
 
     def __init__(
         self,
@@ -85,7 +87,7 @@ class Bot:
     async def answer(
         self, user: str, text: str, say: Callable[[str], Awaitable[object]], *, assistant: str = ""
     ) -> None:
-        """Say the lines that answer `text`, one after another; the rest is as in `respond`.
+        """Say the lines that answer `text`, one after another; the rest is as in `Bot.respond`.
 
         `say` may wait, as long as a network wants it. Cancel this, and the answer
         is cancelled.
@@ -99,8 +101,8 @@ class Bot:
 
         With an `assistant`, what is no command is for that one, as in a private
         chat. Close the generator (`contextlib.aclosing`) where it may be left early,
-        and be it by a cancel: then the answer is cancelled. What goes wrong is said in a line; raises only what a program's
-        own fault is.
+        and be it by a cancel: then the answer is cancelled. What goes wrong is said in a
+        line; raises only what a program's own fault is.
         """
         command = parse(text, self._app.config.assistants, prefix=self._prefix)
         if command is None and assistant and text.strip():

@@ -27,7 +27,7 @@ class Rate:
     steps: tuple[tuple[int, int], ...] = ()
 
     def at(self, input_tokens: int) -> int:
-        """The rate of every token of a request with so much input."""
+        """The rate of every token, in pico-dollars, of a request with so many `input_tokens`."""
         found = self.base
         for above, rate in self.steps:
             if input_tokens > above:
@@ -40,7 +40,9 @@ class Rates:
     """What one model costs at one time. `price_id` names it in a ledger: the list, the
     model in it and the tier; with the time of the call they are found again by it.
 
-    `request` is what each request costs beside its tokens, in pico-dollars.
+    `input` and `output` are for tokens of those kinds; `cache_read`, `cache_write`,
+    `cache_write_1h` and `reasoning` for the parts of them that Usage tells apart. A
+    part whose rate is None costs what it lies within. `request` is what each request costs beside its tokens, in pico-dollars.
     `assumed` is a sentence where the price is not the one that was asked for
     but the nearest known, and empty where it is.
     """
@@ -69,7 +71,10 @@ class UnknownPrice:
 
 @attrs.frozen(kw_only=True)
 class Cost:
-    """What a usage costs. `assumed` is empty where that is exact."""
+    """What a usage costs, in `nano_dollars`, by the prices that `price_id` names.
+
+    `assumed` is empty where that is exact, and else a sentence that says what is not.
+    """
 
     nano_dollars: int
     price_id: str

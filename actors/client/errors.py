@@ -35,7 +35,7 @@ class ClientError(TrouperError):
 
 
 class CannotConnect(ClientError):
-    """No connection came about."""
+    """No connection came about; `status` is HTTP's where the server has refused, else None."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -43,7 +43,11 @@ class CannotConnect(ClientError):
 
 
 class ConnectionLost(ClientError):
-    """The connection has ended before the conversation did."""
+    """The connection has ended before the conversation did; `code` is the websocket's close code.
+
+    1006 is nobody's: it was lost. Connect again; the session is still there, if the
+    server is.
+    """
 
     def __init__(self, message: str, code: int = _ABNORMAL) -> None:
         super().__init__(message)

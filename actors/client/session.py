@@ -81,7 +81,8 @@ class Client:
     async def open_session(self, assistant: str = "") -> "RemoteSession":
         """A new session with `assistant`; "" is the server's default.
 
-        Raises SessionError with the server's words where it refuses, and ConnectionLost.
+        Raises SessionError with the server's words where it refuses, ConnectionLost, and
+        ClientError where what answers is no server of ours.
         """
         call = partial(new_session_call, cwd=os.getcwd(), assistant=assistant)
         session_id = (await self._calls.call(call, _ANSWER)).result.get("sessionId")
@@ -101,7 +102,7 @@ class Client:
 
 
 class RemoteSession:
-    """A session on a server; it takes one turn at a time.
+    """A session on a server; it takes one turn at a time. `id` is what the server calls it.
 
     `history` is what was said in it before it was loaded.
     """
@@ -118,8 +119,10 @@ class RemoteSession:
         return RemoteTurn(self.id, self._calls, self._asked, partial(self._begin, prompt))
 
     async def permit(self, call_id: str, *, granted: bool) -> bool:
-        """Say whether a call may be run that waits for it (PermissionAsked); whether it was
-        known here."""
+        """Say whether call `call_id`, which waits for it (PermissionAsked), may be run: `granted`.
+
+        Returns whether it was known here.
+        """
         asked = self._asked.pop(call_id, None)
         if asked is not None:
             self._calls.send(permission_answer(asked, granted=granted))

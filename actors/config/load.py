@@ -29,7 +29,7 @@ def load_config(
 ) -> AppConfig:
     """The configuration in the TOML file at `path`, with its secrets from `environ` and files.
 
-    Relative paths in it are seen from the folder of the file.
+    Relative paths in it are seen from the folder of the file, which has 8 MiB at most.
     Raises ConfigError with every fault that can be seen at once.
     """
     source = os.fspath(path)
@@ -60,6 +60,7 @@ def parse_config(
 ) -> AppConfig:
     """The configuration in the TOML `text`; `source` is what errors call it.
 
+    Paths in it are relative to `folder`, and `env:NAME` is looked up in `environ`.
     Raises ConfigError, as `load_config` does.
     """
     try:
@@ -80,7 +81,8 @@ def structure_config(
 ) -> AppConfig:
     """The configuration in `tables`, as a TOML parser gives them: for who reads it elsewhere.
 
-    Raises ConfigError, as `load_config` does.
+    `source`, `folder` and `environ` are as for `parse_config`. Raises ConfigError, as
+    `load_config` does.
     """
     raw = dict(tables)
     faults = _name_providers(raw)

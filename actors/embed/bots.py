@@ -17,7 +17,7 @@ __all__ = ["AsyncioBot", "ThreadBot"]
 class AsyncioBot:
     """Answers commands with lines, as Bot does; `app` has been entered.
 
-    `approve` runs in this loop. The defaults are Bot's.
+    `approve` runs in this loop. `prefix` and `longest`, in bytes, are as for `Bot`.
     """
 
     def __init__(
@@ -35,7 +35,10 @@ class AsyncioBot:
     async def answer(
         self, user: str, text: str, say: Callable[[str], Awaitable[object]], *, assistant: str = ""
     ) -> None:
-        """Say the lines that answer `text`, one after another. Cancel it to cancel the answer."""
+        """Say the lines that answer `text`, one after another; the rest is as in `Bot.respond`.
+
+        `say` runs in this loop, and may wait. Cancel this, and the answer is cancelled.
+        """
         async with aclosing(self.respond(user, text, assistant=assistant)) as lines:
             async for line in lines:
                 await say(line)
@@ -50,7 +53,7 @@ class AsyncioBot:
 class ThreadBot:
     """Answers commands with lines, as Bot does; `app` has been entered.
 
-    `approve` runs in a thread. The defaults are Bot's.
+    `approve` runs in a thread. `prefix` and `longest`, in bytes, are as for `Bot`.
     """
 
     def __init__(
@@ -68,7 +71,10 @@ class ThreadBot:
     def answer(
         self, user: str, text: str, say: Callable[[str], object], *, assistant: str = ""
     ) -> None:
-        """Say the lines that answer `text`, one after another."""
+        """Say the lines that answer `text`, one after another; the rest is as in `Bot.respond`.
+
+        Ctrl-C, or what `say` raises, cancels the answer.
+        """
         with closing(self.respond(user, text, assistant=assistant)) as lines:
             for line in lines:
                 say(line)

@@ -17,7 +17,8 @@ __all__ = ["TaskKind", "kind_of"]
 
 @attrs.frozen(kw_only=True)
 class TaskKind:
-    """A kind of task, and what is asked for it; None leaves a parameter as it is.
+    """A kind of task, its `name`, and what is asked for it: `temperature`, `max_output_tokens` and
+    `reasoning_effort`, as of a ChatRequest; None leaves a parameter as it is.
 
     A prompt is of this kind where it has one of `words` (without regard to upper
     and lower case; a word is found whole, so "code" is not in "decode") and is

@@ -97,6 +97,8 @@ def spent(usage: Usage, *, cache_reads_count: bool = True) -> Demand:
 class RateLimits:
     """What a provider allows for one key; None is without limit.
 
+    `requests_per_minute`, `tokens_per_minute` of both kinds together, and where they
+    are counted apart `input_tokens_per_minute` and `output_tokens_per_minute`.
     `burst` is how many seconds' worth may be asked for at once after a pause.
     """
 

@@ -62,7 +62,8 @@ _DAY: Final = 86_400
 
 @attrs.frozen(kw_only=True)
 class Budget:
-    """No more than `limit` nano-dollars within a day, a month, or ever.
+    """No more than `limit` nano-dollars `per` day, month, or in all ("total"). `name` is what the
+    configuration and errors call it.
 
     `scope` says whose: of all calls together, or of each provider, model
     ("provider/model"), session or user by itself; `only` is the one of them that

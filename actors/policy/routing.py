@@ -31,7 +31,8 @@ __all__ = [
 
 @attrs.frozen
 class Candidate:
-    """A target by its name, and its share of the calls beside its equals.
+    """A target by its `name`, "provider/model", and its share of the calls beside its equals: its
+    `weight` over the sum of theirs.
 
     `window` is how many tokens of a prompt it takes, where that is known.
     """
@@ -43,7 +44,7 @@ class Candidate:
 
 @attrs.frozen
 class Link:
-    """Targets that are as good as each other, and on what failures they are turned to.
+    """Targets that are as good as each other, `candidates`, and on what failures they are turned to.
 
     `on` None is every failure that is not the request's own fault, and a prompt
     that was too long for others for those whose window is known to be larger.

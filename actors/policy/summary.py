@@ -57,7 +57,7 @@ _SPEAKERS: Final = {"system": "System", "user": "User", "assistant": "Assistant"
 
 @attrs.frozen
 class Summary:
-    """What was said before index `until` of a conversation, in few words."""
+    """What was said before index `until` of a conversation's messages, in few words: its `text`."""
 
     text: str = attrs.field(repr=False)
     until: int

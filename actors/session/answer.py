@@ -41,7 +41,10 @@ _MOST_PIECES = 1024
 
 @attrs.frozen(kw_only=True)
 class ToolUse:
-    """A tool that the model has called, with `arguments` as JSON and what it was told of it."""
+    """A call of the tool `name`, with `arguments` as JSON and the `result` that the model was told.
+
+    `is_error` says that the result tells of a failure. It is "" while the call runs.
+    """
 
     name: str
     arguments: str

@@ -55,7 +55,11 @@ _ENDS_WITHIN = 2.0
 
 
 class SessionHandle:
-    """A session, for the program that embeds it; safe to keep until the session is ended."""
+    """A session, for the program that embeds it; safe to keep until the session is ended.
+
+    `id` is what it is called. One that is not `kept` is let go while it is idle, and
+    so is this: ask `App.session` anew before each prompt.
+    """
 
     def __init__(self, id: str, ref: Ref[SessionMessage]) -> None:
         self.id = id
@@ -72,7 +76,7 @@ class SessionHandle:
         return Turn(self._ref, parts)
 
     async def permit(self, call_id: str, *, granted: bool) -> bool:
-        """Say whether a call may be run that waits for it (PermissionAsked).
+        """Say whether call `call_id`, which waits for it (PermissionAsked), may be run: `granted`.
 
         The answer is whether it still did: the first to say so decides.
         """
@@ -100,7 +104,8 @@ class SessionHandle:
     async def ask(self, prompt: str | tuple[Part, ...]) -> Answer:
         """The answer, whole: its text, with its usage, its cost and the tools that it took.
 
-        Raises TurnFailed, TurnInProgress, HistoryFull.
+        A call that needs somebody's yes waits for `permit` meanwhile, and is not run
+        where nobody says so in time. Raises TurnFailed, TurnInProgress, HistoryFull.
         """
         async with self.prompt(prompt) as turn:
             async for _ in turn:
@@ -164,6 +169,7 @@ class Turn:
     # The session's side (events.Attachment).
 
     def deliver(self, event: SessionEvent) -> None:
+        """Take the next event from the session, which calls this."""
         if isinstance(event, TurnEnded):
             self._ended = event.turn
             self._wake.set()

@@ -60,7 +60,8 @@ class TurnAccepted:
 
 @attrs.frozen(kw_only=True)
 class ToolIntended:
-    """A tool is about to be run. Where nothing follows, nobody knows whether it was."""
+    """A tool is about to be run: `call`, in turn number `turn`. Where nothing follows, nobody knows
+    whether it was; `idempotent` says that running it again does no harm."""
 
     turn: int
     call: ToolCallPart

@@ -51,12 +51,14 @@ _TITLE: Final = 60
 
 @attrs.frozen(kw_only=True)
 class PastTurn:
-    """A turn: what was asked and said, and how it ended; `stop` is "" while it is under way.
+    """Turn `number`: what was `asked` and said, and how it ended; `stop` is "" while it is under way,
+    and `error` a sentence where it failed. `target` is which model of which provider answered.
 
     `said` are the assistant's messages and `results` what its tools gave, in the
     order of their ends. `intended` are the tools whose results are not there.
     `at` is in seconds since 1970. `cost` is what is known of it, in
-    nano-dollars, and `unpriced` the answers of which nobody knows it.
+    nano-dollars, `unpriced` how many answers there are of which nobody knows it, and
+    `usage` their tokens.
     """
 
     number: int
@@ -80,9 +82,10 @@ class PastTurn:
 
 @attrs.frozen(kw_only=True)
 class State:
-    """A session. `seq` is the number of the last event that clients may have been told, and
-    `number` that of the last turn.
+    """A session: its `turns`, the oldest first, and its `title`. `seq` is the number of the last
+    event that clients may have been told, and `number` that of the last turn.
 
+    `owner` is who opened it, "" being nobody in particular; `assistant` who answers.
     `model` is "" where it is the assistant's own; `summary` counts messages of
     the conversation. `usage`, `cost` and `unpriced` are those of all turns.
     """

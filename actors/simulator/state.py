@@ -25,19 +25,28 @@ class Outcome(Enum):
     """How the response to a request ended."""
 
     SERVING = "serving"
+    """It has not ended."""
     SERVED = "served"
+    """It was sent to its end."""
     REFUSED = "refused"
+    """The request is none that can be answered; the script had no part in that."""
     BROKEN_OFF = "broken off"
+    """The script had it end before its end."""
     CLIENT_LEFT = "client left"
+    """The client has closed the connection before."""
     TIMED_OUT = "timed out"
+    """It took longer than any answer may."""
     STOPPED = "stopped"
+    """The simulator was stopped meanwhile."""
 
 
 @attrs.define(eq=False, kw_only=True)
 class Record:
-    """One request to the chat completions, and what became of it.
+    """Request `number` to the chat completions, and what became of it.
 
-    `started` is in seconds since the simulator began; `bytes` counts the
+    `model`, `last`, which is what the user has said last, and `stream` are of the request.
+    `status` is the HTTP status of the response, None while there is none, `tokens`
+    how many it has told, and `outcome` how it ended. `started` is in seconds since the simulator began; `bytes` counts the
     response's body; `fault` names the fault that struck, `rule` the index of
     the rule that matched (None for the echo and for x-sim); `body` is the
     request's, unless it was larger than 16 KiB. Keys in `headers` are masked.

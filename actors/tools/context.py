@@ -10,7 +10,8 @@ __all__ = ["Progress", "ToolContext"]
 
 @attrs.frozen
 class Progress:
-    """How far a call is: words for the user, and a share from 0 to 1 where it is known."""
+    """How far call `call_id` is: words for the user, in `text`, and in `done` a share from 0 to 1,
+    None where that is not known."""
 
     call_id: str
     text: str
@@ -25,8 +26,9 @@ def _nobody(progress: Progress) -> None:
 class ToolContext:
     """Given to a function that has a parameter of this type; the model does not see it.
 
-    `session` and `principal` are whom the call is for, "" where nobody has said;
-    `on_progress` is called on trio's thread and must not block.
+    `session` and `principal` are whom the call is for, "" where nobody has said; `tool`
+    is the tool's name and `call_id` the call's. `on_progress` is called on trio's thread
+    and must not block. `threads` is the executor's: how many threads the tool may have.
     """
 
     session: str = ""
@@ -38,7 +40,7 @@ class ToolContext:
     threads: trio.CapacityLimiter | None = attrs.field(default=None, repr=False)
 
     def report(self, text: str, done: float | None = None) -> None:
-        """Tell whoever watches how far the call is.
+        """Tell whoever watches how far the call is: words, and a share `done` from 0 to 1.
 
         From an async function or from the worker thread of a sync one, where it
         also raises trio.Cancelled once nobody waits for the result any more: a

@@ -55,8 +55,13 @@ class ToolPolicy:
     `idempotent` says that a second run does no harm: `attempts`, the first try
     included, may be more than one only then, and after a crash of the process
     the model is told that it may call again. No call is made again by itself.
+    `approval` is "never", "always", or a function of the arguments that says whether
+    a person has to agree to such a call before it is run.
     `patience` is in seconds: a call that takes longer is called stuck in the
     console. 20, since a person wonders before the time is up.
+
+    Raises ValueError for a number that is not above 0, and for `attempts` of what is
+    not `idempotent`; whatever makes a tool says that as a ToolDefinitionError.
     """
 
     timeout: float = attrs.field(default=30.0, validator=_positive)
@@ -101,7 +106,9 @@ def policy_of(tool: str, fields: Policy) -> ToolPolicy:
 class Tool:
     """One tool. `schema` is the JSON schema of its arguments, an object's.
 
-    `strict` asks the provider to hold the model to the schema, which wants all
+    Its `name`, 1 to 64 letters, digits, hyphens and underscores, and its `description`,
+    at most 8,192 characters, are what a model is told; `body` is how it runs, and
+    `policy` what it may take. `strict` asks the provider to hold the model to the schema, which wants all
     properties to be required and no others allowed. Raises ToolDefinitionError.
     """
 
@@ -168,7 +175,7 @@ def described_tool(
     """A tool from a given description and an async function of (arguments, context).
 
     The description is `{"name", "description", "parameters"}`, by itself or under
-    `"schema"` or `"function"`. Further keywords are those of `ToolPolicy`.
+    `"schema"` or `"function"`; `strict` is as for `Tool`. Further keywords are those of `ToolPolicy`.
     Raises ToolDefinitionError.
     """
     inner: Any = description

@@ -20,7 +20,7 @@ __all__ = ["Offer", "Run", "ToolDirectory", "ToolView"]
 
 @attrs.frozen
 class Run(Request[ToolResultPart]):
-    """Run a call. `approved`: a person has agreed to just this one.
+    """Run `call`, and let the tool know `context`. `approved`: a person has agreed to just this one.
 
     Answered always, within `Tool.longest`: what goes wrong with the tool is a
     result with `is_error`.
@@ -33,7 +33,7 @@ class Run(Request[ToolResultPart]):
 
 @attrs.frozen
 class Offer:
-    """A tool, and the actor that runs it."""
+    """A `tool`, and the `ref` of the actor that runs it."""
 
     tool: Tool
     ref: Ref[Run]
@@ -67,7 +67,7 @@ class ToolDirectory:
         return ToolView(self, patterns)
 
     def get(self, name: str) -> Offer | None:
-        """The tool of that name, and who runs it."""
+        """The tool of that name, and who runs it; None where there is none now."""
         return self._offers.get(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -76,13 +76,16 @@ class ToolDirectory:
 
 @attrs.frozen
 class ToolView:
-    """What of a directory one assistant may use; it follows what comes and goes."""
+    """What of a `directory` one assistant may use; it follows what comes and goes.
+
+    `patterns` say it, as `clock` or `github__*`. Made by `ToolDirectory.view`.
+    """
 
     directory: ToolDirectory
     patterns: tuple[str, ...]
 
     def get(self, name: str) -> Offer | None:
-        """The tool of that name, if it is there and may be used."""
+        """The tool of that name, if it is there and may be used; else None."""
         return self.directory.get(name) if self._shows(name) else None
 
     def names(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ TrouperError
 ├── ToolDefinitionError    a tool is written wrongly; raised where it is made
 ├── McpMissing             an MCP server is configured and the extra is not installed
 ├── McpNotReached          an MCP server does not start, or nobody answers at its URL
+├── McpServerLost          it did, and is gone; it is started again (mcp_server.py)
 └── ActorError
     └── ToolFailed         a call gave no result; its text is read by the model
         └── InvalidArguments   ... because what the model sent does not fit the tool

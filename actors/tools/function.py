@@ -37,7 +37,7 @@ _REFUSED = {
 
 @attrs.frozen(kw_only=True, eq=False)
 class FunctionTool(Tool, Generic[P, R]):
-    """A tool that is a Python function, and is called as one: `await weather("Paris")`."""
+    """A tool that is a Python `function`, and is called as one: `await weather("Paris")`."""
 
     function: Callable[P, R] = attrs.field(repr=False)
 
@@ -79,9 +79,11 @@ def tool(
 ) -> Any:
     """Make a function a tool, as `@tool` or `@tool(timeout=5, approval="always")`.
 
-    Its name and the first paragraph of its docstring are what a model is told, and
-    its `Args:` section describes the arguments; shapes.py has the types that
-    they may be of. A parameter of type ToolContext is filled in and not told.
+    Its name and the first paragraph of its docstring are what a model is told, in
+    place of which `name` and `description` may be given, and its `Args:` section
+    describes the arguments. Those may be of the types of JSON, lists, dicts, Literals,
+    Enums, unions, TypedDicts, attrs classes and dataclasses of them. A parameter of
+    type ToolContext is filled in and not told. `strict` is as for `Tool`.
     The further keywords are those of `ToolPolicy`. Raises ToolDefinitionError.
     """
     if function is None:

@@ -33,7 +33,8 @@ _SHUTDOWN = 7.0
 
 
 class McpServerLost(TrouperError):
-    """The server has ended, or its connection; `words` is the end of what it said."""
+    """The MCP `server` of that name has ended, or its connection; `words` is the end of what it
+    said. Its supervisor starts it again, and what it offered stays offered meanwhile."""
 
     def __init__(self, server: str, words: str = "") -> None:
         super().__init__(server, words)

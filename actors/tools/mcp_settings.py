@@ -28,12 +28,14 @@ def _no_text(settings: object, field: "attrs.Attribute[tuple[str, ...]]", value:
 class McpSettings:
     """An MCP server: a program that speaks on stdin and stdout (`command`), or a `url`.
 
+    `name`, 1 to 32 letters, digits, hyphens and underscores, is what we call it; `cwd`
+    is the folder that the program runs in, None being ours.
     Its tools are called `prefix` and their own name; the prefix is `name__` where
     nothing else is said, so that two servers may have a tool of one name. What no
     provider takes in a name becomes an underscore. `env` is added to the few
     variables that a program needs to run at all; `headers` go with each request
     to `url`. `start_timeout` is in seconds, and long because `npx` and `uvx`
-    fetch what they run. The policy is that of each tool by itself; 60 s is what
+    fetch what they run. The `policy` is that of each tool by itself; 60 s is what
     the protocol's own SDK for TypeScript gives a request.
     Raises ToolDefinitionError.
     """

@@ -45,9 +45,11 @@ def process_tool(
     strict: bool = False,
     **policy: Unpack[Policy],
 ) -> Tool:
-    """A tool that runs a program, without a shell.
+    """A tool that runs a program, `argv` being it and its arguments, without a shell, in the
+    folder `cwd`, or in ours where that is None.
 
-    The description is as for `described_tool`. An exit status other than 0 is a
+    The description and `strict` are as for `described_tool`. The program reads the
+    arguments of the call as JSON on stdin; what it writes to stdout is the result. An exit status other than 0 is a
     failure, told with the end of stderr. The program's environment is PATH, HOME,
     the language and `env`, and nothing else of ours. Raises ToolDefinitionError.
     """

@@ -27,8 +27,8 @@ def tools_spec(
 ) -> ChildSpec:
     """A supervisor of one executor a tool, and of MCP servers (`mcp_spec`).
 
-    The tools offer themselves in `directory`, which sessions read. Raises
-    SpecError for two tools of one name.
+    The tools offer themselves in `directory`, which sessions read. `id` is the
+    supervisor's. Raises SpecError for two tools of one name.
     """
     executors = tuple(
         child(

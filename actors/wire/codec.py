@@ -53,7 +53,10 @@ class Codec(Protocol):
     """Requests into bytes and bytes into answers, without I/O."""
 
     def encode(self, request: ChatRequest, *, stream: bool) -> HttpRequest:
-        """The request as it goes over the wire."""
+        """The request as it goes over the wire; with `stream` for an answer that is streamed.
+
+        Raises ProviderError of the kind INVALID_REQUEST for what the wire cannot say.
+        """
         ...
 
     def stream(self) -> Decoder:
@@ -61,5 +64,8 @@ class Codec(Protocol):
         ...
 
     def parse(self, status: int, headers: Mapping[str, str], body: bytes) -> Completion:
-        """A whole answer. Raises ProviderError for a refusal, or for what is no answer."""
+        """A whole answer, of HTTP status `status`.
+
+        Raises ProviderError for a refusal, or for what is no answer.
+        """
         ...

@@ -28,7 +28,8 @@ _NOT_TEXT = re.compile(
 @attrs.frozen
 class HttpRequest:
     """A request as a codec writes it. `path` is relative to the provider's
-    base_url; the connection adds what authorizes it."""
+    base_url; the connection adds what authorizes it to the `headers`, which are pairs
+    of name and value. `method` is POST mostly, and `body` are the bytes to send."""
 
     method: str
     path: str

@@ -46,7 +46,9 @@ class NoOptions:
 class ModelTraits:
     """What a wire must know of a model to write a request for it; None where nobody has said.
 
-    They are facts of the catalog, which a configuration overrides.
+    They are facts of the catalog, which a configuration overrides: `reasoning` is
+    whether it thinks before it answers, `max_tokens_field` what the limit of an answer
+    is called for it.
     """
 
     reasoning: bool | None = None
@@ -65,7 +67,8 @@ class ProviderSettings(Generic[Options_co]):
     """What a kind is told of one provider of it: never a key, and nothing that is not its own.
 
     `name` is the provider's in the configuration; `base_url` is what the paths
-    of requests are appended to, "" where none is configured. `traits` says what
+    of requests are appended to, "" where none is configured. `options` is what the
+    configuration says for this kind, as `ProviderKind.options` reads it. `traits` says what
     is known of a model by its name; a codec asks it for each request.
     """
 

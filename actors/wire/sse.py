@@ -32,7 +32,10 @@ class EventTooLarge(ValueError):
 
 @attrs.define
 class ServerSentEvent:
-    """One event. `id` is the last id that the stream has named so far."""
+    """One event, of that `type`, "message" where the stream names none; `data` are its bytes.
+
+    `id` is the last id that the stream has named so far.
+    """
 
     type: str
     data: bytes
@@ -49,7 +52,8 @@ class SseDecoder:
 
     `max_event` bounds the bytes of one event as it stands on the wire. When it
     is passed, `feed` still returns the events before, `error` is set, and
-    every later call raises it.
+    every later call raises it. `last_event_id` and `retry`, in milliseconds, are
+    what the stream has named last, "" and None where it has not.
     """
 
     __slots__ = (
