@@ -25,7 +25,7 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglo
 
 # What `trouper serve` has on its port; below /v1/responses/ there are ids, and the console's files.
 ROUTES = re.compile(
-    r"/|/acp|/v1|/v1/(chat/completions|models|responses(/.*)?)|/healthz|/readyz|/metrics"
+    r"/|/acp|/v1|/v1/(chat/completions|models|responses(/.*)?)|/healthz|/livez|/readyz|/metrics"
     r"|/console(/.*)?"
 )
 _ADDRESS = re.compile(
