@@ -9,18 +9,19 @@ import re
 from collections.abc import Iterator
 
 import griffe
-from dialect import with_blocks_apart
+from dialect import with_blocks_apart, with_code_fenced
+from names import places
+from sitemap import FENCES
 
 __all__ = ["Docstrings", "prose"]
 
 _WORD = re.compile(
     r"(?P<code>`(?P<name>@?[A-Za-z_][\w.]*)(?P<call>\([^`]*\))?`)"
     r"|(?P<other>`[^`]+`)"
-    r"|(?P<bare>\b[A-Z][a-z]+(?:[A-Z][a-z]+)+\b)"
+    r"|(?P<bare>\b[A-Z][a-z]+(?:[A-Z][a-z]+)+(?:\.[a-z_]+)?\b|\b[A-Z][a-z]+\.[a-z_]+\b)"
     r"|(?P<link>\[[^\]]+\]\([^)]+\))"
     r"|(?P<bracket>[\[\]])"
 )
-_INDENTED = re.compile(r"(?:^|(?<=\n\n))((?:(?: {4}.*| *)(?:\n|$))+)", re.MULTILINE)
 _KEYWORD_ONLY = re.compile(r"kw_only=True")
 
 
@@ -34,6 +35,8 @@ class Docstrings(griffe.Extension):
                 each.bases = [base for base in each.bases if not str(base).startswith("Generic[")]
                 if _is_enum(each):
                     _tell_members(each)
+            if isinstance(each, griffe.Attribute):
+                each.value = _shown_value(each)
             if each.docstring is not None:
                 each.docstring.value = prose(each.docstring.value, each)
 
@@ -54,13 +57,10 @@ def prose(text: str, about: griffe.Object) -> str:
     """A docstring as Markdown: its names lead somewhere, its indented blocks are code."""
     parts: list[str] = []
     end = 0
-    for block in _INDENTED.finditer(text):
-        if not block[0].strip():
-            continue
-        code = "\n".join(line[4:] for line in block[0].strip("\n").splitlines())
-        language = "toml" if code.startswith("[") else "python"
-        parts += [_led(text[end : block.start()], about), f"```{language}\n{code}\n```\n\n"]
-        end = block.end()
+    text = with_code_fenced(text)
+    for fence in FENCES.finditer(text):
+        parts += [_led(text[end : fence.start()], about), fence[0]]
+        end = fence.end()
     return with_blocks_apart("".join([*parts, _led(text[end:], about)]))
 
 
@@ -71,18 +71,14 @@ def _led(text: str, about: griffe.Object) -> str:
         if match["other"] or match["link"]:
             return match[0]
         name = (match["bare"] or match["name"]).lstrip("@")
-        shown = match["code"] or (f"`{name}`" if _is_ours(name, about) else name)
         target = _target(name, about)
+        shown = match["code"] or (name if target is None else f"`{name}`")
         if target is None or target == about.path:
             return shown
         # Optional: what is not in the reference stays as it is written.
         return f'<autoref optional identifier="{target}">{shown}</autoref>'
 
     return _WORD.sub(lead, text)
-
-
-def _is_ours(name: str, about: griffe.Object) -> bool:
-    return _target(name, about) is not None
 
 
 def _target(name: str, about: griffe.Object) -> str | None:
@@ -93,19 +89,10 @@ def _target(name: str, about: griffe.Object) -> str | None:
     try:
         path = about.resolve(first)
     except griffe.NameResolutionError:
-        path = _exported(about).get(first, "")
+        path = places().get(first, "")
     if not path.startswith("trouper."):
         return None
     return f"{path}.{rest}" if rest else path
-
-
-def _exported(about: griffe.Object) -> dict[str, str]:
-    """What the runtime and the application export, for docstrings that import none of it."""
-    found: dict[str, str] = {}
-    for package in ("trouper.runtime", "trouper.actors", "trouper.actors.embed"):
-        module = about.modules_collection[package]
-        found |= {str(name): f"{package}.{name}" for name in module.exports or ()}
-    return found
 
 
 # Classes.
@@ -170,6 +157,14 @@ def _default(member: griffe.Attribute) -> str | griffe.Expr | None:
     if "default" in said:
         return said["default"]
     return "..." if "factory" in said else None
+
+
+def _shown_value(member: griffe.Attribute) -> str | griffe.Expr | None:
+    """What is worth showing of an attribute's value: no more than its default."""
+    if "class-attribute" not in member.labels and "instance-attribute" in member.labels:
+        return None  # it is set in __init__, to what only that knows
+    default = _default(member)
+    return None if default == "..." else default
 
 
 def _is_enum(cls: griffe.Class) -> bool:

@@ -7,12 +7,12 @@ docstrings, an extension of griffe, for what the reference is made of.
 
 import tomllib
 
-from dialect import with_blocks_apart
+from dialect import with_blocks_apart, with_one_title
 from landing import landing
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
-from names import led
+from names import expanded, led
 from sitemap import INDEX, ROOT, address_of, navigation, outside, rewritten
 from texts import text_page
 
@@ -49,7 +49,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     if page.file.src_uri.startswith("source/"):
         return markdown
     path = _origin(page.file)
-    text = with_blocks_apart(rewritten(markdown, path))
+    text = with_blocks_apart(with_one_title(rewritten(expanded(markdown), path)))
     if path != "README.md":
         return led(text)
     page.meta.update(title="Trouper", hide=["navigation", "toc"])

@@ -1,4 +1,8 @@
-"""Leads the names of Python that a page says in passing to where the reference tells of them."""
+"""The names that the reference tells of, and how pages lead to them.
+
+A page of the reference asks for a name by a line `::: trouper.module.NAME`, or for a whole
+module: for what the module says of itself, and for whatever it exports.
+"""
 
 import ast
 import re
@@ -6,9 +10,10 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 
+from dialect import with_code_fenced
 from sitemap import FENCES, ROOT
 
-__all__ = ["led", "places"]
+__all__ = ["expanded", "led", "places"]
 
 _DIRECTIVE = re.compile(r"^::: (\S+)$", re.MULTILINE)
 # Headings, links and code of several words stay as they are.
@@ -38,12 +43,32 @@ def _paths() -> Iterator[str]:
 
 def _exported(path: str) -> Iterator[str]:
     """The names of a module, out of its source; nothing where it is none."""
+    tree = _module(path)
+    for node in tree.body if tree else ():
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            yield from (f"{path}.{name}" for name in ast.literal_eval(node.value))
+
+
+def _module(path: str) -> ast.Module | None:
     place = ROOT.joinpath(*path.split(".")[1:])
-    for source in (place / "__init__.py", place.with_suffix(".py")):
-        if source.is_file():
-            for node in ast.parse(source.read_text()).body:
-                if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-                    yield from (f"{path}.{name}" for name in ast.literal_eval(node.value))
+    sources = [each for each in (place / "__init__.py", place.with_suffix(".py")) if each.is_file()]
+    return ast.parse(sources[0].read_text()) if sources else None
+
+
+def expanded(text: str) -> str:
+    """A page of the reference with the names of each module that it asks for."""
+
+    def names(match: re.Match[str]) -> str:
+        module = _module(match[1])
+        if module is None:
+            return match[0]
+        docstring = ast.get_docstring(module) or ""
+        # In which order the files are read is for who changes them.
+        said = [p for p in docstring.split("\n\n") if not p.startswith(("Read in", "Reading"))]
+        asked = [f"::: {name}" for name in _exported(match[1])]
+        return with_code_fenced("\n\n".join(said)) + "\n\n" + "\n\n".join(asked)
+
+    return _DIRECTIVE.sub(names, text)
 
 
 def led(text: str) -> str:
