@@ -7,7 +7,6 @@ import secrets
 import socket
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing, asynccontextmanager
-from importlib.metadata import version
 
 import structlog
 import trio
@@ -20,14 +19,12 @@ from .batch.driver import driver_spec
 from .batch.house import House
 from .batch.rows import BatchRow
 from .chat import ChatRequest, Chunk, Completion
-from .config import AppConfig, ServerConfig
+from .config import AppConfig
 from .config.advice import warnings_of
 from .errors import UnknownSession
 from .gate.budget import Budgets, log_standing
 from .gate.limiter_messages import Priority
-from .gateway.auth import Access, Credential
-from .gateway.front import Gateway, Listening
-from .gateway.limits import Limits
+from .gateway.listening import Listening
 from .gateway.readiness import Readiness
 from .loading import load_knowledge
 from .logs import log_by_default
@@ -38,7 +35,6 @@ from .provider.pace import Pace
 from .readiness import readiness_of
 from .redaction import redact_text
 from .response_cache_setup import ResponseCacheSetup
-from .served_models import ServedModels
 from .session.directory import Directory
 from .session.messages import SessionMessage
 from .session.owners import owner_of
@@ -151,6 +147,7 @@ class App:
     ) -> SessionHandle:
         """The session called `id`; it is opened if there is none, and kept until `end_session`.
 
+        `assistant` answers in one that is opened, "" being the configured default.
         `user` is whose it is, for budgets, the ledger and the prompt: nobody else
         finds it. Without one it is the program's own. One that is not to be
         `kept` is let go where it is idle, so ask for it anew before each prompt.
@@ -234,28 +231,23 @@ class App:
         await self.sessions.retire_idle()
 
     async def _gateway(self, task_status: trio.TaskStatus[Listening]) -> None:
-        server, access = self.config.server, _access(self.config.server)
-        page = self._watching.page(access)
-        gateway = Gateway(
-            server.host,
-            server.port if self.listening is None else self.listening.port,
-            self.sessions,
-            version=version("trouper"),
-            models=ServedModels(tuple(self.config.models), self.assistants.resolve),
-            choices=self.assistants.choices(),
+        # 33 ms of 420, for those only who serve.
+        from .serving import make_gateway, tell_address  # noqa: PLC0415
+
+        gateway = self._watching.gateway = make_gateway(
+            self.config,
+            self.config.server.port if self.listening is None else self.listening.port,
+            sessions=self.sessions,
+            assistants=self.assistants,
             responses=self._store.responses(self.system.ref(Store.writer_path(), Writer)),
-            access=access,
-            limits=_limits(server),
+            console=self._watching.console,
             ready=self.readiness,
             metrics=self._watching.scrape,
-            routes=None if page is None else page.routes,
-            sockets=None if page is None else page.sockets,
         )
-        self._watching.gateway = gateway
         async with trio.open_nursery() as nursery:
             listening: Listening = await nursery.start(gateway.run)
             self.listening = listening
-            self._watching.serves(listening)
+            tell_address(self.config.console, self._watching.console, listening)
             task_status.started(listening)
 
     def _batch_house(self) -> House:
@@ -275,23 +267,6 @@ class App:
         return await self.complete(
             request, session=batch.session, user=batch.user, priority=Priority.BATCH
         )
-
-
-def _access(server: ServerConfig) -> Access:
-    tokens = (
-        Credential(token.secret.reveal(), token.name, token.scopes) for token in server.tokens
-    )
-    return Access(tokens, server.allowed_origins)
-
-
-def _limits(server: ServerConfig) -> Limits:
-    return Limits(
-        connections=server.max_connections,
-        connections_per_client=server.max_connections_per_client,
-        requests_per_client=server.max_requests_per_client,
-        connection_seconds=server.max_connection_seconds,
-        frame_chars=server.max_message_bytes,
-    )
 
 
 @asynccontextmanager

@@ -23,7 +23,6 @@ from .telemetry.steps import NO_STEPS, Steps
 from .tooling import Tools
 from .tools import ToolView
 from .tree import ROUTER, find_target
-from .wire.session_results import Choices
 
 __all__ = ["Assistants"]
 
@@ -70,18 +69,7 @@ class Assistants:
             steps=self._steps,
         )
 
-    def choices(self) -> Choices:
-        """Whom one can talk with."""
-        config = self._config
-        return Choices(
-            assistants={name: assistant.model for name, assistant in config.assistants.items()},
-            about={name: one.description for name, one in config.assistants.items()},
-            models=tuple(config.models),
-            default=config.default_assistant,
-            images=frozenset(name for name in config.models if self._may_see(name)),
-        )
-
-    def _may_see(self, model: str) -> bool:
+    def may_see(self, model: str) -> bool:
         """Whether one of its targets takes pictures, or nobody knows that it does not."""
         return any(
             facts_of(target).images is not False for target in self.route(model).targets.values()

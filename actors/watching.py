@@ -1,22 +1,18 @@
 """What an application tells of itself: the metrics that it serves, and the spans of its calls."""
 
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Protocol
 
 from ..runtime import ActorError, ChildSpec, System, child
 from ..runtime.events import Observer, RuntimeEvent
 from .catalog.facts import ModelRef
 from .config import AppConfig
-from .config.addresses import is_loopback
 from .console.console import Console
 from .gate.budget import Budgets
 from .gate.circuit import Circuit
 from .gate.circuit_messages import GetState
 from .gate.limiter import Limiter
 from .gate.limiter_messages import GetLevel
-from .gateway.auth import Access
-from .gateway.console_door import ConsoleDoor
-from .gateway.console_page import ConsolePage
-from .gateway.front import Gateway, Listening
 from .provider.target import key_ids
 from .store.ledger import Closing
 from .telemetry.lag import LoopLag
@@ -26,9 +22,24 @@ from .telemetry.steps import StepObserver, Steps
 from .telemetry.traces import open_traces
 from .tree import breaker_path, limiter_path
 
-__all__ = ["Watching"]
+__all__ = ["Gateway", "Scrape", "Watching"]
 
 Scrape = Callable[[str], Awaitable[tuple[str, bytes]]]
+"""What GET /metrics answers, by what its client accepts."""
+
+
+class Gateway(Protocol):
+    """What counts those who are connected: the gateway itself is imported only to serve."""
+
+    @property
+    def connections(self) -> int:
+        """The connections that are open."""
+        ...
+
+    @property
+    def websockets(self) -> int:
+        """Those of them that are websockets."""
+        ...
 
 
 class Watching:
@@ -91,21 +102,6 @@ class Watching:
         """This is whom to read; `budgets` is asked for when it runs."""
         self._system, self._budgets = system, budgets
         self.console.begin(system, lambda: budgets().standings())
-
-    def page(self, access: Access) -> ConsolePage | None:
-        """The console's page, where it is wanted; its tokens are those of `access`."""
-        config = self._config.console
-        if not config.web:
-            return None
-        door = ConsoleDoor(self.console.entry, access, config.origins)
-        return ConsolePage(door, self.console.converse)
-
-    def serves(self, listening: Listening) -> None:
-        """That is where everything is served: links to the page lead there."""
-        config = self._config.console
-        if config.web:
-            own = is_loopback(listening.host) or not config.origins
-            self.console.entry.address = listening.url if own else config.origins[0].rstrip("/")
 
     def _kind_of(self, path: str) -> str:
         return self._running.kind_of(path)

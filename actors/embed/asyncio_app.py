@@ -13,7 +13,7 @@ from ..chat import ChatRequest, Chunk, Completion, Part
 from ..config import AppConfig
 from ..errors import TurnFailed
 from ..gate.limiter_messages import Priority
-from ..gateway.front import Listening
+from ..gateway.listening import Listening
 from ..gateway.readiness import Readiness
 from ..session.answer import Answer, Answering, TurnEvent
 from ..session.events import StopReason

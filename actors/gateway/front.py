@@ -34,6 +34,7 @@ from .door import Door, Place
 from .handshake import read_handshake, upgrade_required, wants_websocket
 from .http import HttpConnection, HttpFault, Request, Response, announced_body, problem, text
 from .limits import Limits
+from .listening import Listening
 from .models import Models
 from .readiness import READY, Readiness
 from .responding import Responding
@@ -45,7 +46,7 @@ from .stream import ClientStream, Unread
 from .watchdog import Watchdog
 from .websocket import RESTART, Conversation, Opening, Websocket, converse
 
-__all__ = ["Gateway", "Listening"]
+__all__ = ["Gateway"]
 
 log = structlog.get_logger("trouper.gateway")
 
@@ -58,20 +59,6 @@ _MOST_TURNED_AWAY = 64
 
 # Seconds without a look of the watchdog, which looks each second, until /livez says so.
 _ALIVE = 2.0
-
-
-@attrs.frozen
-class Listening:
-    """Where the gateway can be reached: `host` is an address, `port` the one that was given to it."""
-
-    host: str
-    port: int
-
-    @property
-    def url(self) -> str:
-        """As http://127.0.0.1:8700."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
 
 
 @attrs.frozen

@@ -16,7 +16,8 @@ from trouper.actors.app import App
 from trouper.actors.config import AssistantConfig, LocalConfig, ModelConfig, ServerConfig
 from trouper.actors.config.attempts import RetryConfig
 from trouper.actors.errors import TooManySessions, UnknownAssistant, UnknownSession
-from trouper.actors.gateway.front import Gateway, Listening
+from trouper.actors.gateway.front import Gateway
+from trouper.actors.gateway.listening import Listening
 from trouper.actors.gateway.readiness import READY
 from trouper.actors.local.errors import ModelFileMissing
 from trouper.actors.provider.pace import Pace

@@ -11,7 +11,8 @@ import trio.testing
 from trio_websocket import WebSocketConnection, open_websocket_url, wrap_client_stream
 
 from tests.fakes.sessions import Behaviour, FakeSessions
-from trouper.actors.gateway.front import Gateway, Listening
+from trouper.actors.gateway.front import Gateway
+from trouper.actors.gateway.listening import Listening
 
 PATIENCE = 30.0  # seconds: a test that waits longer has failed
 

@@ -18,9 +18,10 @@ from tests.fakes.http_by_hand import (
 from tests.fakes.sessions import FakeSessions
 from trouper.actors.errors import ConfigError
 from trouper.actors.gateway.auth import Access
-from trouper.actors.gateway.front import Gateway, Listening
+from trouper.actors.gateway.front import Gateway
 from trouper.actors.gateway.http import Request, Response, text
 from trouper.actors.gateway.limits import Limits
+from trouper.actors.gateway.listening import Listening
 from trouper.actors.gateway.readiness import Readiness
 from trouper.actors.gateway.routes import PlainRoute
 from trouper.actors.gateway.stream import ClientStream
