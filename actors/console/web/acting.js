@@ -22,8 +22,9 @@ export function propose(act) {
   changed();
 }
 
-export function ActButton({ act, path, gen, words, danger, ...more }) {
-  return html`<button class=${danger ? "danger" : ""} disabled=${!may(act)} title=${why(act)} onClick=${() => propose({ act, path, gen, ...more })}>${words}…</button>`;
+// `not` says why it makes no sense now, where it does not.
+export function ActButton({ act, path, gen, words, danger, not = "", ...more }) {
+  return html`<button class=${danger ? "danger" : ""} disabled=${!may(act) || not !== ""} title=${why(act) || not} onClick=${() => propose({ act, path, gen, ...more })}>${words}…</button>`;
 }
 
 const LIMITS = [

@@ -46,7 +46,9 @@ function Top({ path }) {
 
 function acts(told) {
   const { path, gen, state } = told;
-  const button = (act, words, danger) => html`<${ActButton} key=${act} act=${act} path=${path} gen=${gen} words=${words} danger=${danger} />`;
+  // Only a restart brings back one that has stopped.
+  const not = state === "stopped" ? "It has stopped already." : "";
+  const button = (act, words, danger) => html`<${ActButton} key=${act} act=${act} path=${path} gen=${gen} words=${words} danger=${danger} not=${act === "restart" ? "" : not} />`;
   const circuit = model.providers?.flatMap((each) => each.circuits).find((each) => each.path === path);
   return [
     circuit && html`<${ActButton} key="circuit" act=${circuit.state === "closed" ? "trip" : "reset"} path=${path} model=${circuit.model} words=${circuit.state === "closed" ? "Open the circuit" : "Close the circuit"} />`,

@@ -2,11 +2,11 @@
 
 import { enter, look, signIn, signOut } from "./connection.js";
 import { Dialogs } from "./acting.js";
-import { html, render, useEffect, useState } from "./dom.js";
+import { html, render, useEffect, useLayoutEffect, useState } from "./dom.js";
 import { clock, count, money, rate, span } from "./format.js";
 import { Help, keys } from "./keys.js";
 import { CrashPage, CrashesPage, DeadPage, EventsPage } from "./lists.js";
-import { model, onChange, tick } from "./model.js";
+import { changed, model, onChange, tick } from "./model.js";
 import { CostsPage } from "./costs.js";
 import { Empty, Pill, Spark } from "./parts.js";
 import { ProvidersPage } from "./providers.js";
@@ -48,6 +48,16 @@ function App() {
   const [dress, setDress] = useState(theme());
   const [help, setHelp] = useState(false);
   useEffect(() => onChange(() => draw((n) => n + 1)), []);
+  // What is painted, or drawn to the width of the window, is made anew at once.
+  useEffect(() => {
+    const dark = matchMedia("(prefers-color-scheme: dark)");
+    dark.addEventListener("change", changed);
+    addEventListener("resize", changed);
+    return () => {
+      dark.removeEventListener("change", changed);
+      removeEventListener("resize", changed);
+    };
+  }, []);
   useEffect(() => {
     const moved = () => go(address());
     addEventListener("hashchange", moved);
@@ -92,6 +102,8 @@ const BADGES = {
 
 function Header({ where, dress, onDress, onHelp }) {
   const { hello, status, tot } = model;
+  // Where the window is narrow, not all of them fit.
+  useLayoutEffect(() => document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [where.first, innerWidth]);
   return html`<header>
     <a class="brand" href="#/"><b>${hello?.app ?? "trouper"}</b></a>
     ${hello && html`<span class="facts dim">pid ${hello.pid}, up ${tot ? span(Math.floor(tot.up_s) * 1000) : ""}, version ${hello.version}</span>`}
@@ -133,8 +145,8 @@ function Totals() {
     ["Messages", rate(tot.msgs_s), "/s", "", hist.msgs, ""],
     ["Waiting in mailboxes", count(tot.queued), "", "", hist.queued, ""],
     ["Calls in flight", count(tot.in_flight), "", "", hist.in_flight, ""],
-    ["Crashes", count(tot.crashes), crashed ? `+${crashed} last min` : "", crashed ? "bad" : "", steps(hist.crashes), "bad"],
-    ["Dead letters", count(tot.dead), died ? `+${count(died)} last min` : "", died ? "warn" : "", steps(hist.dead), "warn"],
+    ["Crashes", count(tot.crashes), crashed ? `+${crashed} last min` : "", crashed ? "bad" : "", steps(hist.crashes), crashed ? "bad" : ""],
+    ["Dead letters", count(tot.dead), died ? `+${count(died)} last min` : "", died ? "warn" : "", steps(hist.dead), died ? "warn" : ""],
     ["Loop lag", tot.lag_ms < 10 ? tot.lag_ms.toFixed(1) : count(tot.lag_ms), "ms", tot.lag_ms > 250 ? "warn" : "", hist.lag_ms, ""],
     ["Spent", money(tot.cost), perMinute ? `${money(perMinute)}/min` : "since the start", "", steps(hist.cost), ""],
   ];

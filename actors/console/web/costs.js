@@ -31,7 +31,9 @@ export function CostsPage() {
 // Sixty bars, the current minute last; it is not over, so it is drawn lighter.
 function Minutes({ minutes }) {
   const most = Math.max(...minutes);
-  const [wide, high, left] = [innerWidth < 760 ? 360 : 800, 150, 58];
+  // As wide as it is shown (see .two in pages.css), so that its words have their size.
+  const wide = innerWidth <= 760 ? innerWidth - 58 : Math.round((innerWidth - 46) * 0.6) - 34;
+  const [high, left] = [170, 58];
   const step = (wide - left) / minutes.length;
   const top = nice(most);
   if (most === 0) return html`<${Empty} title="Nothing was spent">in the last hour.<//>`;

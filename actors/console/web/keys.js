@@ -1,5 +1,6 @@
 // The keyboard, for all pages; the tree has keys of its own besides.
 
+import { signOut } from "./connection.js";
 import { html, useEffect, useRef } from "./dom.js";
 
 const KEYS = [
@@ -48,6 +49,6 @@ export function Help({ onClose }) {
   return html`<dialog ref=${dialog} onClose=${onClose} class="help" aria-label="Keys">
     <h2>Keys</h2>
     <dl>${KEYS.map(([key, words]) => html`<dt key=${key}>${key}</dt><dd>${words}</dd>`)}</dl>
-    <div class="buttons"><button class="primary" onClick=${() => dialog.current.close()}>Close</button></div>
+    <div class="buttons"><button class="narrow" onClick=${signOut}>End this visit</button><button class="primary" onClick=${() => dialog.current.close()}>Close</button></div>
   </dialog>`;
 }

@@ -21,6 +21,9 @@ export function Virtual({ rows, height, row, follow = false }) {
     </div></div>`;
 }
 
+// A row has two lines there; pages.css lays them out.
+export const narrow = () => innerWidth <= 760;
+
 const seen = { words: "", level: "all", held: null };
 const LEVELS = { all: null, notable: new Set(["warning", "error"]), errors: new Set(["error"]) };
 
@@ -40,7 +43,7 @@ export function EventsPage() {
       <button aria-pressed=${seen.held !== null} onClick=${() => set("held", seen.held ? null : model.events)}>${seen.held ? "Follow again" : "Hold still"}</button>
       <span class="dim">${some(found.length, "event")}${seen.held ? `, ${count(model.events.at(-1).n - (seen.held.at(-1)?.n ?? 0))} new since` : ", the last one first"}</span></div>
     <section class="card fill" role="log" aria-label="Events">
-    ${found.length === 0 ? html`<${Empty} title="Nothing">${all.length ? "No event matches." : "Nothing has happened since the start that is of note."}<//>` : html`<${Virtual} rows=${found} height=${26} row=${(each) => html`<div class="list-row event-grid"><time class="num dim">${clock(each.at)}</time><b class=${`level ${each.level}`}>${each.level}</b><span>${each.msg}</span><span class="cut">${each.path && html`<${Actor} path=${each.path} />`}</span><span class="cut" title=${each.detail}>${each.detail}</span></div>`} />`}
+    ${found.length === 0 ? html`<${Empty} title="Nothing">${all.length ? "No event matches." : "Nothing has happened since the start that is of note."}<//>` : html`<${Virtual} rows=${found} height=${narrow() ? 44 : 26} row=${(each) => html`<div class="list-row event-grid"><time class="num dim">${clock(each.at)}</time><b class=${`level ${each.level}`}>${each.level}</b><span>${each.msg}</span><span class="cut">${each.path && html`<${Actor} path=${each.path} />`}</span><span class="cut" title=${each.detail}>${each.detail}</span></div>`} />`}
     </section></main>`;
 }
 
@@ -57,7 +60,7 @@ export function DeadPage() {
       <span class="dim">${model.tot.dead ? "messages that nobody handled, since the start; the last ones first" : ""}</span></div>
     <section class="card fill">
     ${found.length === 0 ? html`<${Empty} title="No dead letter">Every message that was sent has been handled, or still waits for it.<//>` : html`<div class="list-head dead-grid dim"><span>At</span><span>To</span><span>Message</span><span>Why nobody handled it</span><span></span></div>
-      <${Virtual} rows=${found} height=${34} row=${(each) => html`<div class="list-row dead-grid"><time class="num dim">${clock(each.at)}</time><span class="cut"><${Actor} path=${each.path} /></span><span class="mono cut">${each.msg}</span><span class="cut">${REASONS[each.reason] ?? each.reason}</span>
+      <${Virtual} rows=${found} height=${narrow() ? 52 : 34} row=${(each) => html`<div class="list-row dead-grid"><time class="num dim">${clock(each.at)}</time><span class="cut"><${Actor} path=${each.path} /></span><span class="mono cut">${each.msg}</span><span class="cut">${REASONS[each.reason] ?? each.reason}</span>
         <span class="r small acts">${each.resent ? html`<span class="dim">sent again</span>` : html`<${ActButton} act="resend" path=${each.path} letter=${each} words="Send again" />`}</span></div>`} />`}
     </section></main>`;
 }
@@ -68,7 +71,7 @@ export function CrashesPage() {
     <div class="page-tools"><span class="dim">${found.length ? `${some(model.tot.crashes, "crash", "crashes")} since the start, the last five of each actor are kept` : ""}</span></div>
     <section class="card fill">
     ${found.length === 0 ? html`<${Empty} title="No crash">No actor has crashed since the start. Those of earlier runs: trouper crashes.<//>` : html`<div class="list-head crash-grid dim"><span>At</span><span>Actor</span><span>Error</span><span>In hand</span><span class="r">Life</span></div>
-      <${Virtual} rows=${found} height=${30} row=${(each) => html`<a class="list-row crash-grid" href=${`#/crashes/${each.id}`}><time class="num dim">${clock(each.at)}</time><span class="mono cut">${each.path}</span><span class="cut error" title=${each.error}>${each.error}</span><span class="mono cut">${each.message ?? ""}</span><span class="r num">${each.life}</span></a>`} />`}
+      <${Virtual} rows=${found} height=${narrow() ? 48 : 30} row=${(each) => html`<a class="list-row crash-grid" href=${`#/crashes/${each.id}`}><time class="num dim">${clock(each.at)}</time><span class="mono cut">${each.path}</span><span class="cut error" title=${each.error}>${each.error}</span><span class="mono cut">${each.message ?? ""}</span><span class="r num">${each.life}</span></a>`} />`}
     </section></main>`;
 }
 

@@ -58,7 +58,7 @@ function Circuit({ circuit: each, alone }) {
     </div>
     ${each.state !== "closed" && html`<p class="small bad">${!alone ? `${circuit(each)}: ` : ""}${each.cause || each.detail}</p>`}
     <div class="acts small">
-      ${each.state === "closed" ? html`<${ActButton} act="trip" path=${each.path} model=${each.model} words="Open" />` : html`<${ActButton} act="reset" path=${each.path} model=${each.model} words="Close" />`}
+      ${each.state === "closed" ? html`<${ActButton} act="trip" path=${each.path} model=${each.model} words="Open circuit" />` : html`<${ActButton} act="reset" path=${each.path} model=${each.model} words="Close circuit" />`}
     </div>
   </div>`;
 }

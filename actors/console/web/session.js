@@ -84,7 +84,7 @@ function Turn({ turn }) {
   const most = Math.max(1, ...turn.steps.map((step) => step.chars));
   return html`<li class="card turn">
     <div class="card-top"><h2>Turn ${turn.number} <time class="dim num">${clock(turn.at)}</time></h2>
-      <span class="dim num">${turn.target} ${count(turn.usage.input)} in, ${count(turn.usage.output)} out, ${turn.unpriced ? "cost unknown" : money(turn.cost)}</span>
+      <span class="turn-sums dim">${turn.target && html`<span class="mono">${turn.target}</span>`}<span class="num">${count(turn.usage.input)} in, ${count(turn.usage.output)} out</span><span class="num">${turn.unpriced ? "cost unknown" : money(turn.cost)}</span></span>
       <${Pill} tone=${turn.stop === null ? "good" : STOPS[turn.stop] ?? "bad"}>${turn.stop === null ? "under way" : turn.stop.replace("_", " ")}<//></div>
     ${turn.error && html`<p class="bad small">${turn.error}</p>`}
     <ol class="steps">${turn.steps.map((step, i) => html`<${Step} key=${i} step=${step} most=${most} />`)}</ol>
