@@ -5,9 +5,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from dialect import with_blocks_apart
+from dialect import with_blocks_apart, with_one_title
 from landing import landing
-from names import led
+from names import expanded, led
 from sitemap import INDEX, ROOT, address_of, navigation, outside, rewritten
 from texts import text_page
 
@@ -105,6 +105,28 @@ def test_headings_and_tables_of_the_index_are_tabs_sections_and_pages() -> None:
     assert navigation(index) == [
         {"Learn": [{"T": "tutorial.md"}, {"Deep": [{"S": "semantics.md"}]}]}
     ]
+
+
+def test_a_notebook_is_shown_by_its_cells() -> None:
+    page = text_page("docs/examples/notebook.ipynb")
+
+    assert page.startswith("# notebook.ipynb\n\n## ")
+    assert "```python\nimport random\n" in page
+    assert "cell_type" not in page
+
+
+def test_a_second_title_of_a_page_is_a_part_of_it() -> None:
+    text = "# One\n## a\n# Two\n## b\n```python\n# said\n```\n"
+
+    assert with_one_title(text) == "# One\n## a\n## Two\n### b\n```python\n# said\n```\n"
+
+
+def test_a_whole_module_is_what_it_says_and_the_names_that_it_exports() -> None:
+    page = expanded("# Bots\n::: trouper.actors.bot\n")
+
+    assert page.startswith("# Bots\nBots for people on a chat network")
+    assert page.endswith("\n\n::: trouper.actors.bot.session_id\n")
+    assert "Read in this order" not in page
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """Files that are no pages, shown as pages: an example, a licence, a package of the tests."""
 
 import ast
+import json
 import re
 from pathlib import Path
 
+from dialect import with_blocks_apart, with_one_title
 from sitemap import ROOT
 
 __all__ = ["text_page"]
@@ -38,8 +40,20 @@ def _purpose(file: Path) -> str | None:
     return docstring.partition("\n\n")[0] if docstring else None
 
 
+def _notebook(text: str) -> str:
+    """The cells of a notebook: words as they are, code as code."""
+    parts: list[str] = []
+    for cell in json.loads(text)["cells"]:
+        source = "".join(cell["source"])
+        words = cell["cell_type"] == "markdown"
+        parts.append(with_one_title(f"# \n{source}")[3:] if words else f"```python\n{source}\n```")
+    return with_blocks_apart("\n\n".join(parts)) + "\n"
+
+
 def _block(file: Path) -> str:
     text = file.read_text()
+    if file.suffix == ".ipynb":
+        return _notebook(text)
     # Longer than any fence in it.
     fence = "`" * max(3, 1 + max(map(len, re.findall(r"`+", text)), default=0))
     language = _LANGUAGES.get(file.suffix, "text")
