@@ -96,8 +96,8 @@ class ConfigError(TrouperError):
 class ErrorKind(Enum):
     """What went wrong between us and a provider.
 
-    What follows from each (`retryable`, `scope`, `hint`) is in the table of
-    docs/reference/errors.md.
+    What follows from each (`retryable`, `scope`, `hint`) is the error's to say, and in
+    the table of the reference of errors.
     """
 
     INVALID_REQUEST = "invalid_request"

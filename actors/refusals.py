@@ -41,7 +41,8 @@ class TurnInProgress(SessionError):
 
 
 class HistoryFull(SessionError):
-    """What was said in `session` would make it longer than `limit` characters.
+    """What was said in `session` would make it longer than `limit` characters, and nothing of it may
+    be left out.
 
     Say less at once, or open a new session: this one is as long as it may get.
     """

@@ -90,7 +90,7 @@ class Inspector:
 
     @property
     def now(self) -> float:
-        """The system's clock."""
+        """The system's clock, in seconds."""
         return self._env.now()
 
     @property
@@ -165,7 +165,7 @@ class Inspector:
         return cell.life.stack() if cell is not None and cell.life is not None else ()
 
     def waiting(self, path: str) -> tuple[Waits, ...]:
-        """The first messages that wait for an actor, the oldest first."""
+        """The first 20 messages that wait for an actor, the oldest first."""
         cell = self._env.cells.get(path)
         if cell is None:
             return ()
@@ -177,7 +177,10 @@ class Inspector:
         return tuple(Waits(type(e.message).__name__, now - e.enqueued) for e in first[:_SHOWN])
 
     def actor(self, path: str) -> Actor[object] | None:
-        """The object itself, of the life that runs; for who shows what its class declares."""
+        """The object itself, of the life that runs, for who shows what its class declares.
+
+        None where nobody is there, or where it is no actor.
+        """
         cell = self._env.cells.get(path)
         life = cell.life if cell is not None else None
         return life.actor if isinstance(life, ActorTasks) else None

@@ -16,7 +16,10 @@ M_co = TypeVar("M_co", covariant=True)
 
 
 class Request(Generic[R_co]):
-    """Base of messages that are answered by one `R`."""
+    """Base of messages that are answered by one `R`: `class GetTime(Request[float])`.
+
+    A message is any frozen value; one without an answer derives from nothing.
+    """
 
     __slots__ = ()
 
@@ -26,7 +29,10 @@ class Request(Generic[R_co]):
 
 
 class Streams(Generic[T_co]):
-    """Base of messages that are answered by a bounded stream of `T`."""
+    """Base of messages that are answered by a bounded stream of `T`: `class Ticks(Streams[float])`.
+
+    Sent by `Ref.stream`; its handler gets a Sink.
+    """
 
     __slots__ = ()
 

@@ -66,8 +66,9 @@ class Ref(Generic[M_contra]):
     def tell(self, message: M_contra) -> None:
         """Send without an answer; never blocks and is no checkpoint.
 
-        To an actor that has stopped it becomes a dead letter. Raises
-        MailboxFull where the mailbox is full and its policy is reject.
+        To an actor that has stopped, or is between two lives and does not queue,
+        it becomes a dead letter. Raises MailboxFull where the mailbox is full and its
+        policy is reject.
         """
         # What Cell.put does, without the call: this is the path of every event.
         cell = self._cell
@@ -183,9 +184,10 @@ class Ref(Generic[M_contra]):
         `async with ref.stream(m) as items: async for item in items: ...`; at
         most `buffer` items wait for the reader, beside those of the handler's own
         buffer, then the handler waits. Leaving the block cancels the handler.
-        Entering raises what a full mailbox or an actor that is down makes of an
-        ask, and SpecError where the message is no Streams. There is no timeout:
-        put one around the block, or around each item.
+        Entering raises MailboxFull, ActorDown, ActorUnavailable and AskCycle as an
+        ask does, and SpecError where the message is no Streams; reading raises what
+        the handler raised. There is no timeout: put one around the block, or around
+        each item.
         """
         return self._stream(message, buffer)
 
@@ -228,8 +230,9 @@ class Ref(Generic[M_contra]):
         """Hand the request in hand on, with its reply: `return ref.forward(m)`.
 
         The answer travels straight to who asked, and the forwarding actor is
-        free for its next message. Raises as `tell` does, and SpecError outside
-        of a handler that owes an answer of this kind.
+        free for its next message. Raises MailboxFull, ActorDown, ActorUnavailable
+        and AskCycle, which are the asker's answer where they are let through, and
+        SpecError outside of a handler that owes an answer of this kind.
         """
         hand = self._cell.env.hand()
         reply = hand.reply if hand is not None else None

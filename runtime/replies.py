@@ -115,7 +115,7 @@ class Promise:
 
 
 class Sink(Generic[T_contra]):
-    """Where a streaming handler puts its items."""
+    """Where a streaming handler puts its items. It is closed when the handler returns."""
 
     __slots__ = ("_channel", "_reader")
 

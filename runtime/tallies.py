@@ -74,8 +74,9 @@ class Done:
 
     `ok` and `error` count messages: a refusal is an error, and so is what was in
     hand at a crash. `waited` (in the mailbox, or for a place of a limited
-    handler) and `took` have the buckets of BOUNDS and one for what is longer,
-    each message in one; `waited_sum` and `took_sum` are seconds.
+    handler) and `took` are how many messages did so for up to 0.001, 0.01, 0.1, 0.5,
+    1, 5, 15 and 60 seconds (BOUNDS) and for longer, each message in one of them;
+    `waited_sum` and `took_sum` are seconds.
     """
 
     kind: str

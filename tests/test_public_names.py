@@ -130,6 +130,18 @@ def test_every_public_name_says_what_it_is() -> None:
     assert not silent, "\n".join(sorted(silent))
 
 
+def test_no_docstring_sends_its_reader_to_a_file() -> None:
+    # Whoever reads the reference, or a hint of an editor, has no source beside it.
+    sent = [
+        f"{public.name} {member}: {file[0]}"
+        for public in public_names()
+        for member, text in [("", public.text), *((m.name, m.text) for m in public.members)]
+        if (file := re.search(r"\b[\w/]+\.py\b|\bdocs/", text))
+    ]
+
+    assert not sent, "\n".join(sorted(sent))
+
+
 def test_every_attribute_of_a_public_class_is_explained() -> None:
     unexplained = [
         f"{public.name}.{member.name}"

@@ -36,7 +36,8 @@ from .saying import Saying
 __all__ = ["Approve", "Bot"]
 
 Approve = Callable[[str, PermissionAsked], Awaitable[bool]]
-"""Asked whether a tool may be run for a user; without one the user is asked, by !yes and !no."""
+"""Asked whether a tool may be run for a user, by name; without one the user is asked, by !yes and
+!no. Until it answers the call waits, as long as the assistant's `approval_seconds`."""
 
 _log = structlog.get_logger("trouper.bot")
 
@@ -63,7 +64,7 @@ class _Talk:
 
 class Bot:
     """Answers commands with lines. `prefix` begins a command, `longest` is that of a line in
-    bytes: 400 by default, what IRC has room for. `most_parts` is how many answers one long
+    bytes, at least 4: 400 by default, what IRC has room for. `most_parts` is how many answers one long
     text may take: each is paid for. `approve` is asked before a tool is run that needs
     somebody's yes; without it the user is asked, by !yes and !no."""
 
@@ -348,7 +349,10 @@ def _about(command: Command) -> dict[str, str | None]:
 
 
 def session_id(user: str, assistant: str) -> str:
-    """What the conversation of `user` with `assistant` is called."""
+    """What the conversation of `user` with `assistant` is called, for `App.session`.
+
+    A name longer than 150 characters, quoted as in a URL, ends in a hash.
+    """
     # A path has its own use for slashes. A colon is in no quoted name, so no two ids are the same.
     name = quote(user, safe="")
     if len(name) > _LONGEST_NAME:

@@ -53,8 +53,8 @@ async def open_client(
     """A connection to the server at `url` (ws: or wss:), for the length of the block.
 
     `token` is sent as the bearer's. Raises CannotConnect. A connection that is lost
-    later is made again for `patience` seconds, of which `notice` is told in words;
-    where that fails, whatever waits for the server raises ConnectionLost or
+    later is made again for `patience` seconds, none by default, of which `notice` is
+    told in words; where that fails, whatever waits for the server raises ConnectionLost or
     CannotConnect.
     """
     async with open_link(url, token, patience=patience, notice=notice) as link:
@@ -115,7 +115,10 @@ class RemoteSession:
         self._asked: dict[str, Asked] = {}
 
     def prompt(self, prompt: str) -> RemoteTurn:
-        """A turn, to be read in an `async with` block; leaving the block cancels it."""
+        """A turn, to be read in an `async with` block; leaving the block cancels it.
+
+        Entering and reading raise what a RemoteTurn raises.
+        """
         return RemoteTurn(self.id, self._calls, self._asked, partial(self._begin, prompt))
 
     async def permit(self, call_id: str, *, granted: bool) -> bool:

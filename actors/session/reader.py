@@ -57,7 +57,8 @@ _ENDS_WITHIN = 2.0
 class SessionHandle:
     """A session, for the program that embeds it; safe to keep until the session is ended.
 
-    `id` is what it is called. One that is not `kept` is let go while it is idle, and
+    `id` is what it is called. Whatever is asked of one that has been ended raises
+    ActorDown. One that is not `kept` is let go while it is idle, and
     so is this: ask `App.session` anew before each prompt.
     """
 
@@ -70,7 +71,9 @@ class SessionHandle:
 
         It has ended when the block is left, also by a cancellation, so the next prompt
         may follow at once; at most two seconds are waited for that.
-        Entering raises TurnInProgress where one is running, and HistoryFull.
+        Entering raises TurnInProgress where one is running, HistoryFull where the
+        conversation would be longer than 4,000,000 characters and nothing of it may
+        be left out, and NotKept.
         """
         parts = (TextPart(prompt),) if isinstance(prompt, str) else prompt
         return Turn(self._ref, parts)

@@ -52,7 +52,7 @@ StepBegan = TurnBegan | ToolBegan
 
 @attrs.define
 class Outcome:
-    """How a step ends: the class of its error (labels.py), "" where it went well."""
+    """How a step ends: the class of its `error`, "" where it went well."""
 
     error: str = ""
     result: str = attrs.field(default="", repr=False)

@@ -32,7 +32,7 @@ def _encoded() -> Encoded:
 
 @attrs.frozen(kw_only=True)
 class AnthropicCodec:
-    """A `Codec`; see codec.py for how it is used.
+    """The `Codec` of the Messages of Anthropic.
 
     `max_tokens_default` is the limit of an answer, in tokens, for requests that
     name none: this wire demands one. `version` goes into the header

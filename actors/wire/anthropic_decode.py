@@ -23,7 +23,7 @@ __all__ = ["AnthropicDecoder"]
 
 
 class AnthropicDecoder(EventStream):
-    """A `Decoder` of streamed messages; see codec.py for its promises.
+    """A `Decoder` of streamed messages, which says what it promises.
 
     `max_event` bounds one event, and a body that is no stream, in bytes.
     """

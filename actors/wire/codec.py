@@ -1,12 +1,4 @@
-"""What a connection needs of a provider's codec, whichever wire it speaks.
-
-request = codec.encode(chat_request, stream=True)
-... send it; where the status is an error: codec.parse(status, headers, body)
-decoder = codec.stream()
-while not decoder.done and (data := await read()):
-    hand_on(decoder.feed(data))
-hand_on(decoder.eof())
-"""
+"""What a connection needs of a provider's codec, whichever wire it speaks."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -50,7 +42,17 @@ class Decoder(Protocol):
 
 
 class Codec(Protocol):
-    """Requests into bytes and bytes into answers, without I/O."""
+    """Requests into bytes and bytes into answers, without I/O.
+
+        request = codec.encode(chat_request, stream=True)
+        ...  # send it; where the status is an error: codec.parse(status, headers, body)
+        decoder = codec.stream()
+        while not decoder.done and (data := await read()):
+            hand_on(decoder.feed(data))
+        hand_on(decoder.eof())
+
+    One codec serves all requests to a provider, many at once.
+    """
 
     def encode(self, request: ChatRequest, *, stream: bool) -> HttpRequest:
         """The request as it goes over the wire; with `stream` for an answer that is streamed.

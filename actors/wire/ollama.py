@@ -21,7 +21,7 @@ __all__ = ["OllamaCodec"]
 
 @attrs.frozen(kw_only=True)
 class OllamaCodec:
-    """A `Codec`; see codec.py for how it is used. Paths are relative to the server's
+    """The `Codec` of Ollama's /api/chat. Paths are relative to the server's
     root, http://127.0.0.1:11434 on a machine of one's own.
 
     `num_ctx` is the model's window in tokens, prompt and answer together; None

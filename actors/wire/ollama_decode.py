@@ -27,7 +27,7 @@ _MARK = b"\xef\xbb\xbf"
 
 
 class OllamaDecoder:
-    """A `Decoder` of /api/chat; see codec.py for its promises.
+    """A `Decoder` of /api/chat, which says what it promises.
 
     `max_line` bounds one line of a stream, in bytes.
     """

@@ -27,7 +27,7 @@ def _no_other(_model: str) -> MaxTokensField | None:
 
 @attrs.frozen(kw_only=True)
 class OpenAICodec:
-    """A `Codec`; see codec.py for how it is used.
+    """The `Codec` of chat completions, OpenAI's and of all that are compatible.
 
     `max_tokens_field` names the limit of the answer: OpenAI's reasoning models
     refuse `max_tokens`, and most compatible servers know nothing else.

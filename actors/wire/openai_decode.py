@@ -43,7 +43,7 @@ __all__ = ["OpenAIDecoder"]
 
 
 class OpenAIDecoder(EventStream):
-    """A `Decoder` of chat completion streams; see codec.py for its promises.
+    """A `Decoder` of chat completion streams, which says what it promises.
 
     `lenient_finish` lets a bare [DONE] end an answer. `max_event` bounds one
     event, and a body that is no stream, in bytes; `skip_malformed` is how many

@@ -32,7 +32,7 @@ def _always(model: str) -> bool:
 
 @attrs.frozen(kw_only=True)
 class ResponsesCodec:
-    """A `Codec`; see codec.py for how it is used.
+    """The `Codec` of OpenAI's Responses.
 
     `reasons` says of a model's name whether it reasons: only of such a model may
     the encrypted reasoning be asked for, others refuse the request with status

@@ -24,7 +24,7 @@ _TEXT = "response.output_text.delta"
 
 
 class ResponsesDecoder(EventStream):
-    """A `Decoder` of streamed responses; see codec.py for its promises.
+    """A `Decoder` of streamed responses, which says what it promises.
 
     `max_event` bounds one event, and a body that is no stream, in bytes;
     `skip_malformed` is how many events that are no JSON are passed over.

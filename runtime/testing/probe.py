@@ -26,7 +26,8 @@ class Probe:
     """Stands in for any actor: it keeps what it is sent, for the test to look at.
 
     Asks are answered by `answer(message)`, which may raise an ActorError, and
-    are refused where there is none; streams are refused always.
+    are refused where there is none; streams are refused always. Up to 10,000 messages
+    wait to be received; one more crashes it.
     """
 
     def __init__(self, answer: Callable[[object], object] | None = None) -> None:
@@ -35,7 +36,7 @@ class Probe:
         self._put, self._got = trio.open_memory_channel[object](_KEPT)
 
     def spec(self, id: str = "probe") -> ChildSpec:
-        """The child to put into a tree, before whom it is to be found by."""
+        """The child to put into a tree, under that `id`, before whom it is to be found by."""
         return child(id, lambda: _Listener(self))
 
     @property
