@@ -1,20 +1,20 @@
 """The portal of a program whose own loop is asyncio, uvloop included."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
 from types import TracebackType
-from typing import Generic, Literal, ParamSpec, Self, TypeVar, get_args
+from typing import Literal, ParamSpec, Self, TypeVar, get_args
 
 import attrs
 import trio
 
-from .base import BUFFER, STOP_TIMEOUT, Portal
+from .base import BUFFER, STOP_TIMEOUT, Portal, PortalStream
 from .calls import Call, SyncCall
 from .errors import PortalError
 from .flow import Flow, Source
 from .letters import Letters
-from .trio_guest import TrioGuest
+from .trio_guest import TrioGuest, leave_with_the_loop
 from .trio_thread import LAST_WORDS, Opened, TrioThread
 
 __all__ = ["AsyncioPortal", "AsyncioStream", "Mode"]
@@ -71,6 +71,8 @@ class AsyncioPortal(Portal[T]):
 
     _loop: asyncio.AbstractEventLoop | None = None
     _home: Letters
+    _end_with_loop: AsyncGenerator[None] | None = None
+    """Held, since the loop holds it but weakly."""
 
     def __init__(
         self,
@@ -88,9 +90,14 @@ class AsyncioPortal(Portal[T]):
 
     async def __aenter__(self) -> Self:
         self._refuse_trio()
-        self._loop = asyncio.get_running_loop()
-        self._home = Letters(self._loop.call_soon_threadsafe)
+        loop = asyncio.get_running_loop()
         self._thread.start()
+        # After that: one that runs keeps the loop that it has.
+        self._loop = loop
+        self._home = Letters(loop.call_soon_threadsafe)
+        if isinstance(self._thread, TrioGuest):
+            self._end_with_loop = leave_with_the_loop(self._thread, self._stop_at_once)
+            await anext(self._end_with_loop)
         try:
             await asyncio.wrap_future(self._thread.ready)
         except asyncio.CancelledError:
@@ -119,12 +126,20 @@ class AsyncioPortal(Portal[T]):
         """
         waiter = self._waiter()
         call = Call(partial(function, *args, **kwargs), self._teller(waiter))
-        self._thread.begin(call)
         try:
+            self._thread.begin(call)
             await waiter.again()
         except asyncio.CancelledError:
             await self._give_up(call, waiter)
-            call.raise_error()
+            # That the portal is left is no reason to hide that the host has cancelled.
+            call.raise_error(unless_closed=True)
+            raise
+        except PortalError:
+            raise  # not begun
+        except BaseException:
+            # Ctrl-C, or a coroutine that is closed, as one is whose loop is no more: nobody
+            # waits for the call any more, and leaving the portal must not, either.
+            self._thread.give_up(call)
             raise
         return call.result()
 
@@ -166,6 +181,9 @@ class AsyncioPortal(Portal[T]):
         """Wait until the run has ended, by itself or not; leaving raises its crash."""
         self._check_entered()
         await asyncio.wrap_future(self._thread.over)
+
+    async def _stop_at_once(self) -> None:
+        await self._stop(self._stop_timeout, at_once=True)
 
     async def _stop(self, timeout: float, at_once: bool) -> None:
         self._refuse_trio()
@@ -223,41 +241,33 @@ class AsyncioPortal(Portal[T]):
             )
 
     async def _give_up(self, call: Call[R], waiter: _Waiter) -> None:
-        self._thread.post(call.cancel)
+        self._thread.give_up(call)
         while not waiter.over:
             await waiter.again()
 
 
-class AsyncioStream(Generic[Item]):
+class AsyncioStream(PortalStream[Item]):
     """A stream from trio: a block, and in it an async iterator for one task."""
 
     def __init__(self, portal: AsyncioPortal[T], opened: Callable[[], Source[Item]]) -> None:
         self._waiter = portal._waiter()
-        self._thread = thread = portal._thread
-        home = portal._home
+        home, thread = portal._home, portal._thread
         self._give_up = portal._give_up
-        self._entered = False
         # Items until the loop has a turn, however many are there: where the source is
         # quick there would be none.
         self._turn = self._left = portal._buffer
-        self._flow: Flow[Item] = Flow(
-            opened,
-            portal._buffer,
-            thread.post,
-            partial(home.post, self._waiter.look),
-            partial(home.post, self._waiter.call_over),
+        wake, told = self._waiter.look, self._waiter.call_over
+        flow: Flow[Item] = Flow(
+            opened, portal._buffer, thread.post, partial(home.post, wake), partial(home.post, told)
         )
+        super().__init__(thread, flow)
 
     async def __aenter__(self) -> Self:
-        if self._entered:
-            raise PortalError("a stream is read once; make another one")
-        self._thread.begin(self._flow)
-        self._entered = True
+        self._begin()
         return self
 
     def __aiter__(self) -> Self:
-        if not self._entered:
-            raise PortalError("the stream has not begun; use it inside `async with`")
+        self._check_begun()
         return self
 
     async def __anext__(self) -> Item:
@@ -279,7 +289,7 @@ class AsyncioStream(Generic[Item]):
         raise StopAsyncIteration
 
     async def _wait(self) -> None:
-        self._thread.check_process()
+        self._check_begun()
         waiter = self._waiter
         if waiter.future is not None and not waiter.future.done():
             raise PortalError("another task reads this stream")

@@ -1,13 +1,15 @@
 """What a portal is, whoever the host."""
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .errors import PortalClosed, PortalError
+from .flow import Flow
 from .trio_thread import Opened, TrioThread
 
-__all__ = ["BUFFER", "STOP_TIMEOUT", "Portal"]
+__all__ = ["BUFFER", "STOP_TIMEOUT", "Portal", "PortalStream"]
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 BUFFER = 256
 """Items of a stream that wait for the host. A batch of half of them makes the switch of
@@ -62,5 +64,33 @@ class Portal(Generic[T]):
         if crash is None:
             return
         self._thread.join()
-        if told is None or told.__cause__ is not crash:
+        if told is None or told.__cause__ is not crash or isinstance(crash, KeyboardInterrupt):
             raise crash
+
+
+class PortalStream(Generic[Item]):
+    """A stream from trio, whoever reads it: a block, entered once, and read inside it."""
+
+    def __init__(self, thread: TrioThread[Any], flow: Flow[Item]) -> None:
+        self._thread = thread
+        self._flow = flow
+        self._begun = False
+
+    def _begin(self) -> None:
+        if self._begun:
+            raise PortalError("a stream is read once; make another one")
+        try:
+            self._thread.begin(self._flow)
+        except PortalError:
+            raise  # not begun
+        except BaseException:
+            # Ctrl-C: the block is not entered, and so never left.
+            self._thread.give_up(self._flow)
+            raise
+        self._begun = True
+
+    def _check_begun(self) -> None:
+        """Raise where a reader would wait for what nobody brings."""
+        self._thread.check_process()
+        if not self._begun:
+            raise PortalError("the stream has not begun; read it inside its `with` block")

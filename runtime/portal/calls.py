@@ -22,9 +22,16 @@ class Called(Protocol):
 
     endless: bool
     """Whether it may have no end of its own, so that a stop does not wait for it."""
+    settled: bool
+    begun: bool
+    """Whether `start` was called."""
 
     def start(self, nursery: trio.Nursery, over: "Callable[[Called], object]") -> None:
         """Begin, in trio's thread; call `over` just before it is settled."""
+        ...
+
+    def cancel(self) -> None:
+        """The host cancels it; in trio's thread."""
         ...
 
     def cut(self, why: PortalClosed) -> None:
@@ -39,7 +46,7 @@ class Called(Protocol):
 class _Outcome(Generic[R]):
     """The value or error of a call, and who is to be told of it."""
 
-    __slots__ = ("_context", "_error", "_told", "_value", "cancelled", "settled")
+    __slots__ = ("_context", "_error", "_told", "_value", "begun", "settled")
 
     endless = False
 
@@ -49,8 +56,7 @@ class _Outcome(Generic[R]):
         self._value: R
         self._error: BaseException | None = None
         self.settled = False
-        self.cancelled = False
-        """Whether it ended because the host had cancelled it."""
+        self.begun = False
 
     def fail(self, error: BaseException) -> None:
         if not self.settled:
@@ -95,6 +101,7 @@ class Call(_Outcome[R]):
         self._why: PortalClosed | None = None
 
     def start(self, nursery: trio.Nursery, over: Callable[[Called], object]) -> None:
+        self.begun = True
         try:
             self._context.run(nursery.start_soon, self._run, over)
         except RuntimeError:
@@ -122,10 +129,8 @@ class Call(_Outcome[R]):
             error = _but_cancellation(raised)
             if error is None:
                 raise
-        if error is None and not finished:
-            error = self._why
-            self.cancelled = error is None
-        self._error = error
+        # Where nobody says why, the host has cancelled it, and knows.
+        self._error = self._why if error is None and not finished else error
         over(self)
         self._settle()
 
@@ -140,6 +145,7 @@ class SyncCall(_Outcome[R]):
         self._function = function
 
     def start(self, nursery: trio.Nursery, over: Callable[[Called], object]) -> None:
+        self.begun = True
         try:
             self._value = self._context.run(self._function)
         except BaseException as raised:  # noqa: BLE001 - raised where the call was made
@@ -147,8 +153,11 @@ class SyncCall(_Outcome[R]):
         over(self)
         self._settle()
 
-    def cut(self, why: PortalClosed) -> None:
+    def cancel(self) -> None:
         """It is never under way when somebody could say this."""
+
+    def cut(self, why: PortalClosed) -> None:
+        """Nor then."""
 
 
 def _but_cancellation(error: BaseException) -> BaseException | None:

@@ -43,16 +43,27 @@ class Letters:
         self._jobs.append(job)
         if self._posted or self._wake is None:
             return
-        self._posted = True
         try:
+            self._posted = True
             self._wake(self.work)
         except RuntimeError:
             # It is posted for ever: nothing is kept for a loop that is no more.
             self._jobs = deque(maxlen=0)
+        except BaseException:
+            # Ctrl-C, before or after the wake-up: two of them do no harm, and none would
+            # leave all that is ever posted lying here.
+            self._posted = False
+            raise
 
     def work(self) -> None:
         """Do what has been posted; later jobs have a turn of their own."""
         self._posted = False
         jobs = self._jobs
-        for _ in range(len(jobs)):
-            jobs.popleft()()
+        try:
+            for _ in range(len(jobs)):
+                jobs.popleft()()
+        except BaseException:
+            # Ctrl-C: whoever waits for the other jobs may be whom the end waits for.
+            if self._wake is not None:
+                self._wake(self.work)
+            raise

@@ -7,15 +7,15 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from functools import partial
 from types import TracebackType
-from typing import Generic, ParamSpec, Self, TypeVar
+from typing import ParamSpec, Self, TypeVar
 
 import trio
 
-from .base import Portal
-from .calls import Call, SyncCall
+from .base import Portal, PortalStream
+from .calls import Call, Called, SyncCall
 from .errors import PortalError, WouldBlock
 from .flow import Flow, Source
-from .trio_thread import LAST_WORDS
+from .trio_thread import LAST_WORDS, TrioThread
 
 __all__ = ["ThreadPortal", "ThreadStream"]
 
@@ -76,14 +76,15 @@ class ThreadPortal(Portal[T]):
         self._refuse_loops()
         told = _signal()
         call = Call(partial(function, *args, **kwargs), told.release)
-        self._thread.begin(call)
         try:
+            self._thread.begin(call)
             _acquire(told)
+        except PortalError:
+            raise  # not begun
         except BaseException:
-            self._thread.post(call.cancel)
-            if not call.settled:
-                _acquire(told)
-            call.raise_error()
+            self._thread.give_up(call)
+            _until_settled(call, self._thread, told)
+            call.raise_error(unless_closed=True)
             raise
         return call.result()
 
@@ -171,29 +172,24 @@ class ThreadPortal(Portal[T]):
             )
 
 
-class ThreadStream(Generic[Item]):
+class ThreadStream(PortalStream[Item]):
     """A stream from trio: a block, and in it an iterator for one thread."""
 
     def __init__(self, portal: ThreadPortal[T], opened: Callable[[], Source[Item]]) -> None:
-        self._thread = portal._thread
         self._refuse_loops = portal._refuse_loops
-        self._told = threading.Semaphore(0)
-        self._entered = False
-        self._flow: Flow[Item] = Flow(
-            opened, portal._buffer, self._thread.post, self._told.release, self._told.release
+        self._told = told = threading.Semaphore(0)
+        flow: Flow[Item] = Flow(
+            opened, portal._buffer, portal._thread.post, told.release, told.release
         )
+        super().__init__(portal._thread, flow)
 
     def __enter__(self) -> Self:
         self._refuse_loops()
-        if self._entered:
-            raise PortalError("a stream is read once; make another one")
-        self._thread.begin(self._flow)
-        self._entered = True
+        self._begin()
         return self
 
     def __iter__(self) -> Self:
-        if not self._entered:
-            raise PortalError("the stream has not begun; use it inside `with`")
+        self._check_begun()
         return self
 
     def __next__(self) -> Item:
@@ -205,7 +201,7 @@ class ThreadStream(Generic[Item]):
                 pass
             if flow.must_wait():
                 self._refuse_loops()
-                self._thread.check_process()
+                self._check_begun()
                 _acquire(self._told)
             elif flow.is_dry:
                 break
@@ -221,10 +217,20 @@ class ThreadStream(Generic[Item]):
         flow = self._flow
         if self._thread.is_elsewhere:
             return
-        self._thread.post(flow.cancel)
-        while not flow.settled:
-            _acquire(self._told)
+        self._thread.give_up(flow)
+        if self._would_stop_a_loop():
+            # A generator that holds this block was collected, which may be in any thread: in
+            # trio's own, this would wait for itself.
+            return
+        _until_settled(flow, self._thread, self._told)
         flow.raise_error(unless_closed=error is not None)
+
+    def _would_stop_a_loop(self) -> bool:
+        try:
+            self._refuse_loops()
+        except WouldBlock:
+            return True
+        return False
 
 
 def _signal() -> threading.Lock:
@@ -245,6 +251,14 @@ def _acquire(told: "threading.Lock | threading.Semaphore", timeout: float | None
         if time.monotonic() >= end:
             return False
     return True
+
+
+def _until_settled(
+    call: Called, thread: TrioThread[T], told: "threading.Lock | threading.Semaphore"
+) -> None:
+    """Wait until a call that was given up is over, or the run: it may never have begun."""
+    while not call.settled and not thread.over.done():
+        told.acquire(timeout=_LOOK_UP)
 
 
 def _wait_for(future: Future[None], timeout: float | None = None) -> bool:

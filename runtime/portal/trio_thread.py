@@ -30,7 +30,7 @@ from .calls import Called
 from .errors import PortalClosed, PortalError, StopTimedOut, UsedAfterFork
 from .letters import Letters
 
-__all__ = ["LAST_WORDS", "Opened", "TrioThread"]
+__all__ = ["LAST_WORDS", "Opened", "TrioThread", "running"]
 
 T = TypeVar("T")
 
@@ -88,7 +88,6 @@ class TrioThread(Generic[T]):
     def start(self) -> None:
         """Begin the run; `ready` tells when the context has been entered, or the run is over."""
         self._begin_once()
-        _running.add(self)
         context = copy_context()
         # Made here: a fork since then would have spoilt it.
         self._thread = threading.Thread(
@@ -111,6 +110,10 @@ class TrioThread(Generic[T]):
                 raise self._closed(self._refusal)
             self._pending.add(call)
         self.post(lambda: self._start(call))
+
+    def give_up(self, call: Called) -> None:
+        """Cancel a call, also one whose `begin` was interrupted; it is settled soon."""
+        self.post(lambda: self._give_up(call))
 
     def check_process(self) -> None:
         """Raise UsedAfterFork in another process than the one that started it."""
@@ -142,6 +145,23 @@ class TrioThread(Generic[T]):
         """Wait for the thread, whose run is over: some microseconds."""
         self._thread.join()
 
+    def warn_of(self, what: str) -> None:
+        """Say that nobody has left the portal."""
+        warnings.warn(
+            f"the portal {self._name!r} was never left; {what}", ResourceWarning, stacklevel=1
+        )
+
+    def leave_forgotten(self) -> None:
+        """At the interpreter's exit: begin the orderly end."""
+        self.warn_of("it is stopped now")
+        self.leave(at_once=True)
+
+    def join_forgotten(self, seconds: float) -> None:
+        """Wait at most `seconds` for that end, and then cancel all."""
+        self._thread.join(seconds)
+        self.cancel()
+        self._thread.join(1.0)
+
     def stuck(self, seconds: float) -> StopTimedOut:
         """The error for a run that does not end, with where its thread is."""
         frame = sys._current_frames().get(self._ident)
@@ -156,6 +176,7 @@ class TrioThread(Generic[T]):
 
     def _run(self) -> None:
         self._ident = threading.get_ident()
+        running.add(self)
         try:
             trio.run(self._main)
         except BaseException as error:  # noqa: BLE001 - raised where the portal is left
@@ -169,7 +190,7 @@ class TrioThread(Generic[T]):
             left, self._pending = self._pending, set()
         for call in left:
             call.fail(self._closed(self._refusal))
-        _running.discard(self)
+        running.discard(self)
         self._ident = 0  # the system gives it to another thread soon
         if not self.ready.done():
             self.ready.set_result(None)
@@ -200,6 +221,13 @@ class TrioThread(Generic[T]):
         if self._calls is not None and call in self._pending:
             call.start(self._calls, self._pending.discard)
 
+    def _give_up(self, call: Called) -> None:
+        call.cancel()
+        if not call.begun:
+            # Ctrl-C came in the middle of `begin`: its start will never come.
+            self._pending.discard(call)
+            call.fail(self._closed("it was interrupted"))
+
     def _leave(self, at_once: bool) -> None:
         with self._lock:
             self._ends = True
@@ -218,7 +246,7 @@ class TrioThread(Generic[T]):
 
 
 # Programs of many types.
-_running: set[TrioThread[Any]] = set()
+running: set[TrioThread[Any]] = set()
 
 
 def _stop_the_forgotten() -> None:
@@ -226,20 +254,12 @@ def _stop_the_forgotten() -> None:
 
     The threads are daemons, so that this, and not the thread, decides how long.
     """
-    forgotten = [thread for thread in list(_running) if not thread.is_elsewhere]
+    forgotten = [thread for thread in list(running) if not thread.is_elsewhere]
     for thread in forgotten:
-        warnings.warn(
-            f"the portal {thread._name!r} was never left; it is stopped now",
-            ResourceWarning,
-            stacklevel=1,
-        )
-        thread.leave(at_once=True)
+        thread.leave_forgotten()
     deadline = time.monotonic() + _AT_EXIT
     for thread in forgotten:
-        thread._thread.join(max(0.0, deadline - time.monotonic()))
-    for thread in forgotten:
-        thread.cancel()
-        thread._thread.join(1.0)
+        thread.join_forgotten(max(0.0, deadline - time.monotonic()))
 
 
 atexit.register(_stop_the_forgotten)

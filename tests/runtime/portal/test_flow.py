@@ -205,7 +205,7 @@ def test_a_stream_is_read_inside_its_block_once_and_by_one_task() -> None:
     async def main() -> None:
         async with AsyncioPortal(program()) as portal:
             stream = portal.stream(silent)
-            with pytest.raises(PortalError, match="inside `async with`"):
+            with pytest.raises(PortalError, match="inside its `with`"):
                 aiter(stream)
             async with stream:
                 other = asyncio.create_task(anext(stream))

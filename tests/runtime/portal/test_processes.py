@@ -41,9 +41,9 @@ def start() -> Iterator[Start]:
     """Starts a program of these lines; what still runs when the test is over is killed."""
     with ExitStack() as stack:
 
-        def start(code: str, *flags: str) -> "subprocess.Popen[str]":
+        def start(code: str, *flags: str, argument: str = "") -> "subprocess.Popen[str]":
             process = subprocess.Popen(
-                [sys.executable, *flags, "-c", START + textwrap.dedent(code)],
+                [sys.executable, *flags, "-c", START + textwrap.dedent(code), argument],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -61,7 +61,7 @@ def finish(process: "subprocess.Popen[str]") -> tuple[str, str]:
 
 ASYNCIO = """
 async def main():
-    async with AsyncioPortal(program()) as portal:
+    async with AsyncioPortal(program(), mode="{mode}") as portal:
         print("ready", flush=True)
         await portal.call(trio.sleep_forever)
 {run}
@@ -91,12 +91,15 @@ asyncio.run(main())
 @pytest.mark.parametrize(
     "code",
     [
-        ASYNCIO.format(run="asyncio.run(main())"),
-        ASYNCIO.format(run="import uvloop; uvloop.run(main())"),
+        ASYNCIO.format(mode="thread", run="asyncio.run(main())"),
+        ASYNCIO.format(mode="thread", run="import uvloop; uvloop.run(main())"),
+        ASYNCIO.format(mode="guest", run="asyncio.run(main())"),
+        # Nobody but trio handles SIGINT here.
+        ASYNCIO.format(mode="guest", run="asyncio.new_event_loop().run_until_complete(main())"),
         THREADS,
         SYSTEM,
     ],
-    ids=["asyncio", "uvloop", "threads", "system"],
+    ids=["asyncio", "uvloop", "guest", "guest-by-hand", "threads", "system"],
 )
 def test_ctrl_c_ends_the_host_and_lets_the_trio_side_clean_up(start: Start, code: str) -> None:
     if "uvloop" in code:
@@ -115,7 +118,6 @@ def test_ctrl_c_ends_the_host_and_lets_the_trio_side_clean_up(start: Start, code
 
 
 def test_a_portal_that_is_never_left_cleans_up_at_the_interpreters_exit(start: Start) -> None:
-    """In guest mode its `finally` blocks never ran, and nobody was told."""
     process = start(
         """
         async def main():
@@ -125,6 +127,11 @@ def test_a_portal_that_is_never_left_cleans_up_at_the_interpreters_exit(start: S
             await asyncio.sleep(0.02)
         asyncio.run(main())
         ThreadPortal(program(), name="other").__enter__()
+        # A guest can do nothing any more when its loop has been closed by hand.
+        loop = asyncio.new_event_loop()
+        guest = AsyncioPortal(program(), mode="guest", name="guest")
+        loop.run_until_complete(guest.__aenter__())
+        loop.close()
         print("main is over", flush=True)
         """,
         *("-W", "always::ResourceWarning"),
@@ -134,6 +141,7 @@ def test_a_portal_that_is_never_left_cleans_up_at_the_interpreters_exit(start: S
     assert out == "main is over\n" + "trio cleaned up\n" * 2
     assert "the portal 'portal' was never left" in error
     assert "the portal 'other' was never left" in error
+    assert "the portal 'guest' was never left; its loop was closed before it" in error
     assert process.returncode == 0
 
 
@@ -199,7 +207,8 @@ def test_a_fork_of_the_host_cannot_use_the_portal_and_harms_it_not(start: Start)
     assert out.splitlines() == ["child True", "left", "parent", "trio cleaned up", "left"]
 
 
-def test_a_fork_in_a_coroutine_is_told_the_same(start: Start) -> None:
+@pytest.mark.parametrize("mode", ["thread", "guest"])
+def test_a_fork_in_a_coroutine_is_told_the_same(start: Start, mode: str) -> None:
     process = start(
         """
         import warnings
@@ -229,14 +238,15 @@ def test_a_fork_in_a_coroutine_is_told_the_same(start: Start) -> None:
             return child
 
         async def main():
-            async with AsyncioPortal(program()) as portal:
+            async with AsyncioPortal(program(), mode=sys.argv[1]) as portal:
                 child = await use(portal)
             if not child:
                 os.write(1, b"child left\\n")
                 os._exit(0)
 
         asyncio.run(main())
-        """
+        """,
+        argument=mode,
     )
     out, error = finish(process)
 

@@ -273,7 +273,7 @@ def test_a_stream_that_was_not_entered_says_so() -> None:
     """It would wait for ever for what nobody brings."""
     with ThreadPortal(program()) as portal:
         stream = portal.stream(numbers, 1)
-        with pytest.raises(PortalError, match="inside `with`"):
+        with pytest.raises(PortalError, match="inside its `with`"):
             iter(stream)
         with stream:
             pass
