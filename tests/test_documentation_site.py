@@ -148,6 +148,9 @@ def test_a_name_in_passing_leads_to_the_reference() -> None:
     place = '<autoref optional identifier="trouper.runtime.System.run">`System.run()`</autoref>'
 
     assert led("by `System.run()`\n") == f"by {place}\n"
+    assert led("`trouper.runtime.on`") == (
+        '<autoref optional identifier="trouper.runtime.on">`trouper.runtime.on`</autoref>'
+    )
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,8 @@ def led(text: str) -> str:
 
 
 def _lead(match: re.Match[str]) -> str:
-    path = places().get(match["name"] or "")
+    name = match["name"] or ""
+    path = "trouper" if name == "trouper" and match["member"] else places().get(name)
     if path is None:
         return match[0]
     return f'<autoref optional identifier="{path}{match["member"]}">{match[0]}</autoref>'
