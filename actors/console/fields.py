@@ -18,11 +18,37 @@ __all__ = ["fields_of"]
 
 # Characters of a value.
 _LONGEST = 200
+# Characters of a text that are searched for secrets; of what is longer nothing behind is shown.
+_LOOKED_AT = 8 * _LONGEST
 _MOST = 100
+_UNREAD = object()
 # Seconds for all fields of an actor. A value's own code may be slow, and runs in the loop.
 _TIME = 0.05
 
-_short = reprlib.Repr()
+
+class _Short(reprlib.Repr):
+    """Shows the beginning only, and cuts what has no secret in it any more.
+
+    Half of a secret is not known for what it is.
+    """
+
+    def repr_str(self, x: str, level: int) -> str:
+        return repr(_beginning(x, self.maxstring))
+
+    def repr_instance(self, x: object, level: int) -> str:
+        try:
+            text = repr(x)
+        except Exception:  # noqa: BLE001 - a value's own code must not break the console
+            return f"<{type(x).__name__} instance at {id(x):#x}>"
+        return _beginning(text, self.maxother)
+
+
+def _beginning(text: str, longest: int) -> str:
+    clean = redact_text(text[:_LOOKED_AT])
+    return clean if len(clean) <= longest else f"{clean[: longest - 3]}..."
+
+
+_short = _Short()
 _short.maxstring = _short.maxother = _LONGEST
 _short.maxdict = _short.maxlist = _short.maxtuple = _short.maxset = 8
 _short.maxlevel = 3
@@ -33,36 +59,44 @@ def fields_of(
 ) -> list[dict[str, Any]]:
     """The attributes of an actor, the declared ones first. `clock` tells seconds."""
     declared: Mapping[str, str] = getattr(type(actor), "inspected", {})
-    began = clock()
+    until = clock() + _TIME
     shown: list[dict[str, Any]] = []
-    for name, value in _attributes(actor, declared):
+    for name in _names(actor, declared):
         if len(shown) >= _MOST:
             shown.append({"name": "...", "type": "there are more", "value": None})
             break
-        how = declared.get(name)
-        field = {"name": name, "type": type(value).__qualname__, "value": None}
-        if how == "secret" or is_secret_name(name):
-            field["value"] = MASK
-        elif how is not None and clock() - began > _TIME:
-            field["value"] = "(left out: the others took too long)"
-        elif how is not None:
-            field["value"] = _shown(value, how)
-        shown.append(field)
+        shown.append(_field(actor, name, declared.get(name), late=clock() > until))
     return shown
 
 
-def _attributes(actor: object, declared: Mapping[str, str]) -> Iterator[tuple[str, object]]:
-    own = {name: value for name, value in vars(actor).items() if name != "_handlers"}
+def _names(actor: object, declared: Mapping[str, str]) -> Iterator[str]:
+    own = vars(actor).keys() - {"_handlers", "_context"}
     for name in declared:
-        if name in own:
-            yield name, own.pop(name)
-        elif isinstance(getattr(type(actor), name, None), property):
-            try:
-                yield name, getattr(actor, name)
-            except Exception as error:  # noqa: BLE001 - an actor's own code, at a bad moment
-                yield name, error
-    for name in sorted(own.keys() - {"_context"}):
-        yield name, own[name]
+        if name in own or isinstance(getattr(type(actor), name, None), property):
+            yield name
+    yield from sorted(own - declared.keys())
+
+
+def _field(actor: object, name: str, how: str | None, *, late: bool) -> dict[str, Any]:
+    field = {"name": name, "type": "property", "value": None}
+    if name in vars(actor):
+        value = vars(actor)[name]
+    elif late or how == "secret" or is_secret_name(name):
+        # A property is the actor's own code, and may be what took so long.
+        value = _UNREAD
+    else:
+        try:
+            value = getattr(actor, name)
+        except Exception as error:  # noqa: BLE001 - an actor's own code, at a bad moment
+            value = error
+    if value is not _UNREAD:
+        field["type"] = type(value).__qualname__
+    if how == "secret" or is_secret_name(name):
+        field["value"] = MASK
+    elif how is not None:
+        late_words = "(left out: the others took too long)"
+        field["value"] = late_words if late else _shown(value, how)
+    return field
 
 
 def _shown(value: object, how: str) -> str:
@@ -70,4 +104,4 @@ def _shown(value: object, how: str) -> str:
         text = str(len(value)) if how == "len" else _short.repr(value)  # type: ignore[arg-type]
     except Exception as error:  # noqa: BLE001 - a value's own code must not break the console
         return f"(cannot be shown: {type(error).__name__})"
-    return printable(redact_text(text[: _LONGEST * 8]))[:_LONGEST]
+    return printable(redact_text(text[:_LOOKED_AT]))[:_LONGEST]

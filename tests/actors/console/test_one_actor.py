@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 import attrs
@@ -14,6 +15,7 @@ from structlog.testing import capture_logs
 from tests.fakes.consoles import ConsoleClient, open_console
 from tests.fakes.players import Crash, Hang, Life, Note, Play, Player, eventually
 from trouper.actors.config import Secret
+from trouper.actors.console.fields import fields_of
 from trouper.actors.redaction import MASK
 from trouper.runtime import Actor, Request, child, on
 from trouper.runtime.actor import Inspected
@@ -87,6 +89,61 @@ async def test_fields_show_what_the_class_declares_and_of_others_name_and_type()
     assert "sk-abc" not in shown["note"][1]
     assert "\x1b" not in shown["note"][1]
     assert next(iter(shown)) == "count"
+
+
+class Careless(Actor[Look]):
+    """A key in the middle of a long text, of a list's and of an object's."""
+
+    inspected: ClassVar[Mapping[str, Inspected]] = dict.fromkeys(
+        ("text", "texts", "thing"), "value"
+    )
+
+    def __init__(self, key: str) -> None:
+        self.text = f"{'x' * 85}{key}{'y' * 3_000}"
+        self.texts = [f"{'x' * 190}{key}"]
+        self.thing = Path(f"{'x' * 190}{key}{'y' * 2_000}")
+
+    @on(Look)
+    async def look(self, message: Look) -> None: ...
+
+
+def test_no_half_of_a_secret_is_left_where_a_value_is_cut() -> None:
+    key = Secret("planted-value-of-no-known-look", "test").reveal()
+
+    shown = {each["name"]: each["value"] for each in fields_of(Careless(key))}
+
+    assert not [value for value in shown.values() if "planted" in value or "look" in value]
+    assert MASK in shown["text"]
+
+
+def test_a_slow_property_is_read_once_and_those_behind_it_are_left_out() -> None:
+    read: list[str] = []
+
+    class Slow:
+        inspected: ClassVar[Mapping[str, Inspected]] = {"first": "value", "second": "value"}
+
+        def __init__(self) -> None:
+            self.plain = 1
+
+        @property
+        def first(self) -> str:
+            read.append("first")
+            return "slow"
+
+        @property
+        def second(self) -> str:
+            read.append("second")
+            return "slow, too"
+
+    times = iter([0.0, 0.01, 2.0, 2.0])
+    shown = fields_of(Slow(), lambda: next(times))
+
+    assert read == ["first"]
+    assert [(each["name"], each["type"], each["value"]) for each in shown] == [
+        ("first", "str", "'slow'"),
+        ("second", "property", "(left out: the others took too long)"),
+        ("plain", "int", None),
+    ]
 
 
 async def test_one_actor_shows_what_it_has_in_hand_what_waits_and_where_it_is(
