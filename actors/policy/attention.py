@@ -11,7 +11,8 @@ here, so they agree. Values in, values out; times are in seconds.
     suspended     somebody has suspended it
     tripped       a circuit is open: calls are refused
     limiting      calls wait for a provider's limits
-    over budget   a budget is spent, or nearly
+    nearly spent  a budget is near its end
+    over budget   a budget is spent: calls are refused
     stalled       the event loop did not run
 """
 
@@ -53,6 +54,7 @@ Health = Literal[
     "suspended",
     "tripped",
     "limiting",
+    "nearly spent",
     "over budget",
     "stalled",
 ]
@@ -253,7 +255,7 @@ def of_budget(budget: BudgetView, limits: Thresholds = THRESHOLDS) -> Attention:
     if share >= 1.0:
         return Attention("over budget", f"{said}; calls are refused", Severity.ACT)
     if share >= (limits.budget if budget.alert_at is None else budget.alert_at):
-        return Attention("over budget", said, Severity.LOOK)
+        return Attention("nearly spent", said, Severity.LOOK)
     return FINE
 
 

@@ -115,7 +115,7 @@ def test_budgets_are_above_the_costs(folder: Path, capsys: pytest.CaptureFixture
         "reserved": 750_000_000,
         "limit": 5_000_000_000,
         "severity": 1,
-        "health": "over budget",
+        "health": "nearly spent",
         "detail": "95% used: $4.75 of $5.00",
     }
     row = {"name": "sim/small", "calls": 2, "input": 1, "output": 2, "cost": 3, "unknown": 0}
@@ -131,7 +131,7 @@ def test_budgets_are_above_the_costs(folder: Path, capsys: pytest.CaptureFixture
     out, err = capsys.readouterr()
     assert err.splitlines() == [
         "$4.7500 for 2 calls; $1.5800 in the last whole minute",
-        "budget daily (2026-11-21): $4.7500 of $5.0000  over budget: 95% used: $4.75 of $5.00",
+        "budget daily (2026-11-21): $4.7500 of $5.0000  nearly spent: 95% used: $4.75 of $5.00",
     ]
     assert out.splitlines()[1] == "sim/small\t2\t1\t2\t$0.0000\t0"
 

@@ -29,7 +29,7 @@ WORDS = {
     BREAKER: "tripped",
     "sessions/ada": "mailbox full",
     "tools/look_up": "stuck",
-    "reports": "over budget",
+    "reports": "nearly spent",
 }
 Look = Callable[[Page], Awaitable[None]]
 WITHIN = 10.0
@@ -111,7 +111,7 @@ def test_an_incident_is_named_by_every_face_within_ten_seconds_and_can_be_mended
         mended_on_the_screen("tools/look_up")
         until = time.monotonic() + WITHIN
         # The budget is a matter of whoever pays: nothing here gives it more.
-        while (found := running.health()) != {"reports": "over budget"}:
+        while (found := running.health()) != {"reports": "nearly spent"}:
             assert time.monotonic() < until, found
             time.sleep(0.2)
         assert trouper("health").code == 0
@@ -199,7 +199,7 @@ def named_by_every_face(running: Incident) -> None:
         assert any(where in line and word in line for line in plain.splitlines())
     with terminal([*TROUPER, "top"], columns=80) as screen:
         # In this order, the worst first, above the tree.
-        for word in ("tripped", "mailbox full", "over budget", "stuck", "ACTOR"):
+        for word in ("tripped", "mailbox full", "nearly spent", "stuck", "ACTOR"):
             screen.wait_for(word)
         screen.type("q")
         assert screen.leave()[1] == 0
@@ -209,7 +209,7 @@ def named_by_every_face(running: Incident) -> None:
         "provider mistral: tripped",
         "sessions: mailbox full",
         "tool look_up: stuck",
-        "budget reports: over budget",
+        "budget reports: nearly spent",
     }
 
 

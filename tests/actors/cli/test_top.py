@@ -53,11 +53,11 @@ def test_what_is_wrong_stands_above_the_tree_in_words_and_in_its_row_by_shape(il
 
 
 def test_a_budget_is_named_although_it_is_no_actor(world: World) -> None:
-    budget = {"what": "budget", "path": "", "name": "daily", "health": "over budget"}
+    budget = {"what": "budget", "path": "", "name": "daily", "health": "nearly spent"}
     told = {**budget, "detail": "95% used: $0.95 of $1.00", "severity": 1}
     world.hear({"t": "delta", "attention": [told, *[TRIPPED] * 5]})
 
-    assert world.show()[2] == " ! over budget  budget daily: 95% used: $0.95 of $1.00"
+    assert world.show()[2] == " ! nearly spent  budget daily: 95% used: $0.95 of $1.00"
     assert world.shows("   and 2 more: 2 shows all")
     world.press("2", "R")
     assert world.shows(" nothing is chosen to restart")

@@ -147,11 +147,11 @@ BUDGETS = [
     (BudgetView(limit=100 * 10**9, spent=80 * 10**9), FINE),
     (
         BudgetView(limit=5 * 10**9, spent=4 * 10**9, reserved=750_000_000),
-        Attention("over budget", "95% used: $4.75 of $5.00", LOOK),
+        Attention("nearly spent", "95% used: $4.75 of $5.00", LOOK),
     ),
     (
         BudgetView(limit=5 * 10**9, spent=4 * 10**9, alert_at=0.8),
-        Attention("over budget", "80% used: $4.00 of $5.00", LOOK),
+        Attention("nearly spent", "80% used: $4.00 of $5.00", LOOK),
     ),
     (
         BudgetView(limit=5 * 10**9, spent=5 * 10**9),
