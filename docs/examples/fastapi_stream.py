@@ -1,7 +1,7 @@
 """An HTTP endpoint that streams, and stops the model when its reader goes away.
 
     pip install trouper fastapi uvicorn
-    TROUPER_CONFIG=trouper.toml uvicorn fastapi_stream:api
+    TROUPER_CONFIG=trouper.toml uvicorn --timeout-graceful-shutdown 10 fastapi_stream:api
     curl -N localhost:8000/talk -H 'x-user: alice' -d 'Roll a die!'
 
 In trouper.toml, beside a provider and a model:

@@ -1,10 +1,10 @@
 """An IRC bot on trio: commands in, lines out, a conversation a nick, a tool, a budget a nick.
 
     pip install trouper
-    python irc_bot.py trouper.toml irc.example.org:6667 '#dragon' keeper
+    python irc_bot.py trouper.toml irc.example.org:6697 '#dragon' keeper
 
-In the channel: `!help`, `!default Roll a die!`, `!stop`, `!new`. In trouper.toml,
-beside a provider and a model:
+Port 6697 is spoken to by TLS. In the channel: `!help`, `!default Roll a die!`, `!stop`,
+`!new`. In trouper.toml, beside a provider and a model:
 
     [assistants.default]
     model = "default"
@@ -24,6 +24,7 @@ from trouper.actors import Bot, load_config, open_app
 from trouper.actors.tools import tool
 
 PAUSE = 0.5  # seconds between lines; networks throw out who is faster for long
+AGAIN = 10.0  # seconds until a connection that is lost is made again
 LONGEST = 16_384  # bytes of a line of the server, of which IRC allows 512, with tags 8,191
 
 
@@ -65,6 +66,9 @@ class Irc:
                             await self.send(" ".join(["PONG", *token]))
                         case [_, "001", *_]:
                             await self.send(f"JOIN {self.channel}")
+                        case [_, "433", *_]:  # somebody is called so
+                            self.nick += "_"
+                            await self.send(f"NICK {self.nick}")
                         case [source, "PRIVMSG", self.channel, text]:
                             user = source[1:].partition("!")[0]
                             # Each in a task, so that nobody waits for another, and !stop is
@@ -75,18 +79,28 @@ class Irc:
             nursery.cancel_scope.cancel()
 
 
-async def main(config: str, server: str, channel: str, nick: str) -> None:
+async def connect(server: str) -> trio.abc.Stream:
     host, _, port = server.rpartition(":")
+    opened = trio.open_ssl_over_tcp_stream if port == "6697" else trio.open_tcp_stream
+    return await opened(host, int(port))
+
+
+async def main(config: str, server: str, channel: str, nick: str) -> None:
     # SIGTERM and SIGINT stop the application in order, and with it this block.
     async with open_app(load_config(config), tools=[dice]) as app:
-        stream = await trio.open_tcp_stream(host, int(port))
-        async with stream:
-            irc = Irc(stream, channel, nick)
+        bot = Bot(app)
+        while True:
             try:
-                await irc.run(Bot(app))
-            finally:
-                with trio.move_on_after(1, shield=True):
-                    await irc.send("QUIT :Good night")
+                async with await connect(server) as stream:
+                    irc = Irc(stream, channel, nick)
+                    try:
+                        await irc.run(bot)
+                    finally:
+                        with trio.move_on_after(1, shield=True):
+                            await irc.send("QUIT :Good night")
+            except* (OSError, trio.BrokenResourceError) as lost:
+                sys.stderr.write(f"No connection: {lost.exceptions[0]!r}\n")
+            await trio.sleep(AGAIN)
 
 
 file, where, channel, nick = sys.argv[1:]

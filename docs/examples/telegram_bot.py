@@ -1,6 +1,6 @@
 """A Telegram bot that streams its answers: a conversation a user, a tool, a budget a user.
 
-    pip install trouper 'python-telegram-bot>=22'
+    pip install trouper 'python-telegram-bot[rate-limiter]>=22'
     TELEGRAM_TOKEN=... python telegram_bot.py trouper.toml
 
 In trouper.toml, beside a provider and a model:
@@ -19,11 +19,12 @@ import os
 import random
 import signal
 import sys
+import time
 from contextlib import suppress
 
 from telegram import Message, Update
-from telegram.error import BadRequest
-from telegram.ext import Application, CommandHandler, ContextTypes, MessageHandler, filters
+from telegram.error import TelegramError
+from telegram.ext import AIORateLimiter, Application, CommandHandler, MessageHandler, filters
 
 from trouper.actors import load_config
 from trouper.actors.embed import AsyncioApp
@@ -31,12 +32,8 @@ from trouper.actors.errors import TurnInProgress, UnknownSession
 from trouper.actors.tools import tool
 from trouper.runtime import TrouperError
 
-Context = ContextTypes.DEFAULT_TYPE
-
 EDIT_EVERY = 1.0  # seconds; Telegram slows down who edits more often
 LONGEST = 4096  # characters of a message
-
-running: dict[str, asyncio.Task[None]] = {}
 
 
 @tool(timeout=2)
@@ -46,55 +43,55 @@ async def dice(sides: int = 6) -> int:
 
 
 async def show(message: Message, text: str) -> None:
-    with suppress(BadRequest):  # it says that already
-        await message.edit_text(text[:LONGEST] or "(nothing)")
+    """Let the message say that, and messages after it what it has no room for."""
+    for start in range(0, len(text), LONGEST):
+        write = message.reply_text if start else message.edit_text
+        await write(text[start : start + LONGEST])
 
 
-async def respond(app: AsyncioApp, user: str, text: str, shown: Message) -> None:
-    loop = asyncio.get_running_loop()
-    try:
-        # Not kept: a bot has more users than there are places for conversations.
-        session = await app.session(f"telegram.{user}", user=user, kept=False)
-        async with session.prompt(text) as turn:
-            last = loop.time()
-            async for _ in turn:
-                if turn.answer and loop.time() - last >= EDIT_EVERY:
-                    await show(shown, turn.answer + " ...")
-                    last = loop.time()
-        await show(shown, turn.answer)
-    except TurnInProgress:
-        await show(shown, "I am still at your last one; /stop ends it.")
-    except TrouperError as error:  # a provider is down, a budget is used up: it says which
-        await show(shown, f"That did not work: {error}")
-    except asyncio.CancelledError:
-        await show(shown, "Stopped.")
-        raise
+class Keeper:
+    """What people write to the bot, and what it answers."""
 
+    def __init__(self, app: AsyncioApp) -> None:
+        self.app = app
+        self.running: dict[int, asyncio.Task[None]] = {}
 
-async def on_text(update: Update, context: Context) -> None:
-    message, user = update.effective_message, update.effective_user
-    if message is None or user is None or message.text is None:
-        return
-    shown = await message.reply_text("...")
-    task = asyncio.create_task(respond(context.bot_data["app"], str(user.id), message.text, shown))
-    running.setdefault(str(user.id), task)
-    task.add_done_callback(
-        lambda done: running.get(str(user.id)) is done and running.pop(str(user.id))
-    )
+    async def respond(self, user: int, text: str, shown: Message) -> None:
+        try:
+            # Not kept: a bot has more users than there are places for conversations.
+            session = await self.app.session(f"telegram.{user}", user=str(user), kept=False)
+            async with session.prompt(text) as turn:
+                edited = time.monotonic()
+                async for _ in turn:
+                    if turn.answer and time.monotonic() - edited >= EDIT_EVERY:
+                        with suppress(TelegramError):  # the next one says more
+                            await shown.edit_text(f"{turn.answer[: LONGEST - 4]} ...")
+                        edited = time.monotonic()
+            await show(shown, turn.answer or "(nothing)")
+        except TurnInProgress:
+            await show(shown, "I am still at your last one; /stop ends it.")
+        except TrouperError as error:  # a provider is down, a budget is used up: it says which
+            await show(shown, f"That did not work: {error}")
+        except asyncio.CancelledError:
+            await show(shown, "Stopped.")
+            raise
 
+    async def on_text(self, update: Update, _: object) -> None:
+        user, message = update.effective_user.id, update.effective_message
+        shown = await message.reply_text("...")
+        task = asyncio.create_task(self.respond(user, message.text, shown))
+        if self.running.setdefault(user, task) is task:
+            task.add_done_callback(lambda _: self.running.pop(user))
 
-async def on_stop(update: Update, context: Context) -> None:
-    if update.effective_user and (task := running.get(str(update.effective_user.id))):
-        task.cancel()
+    async def on_stop(self, update: Update, _: object) -> None:
+        if task := self.running.get(update.effective_user.id):
+            task.cancel()
 
-
-async def on_new(update: Update, context: Context) -> None:
-    if update.effective_user is None or update.effective_message is None:
-        return
-    user, app = str(update.effective_user.id), context.bot_data["app"]
-    with suppress(UnknownSession):
-        await app.end_session(f"telegram.{user}", user=user)
-    await update.effective_message.reply_text("Forgotten.")
+    async def on_new(self, update: Update, _: object) -> None:
+        user = update.effective_user.id
+        with suppress(UnknownSession):
+            await self.app.end_session(f"telegram.{user}", user=str(user))
+        await update.effective_message.reply_text("A new conversation; /stop ends an answer.")
 
 
 async def main() -> None:
@@ -103,17 +100,20 @@ async def main() -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     url = os.environ.get("TELEGRAM_URL", "https://api.telegram.org/bot")
     async with AsyncioApp(load_config(sys.argv[1]), tools=[dice]) as app:
-        telegram = Application.builder().token(os.environ["TELEGRAM_TOKEN"]).base_url(url).build()
-        telegram.bot_data["app"] = app
-        telegram.add_handler(CommandHandler("stop", on_stop))
-        telegram.add_handler(CommandHandler("new", on_new))
-        telegram.add_handler(MessageHandler(filters.TEXT, on_text))
+        keeper, text = Keeper(app), filters.TEXT & ~filters.COMMAND & filters.UpdateType.MESSAGE
+        builder = Application.builder().token(os.environ["TELEGRAM_TOKEN"]).base_url(url)
+        telegram = builder.rate_limiter(AIORateLimiter(max_retries=3)).build()
+        telegram.add_handler(MessageHandler(text, keeper.on_text))
+        telegram.add_handler(CommandHandler("stop", keeper.on_stop))
+        telegram.add_handler(CommandHandler(["start", "new"], keeper.on_new))
         async with telegram:
             await telegram.start()
             await telegram.updater.start_polling()
             await stopped.wait()
             await telegram.updater.stop()
-            await asyncio.gather(*running.values(), return_exceptions=True)
+            answers = asyncio.gather(*keeper.running.values(), return_exceptions=True)
+            with suppress(TimeoutError):  # what takes longer than 3 s is cancelled, and says so
+                await asyncio.wait_for(answers, 3)
             await telegram.stop()
 
 

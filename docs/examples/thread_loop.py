@@ -1,4 +1,4 @@
-"""A program of plain threads: it reads lines and answers them, each person's in turn.
+"""A program of plain threads: it reads lines, and answers them line by line as the answers come.
 
     pip install trouper
     python thread_loop.py trouper.toml
@@ -16,18 +16,21 @@ whatever its library gives it. In trouper.toml, beside a provider and a model:
 """
 
 import random
+import signal
 import sys
-import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from trouper.actors import load_config
 from trouper.actors.embed import ThreadApp
+from trouper.actors.errors import TurnInProgress
+from trouper.actors.session.events import TextAdded
 from trouper.actors.tools import tool
 from trouper.runtime import TrouperError
+from trouper.runtime.portal import PortalClosed
 
+AT_ONCE = 8  # answers
 TIMEOUT = 60.0  # seconds of an answer
-
-talking: dict[str, threading.Lock] = {}
 
 
 @tool(timeout=2)
@@ -36,34 +39,51 @@ def dice(sides: int = 6) -> int:
     return random.randint(1, sides)
 
 
-def answer(app: ThreadApp, user: str, text: str) -> str:
+def answer(app: ThreadApp, user: str, text: str) -> Iterator[str]:
+    """The lines of the answer, each as soon as it is whole."""
     try:
         # Not kept: a bot has more users than there are places for conversations.
         session = app.session(f"lines.{user}", user=user, kept=False)
-        return session.ask(text, timeout=TIMEOUT)
+        line = ""
+        with session.prompt(text, timeout=TIMEOUT) as turn:
+            for event in turn:
+                if isinstance(event, TextAdded):
+                    *lines, line = (line + event.text).split("\n")
+                    yield from lines
+        yield line
+    except TurnInProgress:
+        yield "I am still at your last one."
     except TimeoutError:
-        return "That took too long."
+        yield "That took too long."
+    except PortalClosed:
+        yield "I am stopping; ask me again later."
     except TrouperError as error:  # a provider is down, a budget is used up: it says which
-        return f"That did not work: {error}"
+        yield f"That did not work: {error}"
 
 
 def respond(app: ThreadApp, user: str, text: str) -> None:
-    # A conversation has one turn at a time; the others go on meanwhile.
-    with talking[user]:
-        said = answer(app, user, text)
-    sys.stdout.write(f"{user}: {said}\n")
-    sys.stdout.flush()
+    for line in answer(app, user, text):
+        # In one piece, so that lines of two people do not mix.
+        sys.stdout.write(f"{user}: {line}\n")
+        sys.stdout.flush()
+
+
+def stop(*_: object) -> None:
+    sys.exit()
 
 
 def main() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     config = load_config(sys.argv[1])
-    # Leaving waits for the answers under way, and then stops the application in order.
-    with ThreadApp(config, tools=[dice]) as app, ThreadPoolExecutor(8) as pool:
+    # Left from right to left: a signal stops the application in order, which ends the
+    # answers under way, and then the threads have nothing more to wait for.
+    with ThreadPoolExecutor(AT_ONCE) as pool, ThreadApp(config, tools=[dice]) as app:
         for line in sys.stdin:
             user, _, text = line.strip().partition(" ")
             if user and text:
-                talking.setdefault(user, threading.Lock())
                 pool.submit(respond, app, user, text)
+        pool.shutdown()  # nobody asks any more: what has been asked is answered first
 
 
 main()

@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def bots() -> Client:
     """What the programs in docs/examples need that is not ours; one environment for all of them."""
-    libraries = ("python-telegram-bot==22.8", "slixmpp==1.17.0")
+    libraries = ("python-telegram-bot[rate-limiter]==22.8", "slixmpp==1.17.0")
     jupyter = ("ipykernel==7.4.0", "jupyter-client==8.10.0")
     return install("bots", *libraries, *jupyter, "--editable", str(HERE.parents[1]))
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.fakes.botapi import bot_api
 from tests.fakes.embedded import LONG
-from tests.fakes.programs import DOWN, EXAMPLES, ROLL, program, written_config
+from tests.fakes.programs import BUDGET, DEAR, DOWN, EXAMPLES, ROLL, program, written_config
 from tests.fakes.simulator import SimulatorProcess
 
 from .debian import free_port, serving, unpack
@@ -37,11 +37,13 @@ pytestmark = pytest.mark.clients
 
 
 def test_telegram(simulator: SimulatorProcess, tmp_path: Path, bots: Client) -> None:
-    words = (str(EXAMPLES / "telegram_bot.py"), str(written_config(tmp_path, simulator)))
+    words = (str(EXAMPLES / "telegram_bot.py"), str(written_config(tmp_path, simulator, BUDGET)))
     python = bots.command("python")
     with bot_api() as api:
         environ = {"TELEGRAM_TOKEN": "1:token", "TELEGRAM_URL": api.url}
         with program(*words, python=python, environ=environ, folder=tmp_path) as bot:
+            api.writes(7, "/start")
+            api.until("A new conversation; /stop ends an answer.")
             api.writes(7, "hello")
             assert api.until("You said: hello") == ["...", "You said: hello"]
 
@@ -51,7 +53,7 @@ def test_telegram(simulator: SimulatorProcess, tmp_path: Path, bots: Client) -> 
 
             simulator.script(DOWN)
             api.writes(8, "hello")
-            assert "That did not work: " in api.until_any("That did not work")
+            assert "the provider is overloaded" in api.until_any("That did not work: ")
 
             simulator.script({"times": 1, **LONG})
             api.writes(7, "A book, please")
@@ -62,14 +64,29 @@ def test_telegram(simulator: SimulatorProcess, tmp_path: Path, bots: Client) -> 
             api.writes(7, "/stop")
             api.until("Stopped.")
 
+            simulator.script({"times": 1, "reply": {"text": "x" * 5000}})
+            api.writes(7, "A long word, please")
+            assert api.until("x" * 904)[-2] == "x" * 4096
+
             api.writes(7, "/new")
-            api.until("Forgotten.")
+            api.until("A new conversation; /stop ends an answer.")
             simulator.script({"reply": {"text": "You said: {last}"}})
             api.writes(7, "Who am I?")
             api.until("You said: Who am I?")
             assert len(simulator.requests()[-1]["body"]["messages"]) == 1
 
+            simulator.script(DEAR)
+            for _ in range(2):
+                api.writes(9, "hello")
+                shown = api.until_any(" is ")
+            assert "That did not work: the money set aside for this is used up" in shown
+
+            # An answer under way is brought to its end.
+            simulator.script({"reply": {"text": "one two three", "pace": 0.2}})
+            api.writes(7, "Count, please")
+            api.until("...")
             assert bot.end(signal.SIGTERM) == 0, bot.seen
+            api.until("one two three")
 
 
 @pytest.fixture
@@ -97,7 +114,7 @@ def xmpp(tmp_path: Path) -> Generator[int]:
 
 
 def test_xmpp(simulator: SimulatorProcess, tmp_path: Path, bots: Client, xmpp: int) -> None:
-    config = str(written_config(tmp_path, simulator))
+    config = str(written_config(tmp_path, simulator, BUDGET))
     words = (str(EXAMPLES / "xmpp_bot.py"), config, "keeper@localhost", f"127.0.0.1:{xmpp}")
     environ, python = {"XMPP_PASSWORD": "secret"}, bots.command("python")
 
@@ -114,7 +131,10 @@ def test_xmpp(simulator: SimulatorProcess, tmp_path: Path, bots: Client, xmpp: i
         simulator.script(*ROLL)
         assert asked(2, "Roll a die!") == ["Using the dice tool...", "You rolled: 1"]
         simulator.script(DOWN)
-        assert asked(1, "hello")[0].startswith("That did not work: ")
+        assert asked(1, "hello")[0].startswith("That did not work: the provider is overloaded")
+        simulator.script(DEAR)
+        assert asked(1, "hello") == ["That is dear."]
+        assert "the money set aside for this is used up" in asked(1, "hello")[0]
         assert bot.end(signal.SIGTERM) == 0, bot.seen
 
 
@@ -135,7 +155,7 @@ def ircd(tmp_path: Path) -> Generator[int]:
 
 
 def test_irc(simulator: SimulatorProcess, tmp_path: Path, ircd: int) -> None:
-    config = str(written_config(tmp_path, simulator))
+    config = str(written_config(tmp_path, simulator, BUDGET))
     words = (str(EXAMPLES / "irc_bot.py"), config, f"127.0.0.1:{ircd}", "#dragon", "keeper")
     with (
         program(*words, folder=tmp_path) as bot,
@@ -155,5 +175,13 @@ def test_irc(simulator: SimulatorProcess, tmp_path: Path, ircd: int) -> None:
         alice.sendall(b"PRIVMSG #dragon :!default Roll a die!\r\n")
         assert hears("tool").endswith(":Using the dice tool...\r\n")
         assert hears(":keeper!").endswith(":You rolled: 1\r\n")
+        simulator.script(DOWN)
+        alice.sendall(b"PRIVMSG #dragon :!default hello\r\n")
+        assert "That did not work: the provider is overloaded" in hears(":keeper!")
+        simulator.script(DEAR)
+        alice.sendall(b"PRIVMSG #dragon :!default hello\r\n")
+        assert "That is dear." in hears(":keeper!")
+        alice.sendall(b"PRIVMSG #dragon :!default hello\r\n")
+        assert "the money set aside for this is used up" in hears(":keeper!")
         assert bot.end(signal.SIGTERM) == 0, bot.seen
         assert "QUIT" in hears(":keeper!")

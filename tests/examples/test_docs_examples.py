@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.fakes.programs import DOWN, EXAMPLES, ROLL, program, written_config
+from tests.fakes.programs import BUDGET, DEAR, DOWN, EXAMPLES, ROLL, program, written_config
 from tests.fakes.simulator import SimulatorProcess
 
 
@@ -27,23 +27,47 @@ def test_the_notebook_is_short_and_has_no_output() -> None:
 
 
 def test_a_loop_of_threads_answers_everybody(simulator: SimulatorProcess, tmp_path: Path) -> None:
-    config = written_config(tmp_path, simulator)
+    config = written_config(tmp_path, simulator, BUDGET)
     with program(str(EXAMPLES / "thread_loop.py"), str(config), folder=tmp_path) as loop:
+        simulator.script({"times": 1, "reply": {"text": "two\nlines"}})
         loop.write("alice hello")
-        assert loop.line("alice:") == "alice: You said: hello"
+        assert [loop.line("alice:"), loop.line("alice:")] == ["alice: two", "alice: lines"]
         simulator.script(DOWN)
         loop.write("bob hello")
-        assert loop.line("bob:").startswith("bob: That did not work: ")
+        assert loop.line("bob:").startswith("bob: That did not work: the provider is overloaded")
         simulator.script(*ROLL)
         loop.write("bob Roll a die!")
         assert loop.line("bob:") == "bob: You rolled: 1"
+        simulator.script(DEAR)
+        for _ in range(2):
+            loop.write("eve hello")
+            said = loop.line("eve:")
+        assert "the money set aside for this is used up" in said
+        # What has been asked is answered before it ends.
+        simulator.script({"times": 1, "reply": {"text": "one\ntwo", "pace": 0.2}})
+        loop.write("alice hello")
         assert loop.end(None) == 0
+        assert [loop.line("alice:"), loop.line("alice:")] == ["alice: one", "alice: two"]
+
+
+def test_a_loop_of_threads_ends_at_once_when_it_is_told_to(
+    simulator: SimulatorProcess, tmp_path: Path
+) -> None:
+    config = written_config(tmp_path, simulator)
+    with program(str(EXAMPLES / "thread_loop.py"), str(config), folder=tmp_path) as loop:
+        simulator.script({"times": 1, "reply": {"text": "a\n" * 200, "pace": 0.1}})
+        loop.write("alice A poem, please")
+        assert loop.line("alice:") == "alice: a"
+        loop.write("alice And now?")
+        assert loop.line("at your") == "alice: I am still at your last one."
+        assert loop.end(signal.SIGTERM) == 0
+        assert loop.line("stopping") == "alice: I am stopping; ask me again later."
 
 
 def test_an_endpoint_streams_and_stops_the_model_when_its_reader_goes_away(
     simulator: SimulatorProcess, tmp_path: Path
 ) -> None:
-    config = written_config(tmp_path, simulator)
+    config = written_config(tmp_path, simulator, BUDGET)
     uvicorn = ("-m", "uvicorn", "--app-dir", str(EXAMPLES), "--port", "0", "fastapi_stream:api")
     environ = {"TROUPER_CONFIG": str(config)}
     with program(*uvicorn, folder=tmp_path, environ=environ) as server:
@@ -55,6 +79,11 @@ def test_an_endpoint_streams_and_stops_the_model_when_its_reader_goes_away(
 
             simulator.script(DOWN)
             assert "That did not work" in http.post("/talk", content="hello").text
+
+            simulator.script(DEAR)
+            for _ in range(2):
+                said = http.post("/talk", content="hello", headers={"x-user": "eve"}).text
+            assert "the money set aside for this is used up" in said
 
             simulator.script({"times": 1, "reply": {"text": "word " * 500, "pace": 0.05}})
             with http.stream("POST", "/talk", content="a book, please") as answer:
@@ -87,16 +116,23 @@ class IrcServer:
     def says(self, line: str) -> None:
         self._socket.sendall(f"{line}\r\n".encode())
 
-    def close(self) -> None:
+    def hang_up(self) -> None:
         self._lines.close()
         self._socket.close()
+
+    def close(self) -> None:
+        self.hang_up()
         self._listener.close()
 
 
 def test_a_bot_answers_on_irc(simulator: SimulatorProcess, tmp_path: Path) -> None:
     config, irc = written_config(tmp_path, simulator), IrcServer()
+    impatient = tmp_path / "irc_bot.py"
+    impatient.write_text(
+        (EXAMPLES / "irc_bot.py").read_text().replace("AGAIN = 10.0", "AGAIN = 0.01")
+    )
     words = (
-        str(EXAMPLES / "irc_bot.py"),
+        str(impatient),
         str(config),
         f"127.0.0.1:{irc.port}",
         "#dragon",
@@ -116,6 +152,12 @@ def test_a_bot_answers_on_irc(simulator: SimulatorProcess, tmp_path: Path) -> No
             "PRIVMSG #dragon :Using the dice tool...",
             "PRIVMSG #dragon :You rolled: 1",
         ]
+        # A connection that is lost is made again, and a name that is taken is not insisted on.
+        irc.hang_up()
+        irc.accept()
+        assert irc.line() == "NICK keeper"
+        irc.says(":srv 433 * keeper :Nickname is already in use")
+        assert [irc.line(), irc.line()] == ["USER keeper 0 * :keeper", "NICK keeper_"]
         assert bot.end(signal.SIGTERM) == 0, bot.seen
         assert irc.line() == "QUIT :Good night"
     irc.close()

@@ -14,7 +14,7 @@ import attrs
 
 from .simulator import SimulatorProcess
 
-__all__ = ["DOWN", "EXAMPLES", "ROLL", "Program", "program", "written_config"]
+__all__ = ["BUDGET", "DEAR", "DOWN", "EXAMPLES", "ROLL", "Program", "program", "written_config"]
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 
@@ -26,6 +26,25 @@ ROLL: tuple[dict[str, Any], ...] = (
 
 DOWN: dict[str, Any] = {"times": 1, "fault": {"kind": "status", "status": 503}}
 """A rule: the provider is down, once."""
+
+DEAR: dict[str, Any] = {
+    "reply": {
+        "text": "That is dear.",
+        "usage": {"prompt_tokens": 300_000, "completion_tokens": 1},
+    }
+}
+"""A rule: an answer that takes all that BUDGET gives a user, and a little more."""
+
+BUDGET = """
+[budgets.each]
+limit_usd = "0.25"
+per = "day"
+scope = "user"
+[prices."sim/sim"]
+input = 1.0
+output = 1.0
+"""
+"""What the examples ask for, too, and prices of a dollar a million tokens."""
 
 # Seconds. A start with its imports takes about 1.5 s on an idle machine.
 _PATIENCE = 30.0
