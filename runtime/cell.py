@@ -69,16 +69,25 @@ class ExitKind(Enum):
     """How a life ended."""
 
     NORMAL = "normal"
+    """By itself: the actor said `stop`, or its function returned."""
     SHUTDOWN = "shutdown"
+    """It was asked to end, and did in time."""
     KILLED = "killed"
+    """It was cancelled, as it did not end in time."""
     CRASHED = "crashed"
+    """By an exception."""
     START_FAILED = "start_failed"
+    """It did not become ready."""
 
 
 @attrs.frozen
 class Exit:
-    """The end of one life. `message` is the type of the message in hand at a crash, and `words`
-    what may be told of the error."""
+    """The end of one life: which one (`life`, from 1), of which `kind`, and `at` what time, in
+    seconds on the system's clock.
+
+    `error` is what it crashed by, None where it did not. `message` is the type of the
+    message in hand at a crash, and `words` what may be told of the error.
+    """
 
     kind: ExitKind
     at: float

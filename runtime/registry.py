@@ -39,7 +39,7 @@ class Registry:
             ref._cell.forget_watcher((self, "name", name))
 
     def named(self, name: Hashable) -> Ref[Any] | None:
-        """Who is called `name`."""
+        """Who is called `name`; None where nobody is."""
         return self._names.get(name)
 
     def join(self, group: Hashable, ref: Ref[Any], value: object = None) -> None:

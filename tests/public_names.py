@@ -1,8 +1,9 @@
 """What is public, and what its docstrings say: the surface that the reference has to tell of.
 
 Public is whatever a module of MODULES exports, what a document imports besides,
-and what such a thing hands out: the class of what it returns or holds. Read from
-the sources, since a docstring below a field is in no object.
+what is named in BESIDES, and what such a thing hands out: the class of what it
+returns or holds. Read from the sources, since a docstring below a field is in no
+object.
 """
 
 import ast
@@ -19,6 +20,7 @@ from typing import Any
 import attrs
 
 __all__ = [
+    "BESIDES",
     "MODULES",
     "Member",
     "Public",
@@ -34,6 +36,7 @@ MODULES = (
     "trouper.runtime.events",
     "trouper.runtime.portal",
     "trouper.runtime.testing",
+    "trouper.runtime.testing.fixtures",
     "trouper.actors",
     "trouper.actors.bot",
     "trouper.actors.chat",
@@ -44,10 +47,24 @@ MODULES = (
     "trouper.actors.errors",
     "trouper.actors.session.events",
     "trouper.actors.testing",
+    "trouper.actors.testing.fixtures",
     "trouper.actors.tools",
     "trouper.actors.wire",
 )
 """All that these export is for users."""
+
+BESIDES = (
+    ("trouper.runtime.cell", "Exit"),
+    ("trouper.runtime.registry", "Registry"),
+    ("trouper.actors.batch.batches", "Batches"),
+    ("trouper.actors.gate.budget", "Budgets"),
+    ("trouper.actors.gate.limiter_messages", "Priority"),
+    ("trouper.actors.session.answer", "TurnEvent"),
+    ("trouper.actors.store.ledger", "Ledger"),
+    ("trouper.actors.store.ledger", "Selection"),
+    ("trouper.actors.tree", "MakeTransport"),
+)
+"""What a user gives to a public function, or finds in an attribute that has no annotation."""
 
 _BLOCK = re.compile(r"^( *)```python[^\n]*\n(.*?)^\s*```", re.MULTILINE | re.DOTALL)
 
@@ -99,7 +116,8 @@ def imported_by_documents() -> Iterator[tuple[str, str]]:
 def public_names() -> tuple[Public, ...]:
     """All of them, each once, where it is defined."""
     exported = [(m, name) for m in MODULES for name in importlib.import_module(m).__all__]
-    todo = [_home(module, name) for module, name in [*exported, *sorted(imported_by_documents())]]
+    named = [*exported, *BESIDES, *sorted(imported_by_documents())]
+    todo = [_home(module, name) for module, name in named]
     found: dict[tuple[str, str], None] = {}
     while todo:
         place = todo.pop()

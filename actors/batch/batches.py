@@ -45,9 +45,12 @@ class Batches:
         user: str = "",
         way: Way = "auto",
     ) -> str:
-        """Submit a file of lines, or objects that could be its lines (lines.py); the batch's id.
+        """Submit a file of lines, or objects that could be its lines; the batch's id.
 
-        `model` is asked by those that name none: "" is the model of the default
+        A line is OpenAI's of a batch file, `{"custom_id", "body": {...}}`, or in short
+        `{"id", "prompt"}` with, where wanted, `model`, `system` and `max_tokens`.
+        `way` is "auto" (by the provider's batch endpoint where there is one),
+        "provider" (there or not at all) or "background" (one by one). `model` is asked by those that name none: "" is the model of the default
         assistant. `session` and `user` are whose budgets it falls under. It is
         safe when this returns. Raises BadBatch with the faults of all lines.
         """
@@ -94,7 +97,9 @@ class Batches:
     async def results(self, id: str) -> AsyncGenerator[dict[str, Any]]:
         """The answers that there are, in the order of the requests; some are read at a time.
 
-        Raises UnknownBatch.
+        One that was answered is `{"custom_id", "text", "completion", "usage",
+        "cost_nano_dollars"}`, the cost None where nobody knows it; one that failed is
+        `{"custom_id", "error": {"kind", "message"}}`. Raises UnknownBatch.
         """
         await self.status(id)
         after = -1
@@ -120,7 +125,7 @@ class Batches:
 
     @property
     def path(self) -> Path:
-        """The file that they are kept in."""
+        """The file that they are kept in. Raises NoBatchStore where the store is in memory."""
         if not self.kept:
             raise NoBatchStore
         return Path(self._config.store.path).absolute()

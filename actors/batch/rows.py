@@ -41,7 +41,13 @@ BACKGROUND: Final = -1
 
 @attrs.frozen(kw_only=True)
 class BatchRow:
-    """A batch. `at` is when it was submitted, in seconds since 1970; `note` what hinders it now."""
+    """A batch, by its `id`. `at` is when it was submitted, in seconds since 1970; `session` and
+    `user` are whose budgets it falls under, and `note` is what hinders it now.
+
+    `way` is how it is asked, and `state` how far it is: "loading" until all its
+    requests are in the store, then "running", "cancelling" once it was called off,
+    and "done" when each request has its answer.
+    """
 
     id: str
     at: float
@@ -54,7 +60,14 @@ class BatchRow:
 
 @attrs.frozen(kw_only=True)
 class PartRow:
-    """What is one batch at a provider. `target` is "provider/model"."""
+    """What is one batch at a provider: number `part` of `batch`. `target` is "provider/model", and
+    `key_id` names the key without telling it.
+
+    `state` is "planned", "named" just before the provider is asked to begin it, at
+    `named_at` in seconds since 1970, "running" once its id there is known, which is
+    `remote_id`, and "ended" when all its answers are here. `others` are ids of the
+    provider's batches that looked like it and were not.
+    """
 
     batch: str
     part: int
@@ -80,7 +93,8 @@ class RequestRow:
 
 @attrs.frozen(kw_only=True)
 class Counts:
-    """How many requests are in each state."""
+    """How many requests are in each state: `waiting`, `sent` to a provider, `done`, `failed`, and
+    `cancelled` before they were begun."""
 
     waiting: int = 0
     sent: int = 0
@@ -96,7 +110,8 @@ class Counts:
 
 @attrs.frozen(kw_only=True)
 class Status:
-    """How a batch is, at one moment."""
+    """How a `batch` is, at one moment: the `counts` of its requests, and its `parts`, each of which
+    is one batch of a provider."""
 
     batch: BatchRow
     counts: Counts

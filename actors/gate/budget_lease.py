@@ -147,8 +147,8 @@ class Lease:
 
         `rates` are those of the tier that has served, where they are not those
         that it was opened with. `outcome` is "ok", "cancelled" or an error's
-        kind, `model` the one that has answered. Without any usage it counts as
-        all that was reserved.
+        kind, `model` the one that has answered, and `service_tier` the tier that has
+        served. Without any usage it counts as all that was reserved.
         """
         rates = rates or self._rates
         cost, price_id = None, ""

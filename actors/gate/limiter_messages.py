@@ -33,6 +33,7 @@ class Priority(IntEnum):
     INTERACTIVE = 0
     """A person waits for it."""
     NORMAL = 1
+    """A program waits for it."""
     BATCH = 2
     """Nobody waits for it; it may starve while others come."""
 

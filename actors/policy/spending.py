@@ -45,8 +45,10 @@ class Opening:
     """An attempt that is about to be made.
 
     `op_id` is new with every attempt and `request_id` the same for all of one
-    request; `at` is in seconds since 1970. `reserved` is the most that it can
-    cost, in nano-dollars, as far as its price is known.
+    request, whose `attempt` this is, from 1; `at` is in seconds since 1970.
+    `provider`, `model` and `key_id` are whom it asks, `session` and `user` for whom.
+    `reserved` is the most that it can cost, in nano-dollars, as far as its price is
+    known; `price_id` names that.
     """
 
     op_id: str

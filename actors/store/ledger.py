@@ -43,7 +43,7 @@ RowState = Literal["reserved", "settled", "released", "unknown"]
 
 @attrs.frozen
 class Denied:
-    """That limit does not cover it: `left` nano-dollars are neither spent nor reserved."""
+    """That `limit` does not cover it: `left` nano-dollars are neither spent nor reserved."""
 
     limit: Limit
     left: int
@@ -61,7 +61,12 @@ class Closing:
     that may have been billed counts as what was reserved for it. More than
     MOST_NANO is that much: a row has to be closed, whatever its price list says. `outcome` is
     "ok", "cancelled", "cached" or the kind of the error. `model` is the one that
-    has answered, by the provider's name; times are milliseconds.
+    has answered, by the provider's name, `service_tier` the tier that has served, and
+    `price_id` names the prices. `first_token_ms` and `duration_ms` are milliseconds
+    from when it was sent.
+
+    `state` is "settled" at a known cost or usage, "released" where it cost nothing,
+    "unknown" where nobody knows what it has used. `usage` are its tokens, if known.
     """
 
     state: Literal["settled", "released", "unknown"]
@@ -89,7 +94,10 @@ LOST = Closing(state="unknown", outcome="lost")
 
 @attrs.frozen(kw_only=True)
 class Row:
-    """An attempt as the ledger has it."""
+    """An attempt as the ledger has it: its `opening`, and its `closing` once it has ended.
+
+    `state` is "reserved" while it is under way, and then that of its closing.
+    """
 
     opening: Opening
     state: RowState
@@ -98,7 +106,8 @@ class Row:
 
 @attrs.frozen(kw_only=True)
 class Totals:
-    """Nano-dollars of a scope within a window. What is of unknown cost is within `spent`."""
+    """Nano-dollars of a scope within a window: `spent`, with what is of unknown cost, and `reserved`
+    for what is under way."""
 
     spent: int
     reserved: int
@@ -144,7 +153,7 @@ class Ledger(Protocol):
     """The rows and the running sums. Whatever was acknowledged is durable."""
 
     async def reserve(self, opening: Opening, limits: Sequence[Limit] = ()) -> Denied | None:
-        """Open a row and take its amount out of all `limits`, or none.
+        """Open a row, by `opening`, and take its amount out of all `limits`, or none.
 
         Answers when both are durable. The same `op_id` again changes nothing,
         and has the same answer; what was denied may be asked for again. Where
