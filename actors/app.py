@@ -7,6 +7,7 @@ import secrets
 import socket
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING
 
 import structlog
 import trio
@@ -15,14 +16,12 @@ from ..runtime import ActorSnapshot, Children, System, child
 from ..runtime.events import Observer
 from .assistants import Assistants
 from .batch.batches import Batches
-from .batch.driver import driver_spec
-from .batch.house import House
 from .batch.rows import BatchRow
 from .chat import ChatRequest, Chunk, Completion
 from .config import AppConfig
 from .config.advice import warnings_of
 from .errors import UnknownSession
-from .gate.budget import Budgets, log_standing
+from .gate.budget import Alert, Budgets, log_alert, log_standing
 from .gate.limiter_messages import Priority
 from .gateway.listening import Listening
 from .gateway.readiness import Readiness
@@ -48,6 +47,9 @@ from .tooling import Tools
 from .tools import Tool
 from .tree import MakeTransport, tree
 from .watching import Watching
+
+if TYPE_CHECKING:
+    from .batch.house import House
 
 __all__ = ["App", "load_knowledge", "open_app"]
 
@@ -94,6 +96,9 @@ class App:
             child("idle-sessions", self._retire_idle),
         ]
         if self.batches.kept:
+            # 9 ms, for those only who keep batches.
+            from .batch.driver import driver_spec  # noqa: PLC0415
+
             children.append(driver_spec(self._batch_house))
         if serve:
             children.append(child("gateway", self._gateway, shutdown=_GOODBYE))
@@ -140,7 +145,11 @@ class App:
     @functools.cached_property
     def budgets(self) -> Budgets:
         """What may be spent, over the ledger; while it runs."""
-        return Budgets(self.ledger, self.config.limits)
+        return Budgets(self.ledger, self.config.limits, on_alert=self._alerted)
+
+    def _alerted(self, alert: Alert) -> None:
+        log_alert(alert)
+        self._watching.console.alerted(alert)
 
     async def session(
         self, id: str, *, assistant: str = "", user: str = "", kept: bool = True
@@ -250,7 +259,9 @@ class App:
             tell_address(self.config.console, self._watching.console, listening)
             task_status.started(listening)
 
-    def _batch_house(self) -> House:
+    def _batch_house(self) -> "House":
+        from .batch.house import House  # noqa: PLC0415 - imported by now
+
         return House(
             config=self.config,
             path=self.batches.path,

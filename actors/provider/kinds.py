@@ -3,6 +3,9 @@
 What a kind is stands in wire/kind.py. A kind of our own reads its options from
 keys of the provider's table itself, which have their checks in
 config/provider.py; a plug-in's come from the table `options`.
+
+A wire is imported where a provider of its kind is made: each takes some ms of a
+program's start, and few programs speak all of them.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,8 +18,8 @@ import attrs
 from ..catalog.facts import ModelRef
 from ..catalog.models import Models, family_of
 from ..config import ProviderConfig, Secret
+from ..config.provider import ApiVersion
 from ..policy.key_verdict import key_id
-from ..wire.anthropic import AnthropicCodec, Version
 from ..wire.codec import Codec
 from ..wire.kind import (
     MaxTokensField,
@@ -26,10 +29,8 @@ from ..wire.kind import (
     ProviderSettings,
     bearer,
 )
-from ..wire.ollama import OllamaCodec
 from ..wire.openai import OpenAICodec
 from ..wire.plugins import find_plugin
-from ..wire.responses import ResponsesCodec
 
 __all__ = ["BUILT_IN", "authorization", "authorizations", "codec_for", "find_kind"]
 
@@ -39,12 +40,12 @@ Headers = list[tuple[str, str]]
 _ANTHROPIC_MAX_TOKENS = 4096
 
 # The version that all models answer to, and the last that has a header of its own for the key.
-_ANTHROPIC_VERSION: Version = "2023-06-01"
+_ANTHROPIC_VERSION: ApiVersion = "2023-06-01"
 
 
 @attrs.frozen(kw_only=True)
 class _AnthropicOptions:
-    api_version: Version | None = None
+    api_version: ApiVersion | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -65,6 +66,8 @@ class _ResponsesOptions:
 
 
 def _anthropic(settings: ProviderSettings[_AnthropicOptions]) -> Codec:
+    from ..wire.anthropic import AnthropicCodec  # noqa: PLC0415 - see above
+
     in_url = settings.base_url.rstrip("/").endswith("/v1")
     return AnthropicCodec(
         max_tokens_default=_ANTHROPIC_MAX_TOKENS,
@@ -81,6 +84,8 @@ def _anthropic_key(settings: ProviderSettings[_AnthropicOptions], key: str) -> H
 
 
 def _ollama(settings: ProviderSettings[_OllamaOptions]) -> Codec:
+    from ..wire.ollama import OllamaCodec  # noqa: PLC0415 - see above
+
     return OllamaCodec(num_ctx=settings.options.num_ctx, keep_alive=settings.options.keep_alive)
 
 
@@ -106,6 +111,8 @@ def _openai(settings: ProviderSettings[_OpenAIOptions]) -> Codec:
 
 
 def _responses(settings: ProviderSettings[_ResponsesOptions]) -> Codec:
+    from ..wire.responses import ResponsesCodec  # noqa: PLC0415 - see above
+
     def reasons(model: str) -> bool:
         # Of a model that no table has: those that are new do.
         return settings.traits(model).reasoning is not False

@@ -5,6 +5,7 @@ brought up to date step by step when it is read, and stays as it is in the file.
 What a later version has written is refused, and never guessed at.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -97,7 +98,11 @@ class Codec:
     def __init__(self, kinds: Mapping[str, Kind]) -> None:
         self._kinds = kinds
         self._names = {kind.type: name for name, kind in kinds.items()}
-        self._converter = _converter()
+
+    @functools.cached_property
+    def _converter(self) -> Converter:
+        # When it is first needed: most imports are of programs that keep nothing, and it takes 4 ms.
+        return _converter()
 
     def write(self, value: object) -> tuple[str, int, bytes]:
         """The name of its kind, the version, and the bytes."""

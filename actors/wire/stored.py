@@ -4,6 +4,7 @@ What is read may be anything: what does not read as a completion of this version
 is refused, and never guessed at.
 """
 
+import functools
 from typing import Any
 
 import attrs
@@ -23,18 +24,17 @@ class Unreadable(ValueError):
     """These bytes are no completion of this version."""
 
 
-def _make() -> Any:
+@functools.cache
+def _converter() -> Any:
+    # When it is first needed: most programs keep no answers, and it takes 4 ms.
     converter = make_converter()
     configure_tagged_union(Part, converter, tag_name="type")
     return converter
 
 
-_CONVERTER = _make()
-
-
 def write_completion(completion: Completion) -> bytes:
     """The bytes of a completion, without how it came about (its trail)."""
-    plain = _CONVERTER.unstructure(attrs.evolve(completion, trail=()))
+    plain = _converter().unstructure(attrs.evolve(completion, trail=()))
     return dump_json({"v": _VERSION, "completion": plain})
 
 
@@ -46,7 +46,7 @@ def read_completion(stored: bytes) -> Completion:
             raise Unreadable(
                 f"it is of version {document['v']!r}, and this program's is {_VERSION}"
             )
-        completion: Completion = _CONVERTER.structure(document["completion"], Completion)
+        completion: Completion = _converter().structure(document["completion"], Completion)
     except Unreadable:
         raise
     except Exception as error:
