@@ -10,7 +10,7 @@
 a trio program (`open_app`). The application runs in a thread of its own, so
 neither side stops where the other one computes.
 
-Read in this order: opening, host_loop, asyncio_app, thread_app, bots.
+Read in this order: opening, embedded, host_loop, asyncio_app, thread_app, bots.
 """
 
 from .asyncio_app import AsyncioApp, AsyncioSession, AsyncioTurn

@@ -13,21 +13,20 @@ from ..chat import ChatRequest, Chunk, Completion, Part
 from ..config import AppConfig
 from ..errors import TurnFailed
 from ..gate.limiter_messages import Priority
-from ..gateway.listening import Listening
 from ..gateway.readiness import Readiness
-from ..session.answer import Answer, Answering, TurnEvent
-from ..session.events import StopReason
+from ..session.answer import Answer, TurnEvent
 from ..session.messages import Transcript
 from ..session.reader import SessionHandle
 from ..tools import Tool
 from ..tree import MakeTransport
+from .embedded import EmbeddedApp, EmbeddedTurn
 from .host_loop import HostLoop
-from .opening import Begun, opener, told
+from .opening import opener, told
 
 __all__ = ["AsyncioApp", "AsyncioSession", "AsyncioTurn"]
 
 
-class AsyncioApp:
+class AsyncioApp(EmbeddedApp[AsyncioPortal[App]]):
     """The application that `config` describes: `async with AsyncioApp(config) as app`.
 
     Entering returns when every provider is ready (and, with `serve`, the port is
@@ -58,16 +57,14 @@ class AsyncioApp:
         name: str = "trouper",
         mode: Mode = "thread",
     ) -> None:
-        self.config = config
         self.host = HostLoop()
         """The loop, for functions that trio calls."""
         opened = opener(
             config, map(self.host.adopt, tools), serve=serve, observer=observer, transport=transport
         )
-        self.portal: AsyncioPortal[App] = AsyncioPortal(
-            opened, stop_timeout=stop_timeout, name=name, mode=mode
+        super().__init__(
+            config, AsyncioPortal(opened, stop_timeout=stop_timeout, name=name, mode=mode)
         )
-        """The way to `portal.value`, the App in trio, for what has no name here."""
 
     async def __aenter__(self) -> Self:
         self.host.enter()
@@ -85,15 +82,6 @@ class AsyncioApp:
     async def start(self) -> Self:
         """Enter it where there is no block to enter, as in a notebook; `stop` is its end then."""
         return await self.__aenter__()
-
-    @property
-    def _app(self) -> App:
-        return self.portal.value
-
-    @property
-    def listening(self) -> Listening | None:
-        """Where it serves; None where it does not."""
-        return self._app.listening
 
     async def session(
         self, id: str, *, assistant: str = "", user: str = "", kept: bool = True
@@ -209,7 +197,7 @@ class AsyncioSession:
         return await self._portal.call(self._handle.transcript)
 
 
-class AsyncioTurn:
+class AsyncioTurn(EmbeddedTurn):
     """One turn: iterate over its events. `stop` says why it ended, once all have been read.
 
     Raises what a Turn raises: TurnFailed where the turn ends with an error.
@@ -218,22 +206,13 @@ class AsyncioTurn:
     def __init__(
         self, portal: AsyncioPortal[App], session: SessionHandle, prompt: str | tuple[Part, ...]
     ) -> None:
+        super().__init__()
         self._items = portal.stream(told, session, prompt)
-        self._begun: Begun
-        self._answering = Answering()
-        self.stop: StopReason | None = None
-
-    @property
-    def answer(self) -> Answer:
-        """The answer as far as it has been read: its text, usage, cost and tools."""
-        return self._answering.answer(self.stop)
 
     async def __aenter__(self) -> Self:
         await self._items.__aenter__()
         try:
-            first = await anext(self._items)
-            assert isinstance(first, Begun)
-            self._begun = first
+            self._began(await anext(self._items))
         except BaseException as error:
             await self._items.__aexit__(type(error), error, error.__traceback__)
             raise
@@ -248,14 +227,14 @@ class AsyncioTurn:
         await self._items.__aexit__(kind, error, traceback)
 
     def __aiter__(self) -> Self:
+        self._check_begun()
         return self
 
     async def __anext__(self) -> TurnEvent:
+        self._check_begun()
         try:
             event = await anext(self._items)
         except (StopAsyncIteration, TurnFailed):
-            self.stop = self._begun.turn.stop
+            self._ended()
             raise
-        assert not isinstance(event, Begun)
-        self._answering.take(event)
-        return event
+        return self._took(event)

@@ -37,8 +37,9 @@ class HostLoop:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def enter(self) -> None:
-        """The running loop is the host's."""
-        self._loop = asyncio.get_running_loop()
+        """The running loop is the host's, for good: an application is entered once."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
 
     async def run(self, function: Callable[[], Awaitable[R]]) -> R:
         """What `await function()` gives in the host's loop; called in trio.

@@ -13,20 +13,19 @@ from ..chat import ChatRequest, Chunk, Completion, Part
 from ..config import AppConfig
 from ..errors import TurnFailed
 from ..gate.limiter_messages import Priority
-from ..gateway.listening import Listening
 from ..gateway.readiness import Readiness
-from ..session.answer import Answer, Answering, TurnEvent
-from ..session.events import StopReason
+from ..session.answer import Answer, TurnEvent
 from ..session.messages import Transcript
 from ..session.reader import SessionHandle
 from ..tools import Tool
 from ..tree import MakeTransport
-from .opening import Begun, asked, opener, told
+from .embedded import EmbeddedApp, EmbeddedTurn
+from .opening import asked, opener, told
 
 __all__ = ["ThreadApp", "ThreadSession", "ThreadTurn"]
 
 
-class ThreadApp:
+class ThreadApp(EmbeddedApp[ThreadPortal[App]]):
     """The application that `config` describes: `with ThreadApp(config) as app`.
 
     The same as AsyncioApp, for programs that have no loop of their own. Async
@@ -50,10 +49,8 @@ class ThreadApp:
         stop_timeout: float = 30.0,
         name: str = "trouper",
     ) -> None:
-        self.config = config
         opened = opener(config, tools, serve=serve, observer=observer, transport=transport)
-        self.portal: ThreadPortal[App] = ThreadPortal(opened, stop_timeout=stop_timeout, name=name)
-        """The way to `portal.value`, the App in trio, for what has no name here."""
+        super().__init__(config, ThreadPortal(opened, stop_timeout=stop_timeout, name=name))
 
     def __enter__(self) -> Self:
         self.portal.__enter__()
@@ -70,15 +67,6 @@ class ThreadApp:
     def start(self) -> Self:
         """Enter it where there is no block to enter, as at a prompt; `stop` is its end then."""
         return self.__enter__()
-
-    @property
-    def _app(self) -> App:
-        return self.portal.value
-
-    @property
-    def listening(self) -> Listening | None:
-        """Where it serves; None where it does not."""
-        return self._app.listening
 
     def session(
         self, id: str, *, assistant: str = "", user: str = "", kept: bool = True
@@ -197,7 +185,7 @@ class ThreadSession:
         return self._portal.call(self._handle.transcript)
 
 
-class ThreadTurn:
+class ThreadTurn(EmbeddedTurn):
     """One turn: iterate over its events. `stop` says why it ended, once all have been read.
 
     Raises what a Turn raises: TurnFailed where the turn ends with an error; and
@@ -211,22 +199,13 @@ class ThreadTurn:
         prompt: str | tuple[Part, ...],
         timeout: float,
     ) -> None:
+        super().__init__()
         self._items = portal.stream(told, session, prompt, timeout)
-        self._begun: Begun
-        self._answering = Answering()
-        self.stop: StopReason | None = None
-
-    @property
-    def answer(self) -> Answer:
-        """The answer as far as it has been read: its text, usage, cost and tools."""
-        return self._answering.answer(self.stop)
 
     def __enter__(self) -> Self:
         self._items.__enter__()
         try:
-            first = next(self._items)
-            assert isinstance(first, Begun)
-            self._begun = first
+            self._began(next(self._items))
         except BaseException as error:
             self._items.__exit__(type(error), error, error.__traceback__)
             raise
@@ -241,14 +220,14 @@ class ThreadTurn:
         self._items.__exit__(kind, error, traceback)
 
     def __iter__(self) -> Self:
+        self._check_begun()
         return self
 
     def __next__(self) -> TurnEvent:
+        self._check_begun()
         try:
             event = next(self._items)
         except (StopIteration, TurnFailed):
-            self.stop = self._begun.turn.stop
+            self._ended()
             raise
-        assert not isinstance(event, Begun)
-        self._answering.take(event)
-        return event
+        return self._took(event)

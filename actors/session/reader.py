@@ -201,6 +201,8 @@ class Turn:
     # The reader's side.
 
     async def __aenter__(self) -> Self:
+        if self._number or self._over:
+            raise SessionError("a turn is read once; prompt again for another one")
         # An ask that is cancelled or expires was not handled, or is still being
         # written down: then its turn is to end as soon as it has begun.
         await self._ref.ask(Attach(self))
@@ -234,6 +236,7 @@ class Turn:
 
     def _leave(self) -> None:
         self._over = True
+        self._wake.set()
         self._ref.tell(Detach(self))
 
     def __aiter__(self) -> Self:
@@ -243,6 +246,9 @@ class Turn:
         while self.stop is None:
             if self._overrun:
                 raise SessionError("the reader of this turn is too far behind; read faster")
+            if not self._waiting and (self._over or not self._number):
+                # Nothing will come any more, or ever.
+                raise SessionError("this turn is not under way: read it inside its `with` block")
             if not self._waiting:
                 # A session that ends, in whichever way, ends its turn before: this
                 # needs no time limit.

@@ -40,6 +40,28 @@ async def test_a_turn_is_read_to_its_end(autojump_clock: MockClock) -> None:
     assert [event.text for event in events if isinstance(event, TextAdded)] == ["hel", "lo"]
 
 
+async def test_a_turn_that_is_read_outside_its_block_says_so(autojump_clock: MockClock) -> None:
+    """`async for event in session.prompt(...)` waited for ever for a turn that nobody began."""
+    async with open_house(Body(*LONG)) as house:
+        session = await house.handle()
+        turn = session.prompt("hi")
+        with pytest.raises(SessionError, match="inside its `with` block"):
+            await anext(turn)
+        async with turn, trio.open_nursery() as nursery:
+
+            async def read() -> None:
+                with pytest.raises(SessionError, match="inside its `with` block"):
+                    _ = [event async for event in turn]
+
+            await anext(turn)
+            nursery.start_soon(read)
+            await wait_all_tasks_blocked()
+            # As the block does that is left while another task reads.
+            turn._leave()
+        with pytest.raises(SessionError, match="once"):
+            await turn.__aenter__()
+
+
 async def test_ask_gives_the_whole_text(autojump_clock: MockClock) -> None:
     async with open_house(sse("hel", "lo"), sse("again")) as house:
         session = await house.handle()
