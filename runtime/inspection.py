@@ -12,7 +12,7 @@ import attrs
 from .cell import Cell, Environment, Exit, State
 from .wording import Wording
 
-__all__ = ["ActorSnapshot", "Crash", "InHand", "kind_of", "snapshot"]
+__all__ = ["ActorSnapshot", "Crash", "InHand", "kind_of", "snapshot", "snapshot_of"]
 
 # Characters: what fits a line of a log.
 _ERROR_LIMIT = 1_000
@@ -88,12 +88,15 @@ def snapshot(env: Environment, under: str = "") -> tuple[ActorSnapshot, ...]:
     """All children at and below the path `under`, parents before children."""
     now = env.now()
     if not under:
-        return tuple([_one(cell, now) for cell in env.cells.values()])
+        return tuple([snapshot_of(cell, now) for cell in env.cells.values()])
     cells, below = env.cells.items(), f"{under}/"
-    return tuple([_one(c, now) for path, c in cells if path == under or path.startswith(below)])
+    return tuple(
+        [snapshot_of(c, now) for path, c in cells if path == under or path.startswith(below)]
+    )
 
 
-def _one(cell: Cell, now: float) -> ActorSnapshot:
+def snapshot_of(cell: Cell, now: float) -> ActorSnapshot:
+    """One child alone. `now` is on the system's clock."""
     waiting = cell.waiting()
     return ActorSnapshot(
         path=cell.path,

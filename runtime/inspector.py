@@ -14,7 +14,7 @@ import attrs
 from .actor import Actor
 from .actor_tasks import ActorTasks
 from .cell import Cell, Door, Environment, State
-from .inspection import ActorSnapshot, kind_of, snapshot
+from .inspection import ActorSnapshot, kind_of, snapshot_of
 from .life import Life
 from .mailbox import Envelope
 from .replies import Stream
@@ -152,7 +152,8 @@ class Inspector:
 
     def snapshot(self, path: str) -> ActorSnapshot | None:
         """All counters of one actor, with its last crash."""
-        return next((one for one in snapshot(self._env, path) if one.path == path), None)
+        cell = self._env.cells.get(path)
+        return snapshot_of(cell, self._env.now()) if cell is not None else None
 
     def stopped_because(self, path: str) -> str:
         """Why an actor has stopped for good; "" while it has not."""
@@ -186,20 +187,30 @@ class Inspector:
         return life.actor if isinstance(life, ActorTasks) else None
 
     def tap(self, path: str) -> Tap | None:
-        """Look on at the actor at `path`; one tap for all who do, until `untap`."""
-        cell = self._env.cells.get(path)
-        if cell is None:
+        """Look on at the actor at `path`; one tap for all who do, until `untap` or its end.
+
+        None where nobody is, or who is there has ended for good.
+        """
+        cell, taps = self._env.cells.get(path), self._env.taps
+        if cell is None or cell.door is Door.CLOSED:
             return None
-        tap = self._env.taps.get(cell)
+        tap = taps.get(cell)
         if tap is None:
-            tap = self._env.taps[cell] = Tap()
+            tap = taps[cell] = Tap()
+            cell.when_closed("tapped", lambda _reason: taps.pop(cell, None))
             self._put(cell)
         return tap
+
+    def has(self, tap: Tap, path: str) -> bool:
+        """Whether `tap` still hears the actor at `path`: not once that one has ended for good."""
+        cell = self._env.cells.get(path)
+        return cell is not None and self._env.taps.get(cell) is tap
 
     def untap(self, path: str) -> None:
         """Look away. What is in hand is still heard of."""
         cell = self._env.cells.get(path)
         if cell is not None and self._env.taps.pop(cell, None) is not None:
+            cell.forget_watcher("tapped")
             self._put(cell)
 
     def _put(self, cell: Cell) -> None:

@@ -217,10 +217,15 @@ class Feed:
         return changed
 
     def _events(self) -> list[dict[str, Any]]:
-        events = list(self._picture.events.since(self._event))[-_AT_ONCE:]
-        if events:
-            self._event = events[-1].n
-        return [event.frame() for event in events]
+        events = list(self._picture.events.since(self._event))
+        if not events:
+            return []
+        self._event = events[-1].n
+        # Ten thousand conversations that came and went push out no crash here, either.
+        noted = [event for event in events if event.level in ("warning", "error")]
+        others = [event for event in events if event.level not in ("warning", "error")]
+        told = sorted(noted[-_AT_ONCE:] + others[-_AT_ONCE:], key=lambda event: event.n)
+        return [event.frame() for event in told]
 
     def _lines(self) -> list[dict[str, Any]]:
         lines = recent_lines.since(self._line)[-_AT_ONCE:]

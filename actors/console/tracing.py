@@ -6,7 +6,7 @@ microseconds a message and the others nothing.
 """
 
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from math import inf
 from typing import Any
@@ -27,6 +27,8 @@ _MOST = 64
 # Messages that wait to be told; a rate above that of the trace ends it anyway.
 _WAITING = 1_000
 _BODY = 200
+# Seconds between two looks whether who is traced is still there.
+_LOOKS = 0.5
 
 
 class Taps:
@@ -55,6 +57,12 @@ class Taps:
                 self._inspector.untap(path)
                 del self._until[path]
 
+    def end(self) -> None:
+        """Look away from all: the console ends."""
+        for path in self._until:
+            self._inspector.untap(path)
+        self._until.clear()
+
     @asynccontextmanager
     async def trace(self, wanted: Trace) -> AsyncGenerator["Traced | None"]:
         """What an actor handles, for the length of the block; None where it cannot be heard."""
@@ -62,7 +70,7 @@ class Taps:
         if tap is None:
             yield None
             return
-        traced = Traced(wanted)
+        traced = Traced(wanted, lambda: self._inspector.has(tap, wanted.path))
         tap.listeners.append(traced.hear)
         try:
             yield traced
@@ -73,14 +81,15 @@ class Taps:
 class Traced:
     """The messages of one trace, as frames; iterate over it until it ends, then see `why`."""
 
-    def __init__(self, wanted: Trace) -> None:
+    def __init__(self, wanted: Trace, is_there: Callable[[], bool]) -> None:
         self._wanted = wanted
+        self._is_there = is_there
         self._heard: deque[dict[str, Any]] = deque()
         self._news = trio.Event()
         self._count = 0
         self._began = trio.current_time()
         self.why = ""
-        """Why it ended: limit, time, rate."""
+        """Why it ended: limit, time, rate, gone."""
 
     def hear(self, heard: Heard, message: object) -> None:
         """A listener of a tap."""
@@ -113,10 +122,14 @@ class Traced:
             if self.why:
                 return
             self._news = trio.Event()
-            with trio.move_on_at(end) as scope:
+            with trio.move_on_at(min(end, trio.current_time() + _LOOKS)):
                 await self._news.wait()
-            if scope.cancelled_caught:
-                self.why = self.why or "time"
+            if self.why or self._heard:
+                continue
+            if not self._is_there():
+                self.why = "gone"
+            elif trio.current_time() >= end:
+                self.why = "time"
 
 
 def heard_frame(heard: Heard, now: float) -> dict[str, Any]:

@@ -2,11 +2,15 @@
 
 from typing import Any
 
+import trio
+
 from ..policy.attention import seconds_in_words
+from ..redaction import printable
+from .history import SLICE
 from .peer import Peer
 from .place import Place
 from .protocol import BadRequest, Inspect
-from .survey import Tree, tree_order
+from .survey import Seen, Tree, tree_order
 
 __all__ = ["answer_words"]
 
@@ -43,14 +47,21 @@ async def _tree(place: Place, under: str = "") -> str:
     await place.picture.board.refresh()
     tree = Tree(place.picture.survey, under)
     lines: list[str] = []
-    for seen in place.picture.survey.seen(tree_order(tree.paths())):
-        row, attention = seen.row, seen.attention
-        depth = f" {row.depth}/{seen.shape.capacity}" if row.depth else ""
-        said = f"  {attention.health}: {attention.detail}" if attention.severity else ""
-        indent = "  " * row.path.count("/")
-        name = row.path.rpartition("/")[2]
-        lines.append(f"{indent}{name}  {seen.shape.kind} {row.state}{depth}{said}")
+    paths = tree_order(tree.paths())
+    for first in range(0, len(paths), SLICE):
+        lines += map(_row, place.picture.survey.seen(paths[first : first + SLICE]))
+        await trio.lowlevel.checkpoint()
     return "\n".join(lines) or f"no actor at {under!r}"
+
+
+def _row(seen: Seen) -> str:
+    row, attention = seen.row, seen.attention
+    depth = f" {row.depth}/{seen.shape.capacity}" if row.depth else ""
+    said = f"  {attention.health}: {attention.detail}" if attention.severity else ""
+    indent = "  " * row.path.count("/")
+    # A name may have line breaks and worse in it.
+    name = printable(row.path.rpartition("/")[2]).replace("\n", "\\n")
+    return f"{indent}{name}  {seen.shape.kind} {row.state}{depth}{said}"
 
 
 async def _problems(place: Place) -> str:

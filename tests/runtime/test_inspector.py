@@ -243,6 +243,21 @@ async def test_a_tap_stays_over_a_restart_and_ends_with_untap(
         assert [one.message for one in tap.heard] == ["Crash", "Life"]
 
 
+async def test_a_tap_ends_with_its_actor_and_leaves_nothing_behind(play: Play) -> None:
+    async with System(dynamic("many", Player), signals=False) as system:
+        children, inspector = system.children("many", Player), system.inspector
+        await children.start("a", "a", play)
+        tap = inspector.tap("many/a")
+        assert tap is not None
+        assert inspector.has(tap, "many/a")
+
+        await children.stop("a")
+        assert not inspector.has(tap, "many/a")
+        assert not inspector._env.taps
+        await children.start("a", "a", play)
+        assert not inspector.has(tap, "many/a")
+
+
 @attrs.frozen
 class Many:
     number: int

@@ -256,6 +256,23 @@ async def test_no_more_than_eight_clients_are_served(play: Play) -> None:
             await each.stream.aclose()
 
 
+async def test_a_crash_is_told_although_hundreds_came_and_went_since(
+    play: Play, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_console(play.part("a"), dynamic("many", Player)) as opened:
+        opened.system.ref("a", Player).tell(Crash())
+        await eventually(lambda: opened.system.operator.life("a") == 2)
+        children = opened.system.children("many", Player)
+        for number in range(150):  # of which each has two events
+            await children.start(str(number), str(number), play)
+            await children.stop(str(number))
+        events = (await opened.client.get("events"))["ev"]
+
+    assert "actor crashed" in [event["msg"] for event in events]
+    assert len(events) <= 400
+    assert [event["n"] for event in events] == sorted(event["n"] for event in events)
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("+-!~"), st.integers(0, 4)), max_size=12))
 def test_the_frames_add_up_to_the_picture(steps: list[tuple[str, int]]) -> None:

@@ -17,7 +17,7 @@ from tests.fakes.players import Crash, Hang, Life, Note, Play, Player, eventuall
 from trouper.actors.config import Secret
 from trouper.actors.console.fields import fields_of
 from trouper.actors.redaction import MASK
-from trouper.runtime import Actor, Request, child, on
+from trouper.runtime import Actor, Request, child, dynamic, on
 from trouper.runtime.actor import Inspected
 
 
@@ -251,6 +251,22 @@ async def test_a_trace_tells_each_message_and_ends_at_its_limit(play: Play) -> N
     ]
     assert frames[2]["why"] == "limit"
     assert "private" not in str(frames)
+
+
+async def test_a_trace_of_an_actor_that_goes_says_so(
+    play: Play, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_console(dynamic("many", Player)) as opened:
+        children = opened.system.children("many", Player)
+        await children.start("a", "a", play)
+        await opened.client.say('{"op":"trace","id":3,"path":"many/a","seconds":60}')
+        await trio.sleep(1)
+        await children.stop("a")
+        began = trio.current_time()
+        end = await opened.client.frame()
+
+    assert (end["t"], end["why"]) == ("trace_end", "gone")
+    assert trio.current_time() - began < 2
 
 
 async def test_a_trace_with_bodies_shows_them_redacted_and_cut(play: Play) -> None:
