@@ -15,6 +15,7 @@ from ..runtime.errors import StartFailed, SupervisorGaveUp, TrouperError
 from ..runtime.events import (
     ActorStarted,
     ActorStopped,
+    Announced,
     ChildCrashed,
     ChildRestarting,
     DeadLetter,
@@ -50,6 +51,8 @@ def log_event(event: RuntimeEvent) -> None:
         case DeadLetter(path=path, message=message, reason=reason):
             kind = type(message).__name__
             _log.debug("message was not handled", actor=path, message=kind, reason=str(reason))
+        case Announced(path=path, level=level, msg=msg, detail=detail):
+            getattr(_log, level)(msg, actor=path, detail=detail or None)
         case _:
             assert_never(event)
 

@@ -18,6 +18,7 @@ import trio
 from .cell import Exit
 from .dynamic_children import Children
 from .errors import SpecError
+from .events import AnnouncedLevel
 from .messages import Asked, Streamed, Streams
 from .ref import Down, Ref
 from .replies import Sink
@@ -131,6 +132,7 @@ class Context(Protocol):
     ) -> Any: ...
     def own_scope(self) -> trio.CancelScope: ...
     def leave(self) -> None: ...
+    def announce(self, level: AnnouncedLevel, msg: str, detail: str) -> None: ...
 
 
 class Actor(Generic[M]):
@@ -177,7 +179,11 @@ class Actor(Generic[M]):
         """Slow preparation, before the first message; the supervisor does not wait for it."""
 
     async def terminate(self, reason: Exit) -> None:
-        """Clean up. Shielded from cancellation for `shutdown` seconds."""
+        """Clean up. Shielded from cancellation for the child's `shutdown` seconds, at least 1.
+
+        `reason` says how this life ends: by `stop`, a shutdown or a crash. It is called
+        where `init` has failed, too, with whatever there is by then.
+        """
 
     # What subclasses may use.
 
@@ -241,6 +247,15 @@ class Actor(Generic[M]):
         no request is in hand in a task.
         """
         return self._context.own_scope()
+
+    def announce(self, msg: str, detail: str = "", *, level: AnnouncedLevel = "info") -> None:
+        """Tell whoever operates this system what has happened: an event (events.Announced).
+
+        `msg` is a constant phrase and the particulars go into `detail`, without secrets and
+        without what people said; `level` says how much it matters. For what happens now and
+        then: observers hear of each.
+        """
+        self._context.announce(level, msg, detail)
 
     def stop(self) -> None:
         """End this life after the message in hand, as a normal exit."""

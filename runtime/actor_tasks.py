@@ -18,6 +18,7 @@ from .actor import Actor, Handler
 from .cell import Cell, State
 from .cycles import waits_for_itself
 from .errors import AskCycle, MailboxFull, Reject, SpecError
+from .events import Announced, AnnouncedLevel
 from .life import Host, Life, refusal_in
 from .mailbox import Aside, DeadReason, Envelope, Line
 from .ref import FORWARDED
@@ -128,6 +129,9 @@ class ActorTasks(Life):
         # In the context in which this runs: it is the envelope's.
         self._spawn(self._nursery, handler, envelope)
         return FORWARDED
+
+    def announce(self, level: AnnouncedLevel, msg: str, detail: str) -> None:
+        self.cell.env.reports.emit(Announced(self.cell.path, level, msg, detail))
 
     def own_scope(self) -> trio.CancelScope:
         envelope = self.cell.env.hand()

@@ -8,6 +8,7 @@ letters, of which the last ones are always kept.
 import logging
 from collections import Counter, deque
 from collections.abc import Callable
+from typing import Literal
 
 import attrs
 
@@ -17,6 +18,8 @@ from .wording import Wording
 __all__ = [
     "ActorStarted",
     "ActorStopped",
+    "Announced",
+    "AnnouncedLevel",
     "ChildCrashed",
     "ChildRestarting",
     "DeadLetter",
@@ -29,6 +32,9 @@ __all__ = [
 ]
 
 _log = logging.getLogger("trouper.runtime")
+
+AnnouncedLevel = Literal["info", "warning", "error"]
+"""How much what an actor announces matters to who operates it."""
 
 
 @attrs.frozen
@@ -113,6 +119,23 @@ class DeadLetter:
     resent: bool = False
 
 
+@attrs.frozen
+class Announced:
+    """What an actor has said of itself, for who operates it (`Actor.announce`).
+
+    `msg` is the same words each time, so that it can be searched; what differs is in `detail`.
+    """
+
+    path: str
+    """Which actor."""
+    level: AnnouncedLevel
+    """How much it matters."""
+    msg: str
+    """What has happened."""
+    detail: str = ""
+    """The particulars, in words that anybody may read."""
+
+
 RuntimeEvent = (
     ActorStarted
     | ActorStopped
@@ -122,6 +145,7 @@ RuntimeEvent = (
     | GaveUp
     | Unkillable
     | DeadLetter
+    | Announced
 )
 """All that an observer is told. `path` is where the child stands in the tree."""
 

@@ -19,13 +19,16 @@ from ...runtime import ChildSpec, System, child, supervisor
 from ...runtime.events import RuntimeEvent
 from ..config import AppConfig
 from ..config.store import MEMORY
+from ..gate.budget import ALERTS, Alert
+from ..policy.budget import AlertKind
+from ..policy.money import dollars
 from .actions import Actions
 from .board import Board, Standings
 from .conversation import Receive, SendLine, converse
 from .costs import Costs
 from .crashes import CrashBook
 from .entry import Entry
-from .events import EventLog
+from .events import EventLog, Level
 from .feed import Picture
 from .files import Lines
 from .history import History
@@ -84,6 +87,13 @@ class Console:
         """Take an event of the runtime: an Observer of a System."""
         self._crashes.observe(event)
         self._events.observe(event)
+
+    def alerted(self, alert: Alert) -> None:
+        """Take what a budget warns of."""
+        level: Level = "error" if alert.kind is AlertKind.SPENT else "warning"
+        of = f"{dollars(alert.spent)} of {dollars(alert.limit.most)} dollars"
+        said = f"{alert.budget.name}, {alert.limit.scope}, {alert.limit.window}: {of}"
+        self._events.note(level, ALERTS[alert.kind], "", said)
 
     def begin(self, system: System, standings: Standings) -> None:
         """This is whom to look at; `standings` says how the budgets stand."""

@@ -14,6 +14,7 @@ import attrs
 from ...runtime.events import (
     ActorStarted,
     ActorStopped,
+    Announced,
     ChildCrashed,
     ChildRestarting,
     DeadLetter,
@@ -103,6 +104,8 @@ def told(event: RuntimeEvent) -> tuple[Level, str, str, str]:
             return "error", "actor does not end", path, stack[-1] if stack else ""
         case DeadLetter(path=path, message=message, reason=reason):
             return "warning", "dead letter", path, f"{type(message).__name__}: {reason.value}"
+        case Announced(path=path, level=level, msg=msg, detail=detail):
+            return level, msg, path, detail
 
 
 def shown_error(error: BaseException) -> str:

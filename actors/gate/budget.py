@@ -13,7 +13,8 @@ spend the same cent twice.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 import attrs
 import structlog
@@ -33,14 +34,14 @@ from ..store.ledger import Denied, Ledger, Limit, Opening, Totals
 from .budget_lease import Lease, Purse
 from .budget_sums import Sums
 
-__all__ = ["Budgets", "Lease", "Standing", "log_alert", "log_standing"]
+__all__ = ["ALERTS", "Alert", "Budgets", "Lease", "Standing", "log_alert", "log_standing"]
 
 _log = structlog.get_logger("trouper.budget")
 
 
 @attrs.frozen(kw_only=True)
 class Standing:
-    """How a budget stands in the window of now: nano-dollars of `limit.most`."""
+    """How a `budget` stands in the window of now: the `totals` are nano-dollars of `limit.most`."""
 
     budget: Budget
     limit: Limit
@@ -65,16 +66,19 @@ def log_standing(standing: Standing) -> None:
     )
 
 
+ALERTS: Final[Mapping[AlertKind, str]] = {
+    AlertKind.NEAR: "budget is nearly spent",
+    AlertKind.SPENT: "budget is spent",
+    AlertKind.REFUSED: "budget does not cover a call",
+}
+"""What is said of each."""
+
+
 def log_alert(alert: Alert) -> None:
     """Say it as a log line: a warning, or an error once all of it is spent."""
-    words = {
-        AlertKind.NEAR: "budget is nearly spent",
-        AlertKind.SPENT: "budget is spent",
-        AlertKind.REFUSED: "budget does not cover a call",
-    }
     note = _log.error if alert.kind is AlertKind.SPENT else _log.warning
     note(
-        words[alert.kind],
+        ALERTS[alert.kind],
         budget=alert.budget.name,
         scope=alert.limit.scope,
         window=alert.limit.window,
@@ -128,9 +132,9 @@ class Budgets:
         `opening` names the attempt; its `at`, `reserved` and `price_id` are
         filled in. `input_tokens` is the estimate of the prompt, to which a
         margin is added. `max_output_tokens` is what the request asks for, None
-        where it leaves it to the provider, and `longest` the most that the
+        where it leaves it to the provider, and `longest` the most tokens that the
         model can answer, where that is known. An answer is not shortened to
-        fewer than `least` tokens.
+        fewer than `least` tokens. `rates` are what the model costs.
         """
         return Lease(
             self._purse,

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from math import inf
 from typing import ClassVar, assert_never
 
-import structlog
 import trio
 
 from ...runtime import Actor, on
@@ -50,8 +49,6 @@ from .circuit_messages import (
 __all__ = ["Circuit"]
 
 _POLICY = BreakerPolicy()
-
-_log = structlog.get_logger("trouper.circuit")
 
 # Seconds after which to ask again while a probe is out: about what a short
 # answer takes. Nobody can know when a probe ends.
@@ -176,12 +173,13 @@ class Circuit(Actor[CircuitMessage]):
         self._transitions[self._state().state] += 1
         match breaker:
             case Open(until=until, cause=cause):
-                seconds = round(until - self._now(), 3)
-                _log.warning("circuit opened", path=self.path, cause=cause, seconds=seconds)
+                seconds = until - self._now()
+                then = "until it is reset" if seconds == inf else f"for {seconds:.1f} s"
+                self.announce("circuit opened", f"{then}: {cause}", level="warning")
             case HalfOpen():
-                _log.info("circuit probes", path=self.path)
+                self.announce("circuit probes")
             case Closed():
-                _log.info("circuit closed", path=self.path)
+                self.announce("circuit closed")
             case _:
                 assert_never(breaker)
 

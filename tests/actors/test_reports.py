@@ -13,6 +13,7 @@ from trouper.runtime.errors import StartFailed, SupervisorGaveUp
 from trouper.runtime.events import (
     ActorStarted,
     ActorStopped,
+    Announced,
     ChildCrashed,
     ChildRestarting,
     DeadLetter,
@@ -51,6 +52,8 @@ LINES: list[tuple[RuntimeEvent, str]] = [
         'level=ERROR msg="supervisor gave up" actor=a restarts=3 period_s=5.0',
     ),
     (Unkillable("a", ("x.py:1",)), 'level=ERROR msg="actor does not end" actor=a stack=[x.py:1]'),
+    (Announced("a", "info", "all is well"), 'level=INFO msg="all is well" actor=a'),
+    (Announced("a", "error", "it is not", "7"), 'level=ERROR msg="it is not" actor=a detail=7'),
     (
         DeadLetter("a", "hello", REASON, 0.0),
         f'level=DEBUG msg="message was not handled" actor=a message=str reason={REASON}',

@@ -124,6 +124,8 @@ def test_an_incident_is_named_by_every_face_within_ten_seconds_and_can_be_mended
             time.sleep(0.05)
         events = trouper("events", "-o", "jsonl").out
         assert events.count('"console action"') == 3
+        for what in ("circuit opened", "circuit closed", "budget is nearly spent"):
+            assert events.count(f'"{what}"') == 1
     if PATH is None:
         pytest.skip(f"all but the page: {MISSING}")
 

@@ -29,6 +29,7 @@ from trouper.runtime import DeadReason
 from trouper.runtime.events import (
     ActorStarted,
     ActorStopped,
+    Announced,
     ChildCrashed,
     ChildRestarting,
     DeadLetter,
@@ -176,6 +177,7 @@ def test_names_beyond_some_hundreds_are_one() -> None:
         (GaveUp("s", 3, 5.0), ("error", "supervisor gave up", "s", "more than 3 crashes in 5 s")),
         (Unkillable("a", ("x", "y")), ("error", "actor does not end", "a", "y")),
         (Unkillable("a", ()), ("error", "actor does not end", "a", "")),
+        (Announced("a", "info", "it opened", "x"), ("info", "it opened", "a", "x")),
         (
             DeadLetter("a", "private", DeadReason.DOWN, 0.0),
             ("warning", "dead letter", "a", "str: down"),

@@ -19,9 +19,10 @@ from trouper.actors.console.peer import role_of
 from trouper.actors.tree import breaker_path, limiter_path
 
 PRIVATE = "a private question"
+DAILY = BudgetConfig(limit_usd="5.00", per="day")
 
 
-def config(simulator: SimulatorProcess, **console: Any) -> AppConfig:
+def config(simulator: SimulatorProcess, budget: BudgetConfig = DAILY, **console: Any) -> AppConfig:
     provider = ProviderConfig(
         name="sim", kind="openai", base_url=simulator.base_url, requests_per_minute=6_000
     )
@@ -30,7 +31,7 @@ def config(simulator: SimulatorProcess, **console: Any) -> AppConfig:
         models={"default": ModelConfig(targets=["sim/small"])},
         assistants={"default": AssistantConfig(model="default")},
         prices={"sim/*": {"input": 1.0, "output": 2.0}},
-        budgets={"daily": BudgetConfig(limit_usd="5.00", per="day")},
+        budgets={"daily": budget},
         console=ConsoleConfig(**console),
     )
 
@@ -103,6 +104,18 @@ async def test_an_admin_reads_what_was_said_and_that_is_written_down(
     assert [(line["event"], line["session"], line["by"]) for line in logs] == [
         ("console transcript", "alice", f"uid:{os.getuid()}")
     ]
+
+
+async def test_what_a_budget_warns_of_is_an_event(simulator: SimulatorProcess) -> None:
+    small = BudgetConfig(limit_usd="0.001", per="day", alert_at=0.01)
+    async with opened(simulator, budget=small) as (app, client):
+        await (await app.session("alice")).ask("hello " * 100)
+        told = (await client.get("events"))["ev"]
+
+    (event,) = [each for each in told if each["msg"].startswith("budget")]
+    assert (event["level"], event["msg"]) == ("warning", "budget is nearly spent")
+    assert event["detail"].startswith("daily, ")
+    assert event["detail"].endswith(" of 0.001 dollars")
 
 
 async def test_a_conversation_is_followed_while_it_streams(simulator: SimulatorProcess) -> None:
