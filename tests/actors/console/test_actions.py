@@ -164,6 +164,15 @@ async def test_a_circuit_is_opened_and_closed(
         assert [(each["path"], each["health"]) for each in found] == [(BREAKER, "tripped")]
 
         assert (await act(opened, "reset", BREAKER))["effect"] == {"state": "closed"}
+        noted = [
+            (each["level"], each["msg"])
+            for each in (await opened.client.get("events"))["ev"]
+            if each["path"] == BREAKER
+        ]
+        assert [each for each in noted if each[1].startswith("circuit")] == [
+            ("warning", "circuit opened"),
+            ("info", "circuit closed"),
+        ]
         assert (await circuit.ask(GetState())).state == "closed"
         await act(opened, "trip", BREAKER)
         assert (await opened.client.get("providers"))["providers"][0]["circuits"][0]["until_reset"]
