@@ -12,7 +12,7 @@ import pytest
 from acp import schema
 from acp.stdio import spawn_agent_process
 
-from tests.fakes.commands import TROUPER, Server, config, server, trouper
+from tests.fakes.commands import TROUPER, Server, config, server, trouper, trouper_process
 from tests.fakes.simulator import SimulatorProcess
 
 SLOW = {
@@ -121,7 +121,7 @@ def test_an_editor_goes_on_when_its_server_was_killed_and_started_again(
 
 def test_lines_come_back_as_lines_and_the_end_of_them_is_the_end(running: Server) -> None:
     hello = '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":1}}'
-    done = trouper("acp", "--url", running.url, stdin=f"{{\n\n{hello}")
+    done = trouper_process("acp", "--url", running.url, stdin=f"{{\n\n{hello}")
 
     assert (done.code, done.err) == (0, "")
     [fault] = done.out.splitlines()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.commands import TROUPER, Done, Server, config, server, trouper
+from tests.fakes.commands import TROUPER, Done, Server, config, server, trouper, trouper_process
 from tests.fakes.simulator import SimulatorProcess
 from tests.fakes.terminal import Terminal, terminal
 
@@ -98,7 +98,7 @@ class TestWithoutATerminal:
     def test_bytes_that_are_no_text_are_no_end(self, running: Server) -> None:
         environ = {"PYTHONIOENCODING": "ascii"}
 
-        done = trouper("chat", "--url", running.url, "h\udce4llo \u2603", environ=environ)
+        done = trouper_process("chat", "--url", running.url, "h\udce4llo \u2603", environ=environ)
 
         assert (done.code, done.err) == (0, "")
         assert done.out == "You said: h?llo \\u2603\n"
