@@ -33,12 +33,12 @@ class Docstrings(griffe.Extension):
             if isinstance(each, griffe.Class):
                 _set_signature(each)
                 each.bases = [base for base in each.bases if not str(base).startswith("Generic[")]
-                if _is_enum(each):
-                    _tell_members(each)
             if isinstance(each, griffe.Attribute):
                 each.value = _shown_value(each)
             if each.docstring is not None:
                 each.docstring.value = prose(each.docstring.value, each)
+            if isinstance(each, griffe.Class) and _is_enum(each):
+                _tell_members(each)
 
 
 def _within(parent: griffe.Module | griffe.Class) -> Iterator[griffe.Object]:
