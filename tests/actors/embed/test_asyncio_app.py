@@ -31,13 +31,13 @@ from trouper.runtime.portal import PortalClosed
 Steps = Callable[[AsyncioApp], Awaitable[None]]
 
 
-@pytest.fixture
-def run(simulator: SimulatorProcess) -> Callable[[Steps], None]:
-    """Run steps with an application over the simulator."""
+@pytest.fixture(params=["thread", "guest"])
+def run(request: pytest.FixtureRequest, simulator: SimulatorProcess) -> Callable[[Steps], None]:
+    """Run steps with an application over the simulator, in a thread and as a guest."""
 
     def run(steps: Steps) -> None:
         async def main() -> None:
-            async with AsyncioApp(embedded(simulator)) as app:
+            async with AsyncioApp(embedded(simulator), mode=request.param) as app:
                 await steps(app)
 
         run_asyncio(main)

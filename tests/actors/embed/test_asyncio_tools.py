@@ -14,6 +14,9 @@ from tests.fakes.simulator import SimulatorProcess
 from trouper.actors.embed import AsyncioApp
 from trouper.actors.session.events import PermissionAsked
 from trouper.actors.tools import ToolContext, tool
+from trouper.runtime.portal.asyncio_portal import Mode
+
+MODES: tuple[Mode, ...] = ("thread", "guest")
 
 WHO = contextvars.ContextVar("WHO", default="nobody")
 
@@ -56,8 +59,9 @@ def test_an_async_tool_runs_in_the_hosts_loop_and_a_sync_one_in_a_thread(
     run_asyncio(main)
 
 
+@pytest.mark.parametrize("mode", MODES)
 def test_an_async_tool_is_cancelled_with_its_turn_and_may_clean_up(
-    simulator: SimulatorProcess,
+    simulator: SimulatorProcess, mode: Mode
 ) -> None:
     async def main() -> None:
         begun, over = asyncio.Event(), asyncio.Event()
@@ -74,7 +78,7 @@ def test_an_async_tool_is_cancelled_with_its_turn_and_may_clean_up(
             return ""
 
         simulator.script(calls("wait"))
-        async with AsyncioApp(embedded(simulator, "wait"), tools=[wait]) as app:
+        async with AsyncioApp(embedded(simulator, "wait"), tools=[wait], mode=mode) as app:
             async with (await app.session("alice")).prompt("go"):
                 await begun.wait()
             await over.wait()
@@ -82,8 +86,9 @@ def test_an_async_tool_is_cancelled_with_its_turn_and_may_clean_up(
     run_asyncio(main)
 
 
+@pytest.mark.parametrize("mode", MODES)
 def test_a_tool_that_fails_or_that_the_host_cancels_is_told_to_the_model(
-    simulator: SimulatorProcess,
+    simulator: SimulatorProcess, mode: Mode
 ) -> None:
     @tool
     async def broken(how: str) -> str:
@@ -96,7 +101,7 @@ def test_a_tool_that_fails_or_that_the_host_cancels_is_told_to_the_model(
         raise OSError("the printer is on fire")
 
     async def main() -> None:
-        async with AsyncioApp(embedded(simulator, "broken"), tools=[broken]) as app:
+        async with AsyncioApp(embedded(simulator, "broken"), tools=[broken], mode=mode) as app:
             session = await app.session("alice")
             for how, told in (("fire", "printer"), ("cancelled", "was cancelled by the program")):
                 simulator.script(calls("broken", how=how), {"reply": {"text": "A pity."}})
@@ -107,8 +112,9 @@ def test_a_tool_that_fails_or_that_the_host_cancels_is_told_to_the_model(
     run_asyncio(main)
 
 
+@pytest.mark.parametrize("mode", MODES)
 def test_the_context_of_whoever_opened_the_application_reaches_its_tools(
-    simulator: SimulatorProcess,
+    simulator: SimulatorProcess, mode: Mode
 ) -> None:
     @tool
     async def who() -> str:
@@ -118,14 +124,15 @@ def test_the_context_of_whoever_opened_the_application_reaches_its_tools(
     async def main() -> None:
         WHO.set("ann")
         simulator.script(calls("who"), {"reply": {"text": "Ann."}})
-        async with AsyncioApp(embedded(simulator, "who"), tools=[who]) as app:
+        async with AsyncioApp(embedded(simulator, "who"), tools=[who], mode=mode) as app:
             answer = await (await app.session("alice")).ask("who?")
         assert answer.tools[0].result == "ann"
 
     run_asyncio(main)
 
 
-def test_a_person_is_asked_before_a_call_is_run(simulator: SimulatorProcess) -> None:
+@pytest.mark.parametrize("mode", MODES)
+def test_a_person_is_asked_before_a_call_is_run(simulator: SimulatorProcess, mode: Mode) -> None:
     @tool(approval="always")
     async def delete() -> str:
         """Delete all."""
@@ -133,7 +140,7 @@ def test_a_person_is_asked_before_a_call_is_run(simulator: SimulatorProcess) -> 
 
     async def main() -> None:
         simulator.script(calls("delete"), {"reply": {"text": "Done."}})
-        async with AsyncioApp(embedded(simulator, "delete"), tools=[delete]) as app:
+        async with AsyncioApp(embedded(simulator, "delete"), tools=[delete], mode=mode) as app:
             session = await app.session("alice")
             async with session.prompt("go") as turn:
                 async for event in turn:
