@@ -39,10 +39,10 @@ def test_a_loop_of_threads_answers_everybody(simulator: SimulatorProcess, tmp_pa
         loop.write("bob Roll a die!")
         assert loop.line("bob:") == "bob: You rolled: 1"
         simulator.script(DEAR)
-        for _ in range(2):
-            loop.write("eve hello")
-            said = loop.line("eve:")
-        assert "the money set aside for this is used up" in said
+        loop.write("eve hello")
+        assert loop.line("eve:") == "eve: That is dear."
+        loop.write("eve hello")
+        assert "the money set aside for this is used up" in loop.line("eve:")
         # What has been asked is answered before it ends.
         simulator.script({"times": 1, "reply": {"text": "one\ntwo", "pace": 0.2}})
         loop.write("alice hello")
@@ -81,8 +81,9 @@ def test_an_endpoint_streams_and_stops_the_model_when_its_reader_goes_away(
             assert "That did not work" in http.post("/talk", content="hello").text
 
             simulator.script(DEAR)
-            for _ in range(2):
-                said = http.post("/talk", content="hello", headers={"x-user": "eve"}).text
+            eve = {"x-user": "eve"}
+            assert http.post("/talk", content="hello", headers=eve).text == "That is dear."
+            said = http.post("/talk", content="hello", headers=eve).text
             assert "the money set aside for this is used up" in said
 
             simulator.script({"times": 1, "reply": {"text": "word " * 500, "pace": 0.05}})
