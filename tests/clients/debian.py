@@ -28,16 +28,28 @@ def unpack(name: str, *packages: str) -> Path:
         pytest.skip(f"{packages[0]} comes from Debian, and this is none")
     shutil.rmtree(folder, ignore_errors=True)
     root.mkdir(parents=True)
-    fetch = ["apt-get", "download", "--quiet", *packages]
-    done = subprocess.run(
-        fetch, cwd=folder, capture_output=True, text=True, timeout=_FETCH, check=False
-    )
+    done = _apt_get(folder, "download", *packages)
+    if done.returncode:
+        # A new machine has no lists of packages, and who is not root may not fetch them.
+        own = folder / "apt"
+        (own / "lists" / "partial").mkdir(parents=True)
+        (own / "cache" / "archives" / "partial").mkdir(parents=True)
+        here = ("-o", f"Dir::State::lists={own}/lists", "-o", f"Dir::Cache={own}/cache")
+        _apt_get(folder, *here, "update")
+        done = _apt_get(folder, *here, "download", *packages)
     if done.returncode:
         pytest.skip(f"Debian's packages cannot be had here: {done.stderr.strip()[-200:]}")
     for package in folder.glob("*.deb"):
         subprocess.run(["dpkg-deb", "-x", str(package), str(root)], check=True)
     (folder / ".installed").touch()
     return root
+
+
+def _apt_get(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = ("apt-get", "--quiet", *words)
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=_FETCH, check=False
+    )
 
 
 def free_port() -> int:
