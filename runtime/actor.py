@@ -140,7 +140,8 @@ class Actor(Generic[M]):
 
     Subclass it as `class Clock(Actor[Tick | GetTime])` and write one `@on`
     method for each message. An instance lives from a start to a crash or stop;
-    the next life has a new instance, behind the same ref.
+    the next life has a new instance, behind the same ref. Making the class raises
+    SpecError where a message has no handler, or a handler no message.
 
     `background=True` in the class line allows `start_soon`.
     """

@@ -42,7 +42,8 @@ class System:
     second one cancels at once. (Signals reach only systems in the main thread,
     and all of them.) If the root gives up, the block is cancelled and leaving
     raises SupervisorGaveUp. An exception in the block stops the tree in order
-    and is raised as itself; a cancel of the block cancels the tree.
+    and is raised as itself; a cancel of the block cancels the tree. Entering it a
+    second time, and asking it for actors outside of its block, raises SpecError.
 
     `strategy`, `intensity` and `period` (in seconds) are the root's, as for `supervisor`.
     `observer` is called with every runtime event, see `Observer`. Without `signals`

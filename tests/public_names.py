@@ -26,6 +26,7 @@ __all__ = [
     "Public",
     "imported_by_documents",
     "public_names",
+    "raised_by",
 ]
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -233,6 +234,27 @@ def _unions(body: list[ast.stmt], name: str) -> Iterator[str]:
             isinstance(one, ast.Name) and one.id == name for one in ast.walk(value)
         ):
             yield _text_below(body, at)
+
+
+def raised_by(public: Public, node: Function) -> set[str]:
+    """The names of all that a function of `public` raises, itself or by what is private beside it."""
+    module = public.name.rpartition(".")[0]
+    beside = {one.name: one for one in _tree(module).body if isinstance(one, Function)}
+    if isinstance(public.node, ast.ClassDef):
+        own = {one.name: one for one in public.node.body if isinstance(one, Function)}
+        beside |= {f"self.{each}": one for each, one in own.items()}
+    found: set[str] = set()
+    todo, seen = [node], set[str]()
+    while todo:
+        for one in ast.walk(todo.pop()):
+            if isinstance(one, ast.Raise) and one.exc is not None:
+                error = one.exc.func if isinstance(one.exc, ast.Call) else one.exc
+                found.add(ast.unparse(error))
+            called = ast.unparse(one.func) if isinstance(one, ast.Call) else ""
+            if called.removeprefix("self.").startswith("_") and called in beside.keys() - seen:
+                seen.add(called)
+                todo.append(beside[called])
+    return found
 
 
 def _of_bases(bases: list[tuple[str, str]]) -> Iterator[Member]:

@@ -15,7 +15,7 @@ import pytest
 
 from trouper.runtime.errors import TrouperError
 
-from .public_names import Function, Member, Public, public_names
+from .public_names import Function, Member, Public, public_names, raised_by
 
 # What a number counts or measures. A plural noun is a unit where nothing is measured.
 _UNITS = re.compile(
@@ -184,15 +184,22 @@ def test_every_number_has_its_unit() -> None:
 
 
 def test_every_error_of_ours_that_a_public_function_raises_is_named(errors: set[str]) -> None:
-    unnamed = [
-        f"{name} raises {raised}"
-        for name, node, text in _functions()
-        for raised in {
-            ast.unparse(one.exc.func)
-            for one in ast.walk(node)
-            if isinstance(one, ast.Raise) and isinstance(one.exc, ast.Call)
-        }
-        if raised in errors and not _tells_of(raised, text)
-    ]
+    unnamed: list[str] = []
+    for public in public_names():
+        nodes = [member.node for member in public.members if member.node is not None]
+        if isinstance(public.node, ast.ClassDef):
+            # What a class raises as it is made, entered or iterated, its own docstring says.
+            own = (one for one in public.node.body if isinstance(one, Function))
+            nodes += [node for node in own if node.name.startswith("__")]
+        elif public.node is not None:
+            nodes.append(public.node)
+        for node in nodes:
+            said = f"{public.text} {ast.get_docstring(node) or ''}"
+            raised = raised_by(public, node) & errors
+            unnamed += [
+                f"{public.name}: {node.name} raises {error}"
+                for error in raised
+                if not _tells_of(error, said)
+            ]
 
     assert not unnamed, "\n".join(sorted(unnamed))

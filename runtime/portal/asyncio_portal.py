@@ -66,7 +66,8 @@ class AsyncioPortal(Portal[T]):
     awaited until it has cleaned up; a second cancellation goes at once.
 
     Raises PortalError for a mode or a buffer that there is not, where it is entered
-    twice, and where it is used in another loop or inside trio.
+    twice, and where it is used in another loop or inside trio; and UsedAfterFork in a
+    fork of the process.
     """
 
     _loop: asyncio.AbstractEventLoop | None = None
@@ -247,7 +248,11 @@ class AsyncioPortal(Portal[T]):
 
 
 class AsyncioStream(PortalStream[Item]):
-    """A stream from trio: a block, and in it an async iterator for one task."""
+    """A stream from trio: a block, and in it an async iterator for one task.
+
+    Made by `AsyncioPortal.stream`. Raises PortalError where it is read twice, by two
+    tasks, or outside of its block.
+    """
 
     def __init__(self, portal: AsyncioPortal[T], opened: Callable[[], Source[Item]]) -> None:
         self._waiter = portal._waiter()

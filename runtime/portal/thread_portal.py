@@ -41,8 +41,10 @@ class ThreadPortal(Portal[T]):
     of `stop`: 30 is more than a usual tree takes. `name` is the thread's.
 
     All threads of the process may use it; none in which an event loop runs:
-    WouldBlock is raised there at once. Ctrl-C in a call cancels it in trio and
-    waits until it has cleaned up; a second one goes at once.
+    WouldBlock is raised there at once, and UsedAfterFork in a fork of the process.
+    Ctrl-C in a call cancels it in trio and waits until it has cleaned up; a second one
+    goes at once. Raises PortalError for a buffer of less than one item, and where it is
+    entered twice.
     """
 
     def __enter__(self) -> Self:
@@ -173,7 +175,11 @@ class ThreadPortal(Portal[T]):
 
 
 class ThreadStream(PortalStream[Item]):
-    """A stream from trio: a block, and in it an iterator for one thread."""
+    """A stream from trio: a block, and in it an iterator for one thread.
+
+    Made by `ThreadPortal.stream`. Raises PortalError where it is read twice, or outside
+    of its block.
+    """
 
     def __init__(self, portal: ThreadPortal[T], opened: Callable[[], Source[Item]]) -> None:
         self._refuse_loops = portal._refuse_loops
