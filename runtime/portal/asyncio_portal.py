@@ -72,6 +72,7 @@ class AsyncioPortal(Portal[T]):
 
     _loop: asyncio.AbstractEventLoop | None = None
     _home: Letters
+    _over: asyncio.Future[None] | None = None
     _end_with_loop: AsyncGenerator[None] | None = None
     """Held, since the loop holds it but weakly."""
 
@@ -181,7 +182,7 @@ class AsyncioPortal(Portal[T]):
     async def wait_ended(self) -> None:
         """Wait until the run has ended, by itself or not; leaving raises its crash."""
         self._check_entered()
-        await asyncio.wrap_future(self._thread.over)
+        await asyncio.shield(self._ended())
 
     async def _stop_at_once(self) -> None:
         await self._stop(self._stop_timeout, at_once=True)
@@ -209,13 +210,18 @@ class AsyncioPortal(Portal[T]):
         self._thread.join()
 
     async def _is_over(self, timeout: float) -> bool:
-        over = asyncio.wrap_future(self._thread.over)
-        try:
-            await asyncio.wait([over], timeout=timeout)
-        finally:
-            # Else it would be told later, in a loop that may be closed by then.
-            over.cancel()
+        await asyncio.wait([self._ended()], timeout=timeout)
         return self._thread.over.done()
+
+    def _ended(self) -> asyncio.Future[None]:
+        """The end of the run, in this loop.
+
+        One for all who wait for it, time and again: `over` keeps each that is made
+        of it until it is done.
+        """
+        if self._over is None or self._over.get_loop() is not asyncio.get_running_loop():
+            self._over = asyncio.wrap_future(self._thread.over)
+        return self._over
 
     # For calls and streams.
 

@@ -5,7 +5,9 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
+from math import inf
 from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
 
@@ -246,17 +248,10 @@ def _signal() -> threading.Lock:
     return lock
 
 
-def _acquire(told: "threading.Lock | threading.Semaphore", timeout: float | None = None) -> bool:
-    """Wait for it; False if that took longer than `timeout` seconds."""
-    if timeout is None:
-        while not told.acquire(timeout=_LOOK_UP):
-            pass
-        return True
-    end = time.monotonic() + timeout
-    while not told.acquire(timeout=max(0.0, min(_LOOK_UP, end - time.monotonic()))):
-        if time.monotonic() >= end:
-            return False
-    return True
+def _acquire(told: "threading.Lock | threading.Semaphore") -> None:
+    """Wait for it."""
+    while not told.acquire(timeout=_LOOK_UP):
+        pass
 
 
 def _until_settled(
@@ -268,6 +263,12 @@ def _until_settled(
 
 
 def _wait_for(future: Future[None], timeout: float | None = None) -> bool:
-    told = _signal()
-    future.add_done_callback(lambda _: told.release())
-    return _acquire(told, timeout)
+    """Wait for it, and leave nothing behind: a future keeps each callback until it is done."""
+    end = inf if timeout is None else time.monotonic() + timeout
+    while not future.done():
+        left = end - time.monotonic()
+        if left <= 0:
+            return False
+        with suppress(TimeoutError):
+            future.result(min(_LOOK_UP, left))
+    return True

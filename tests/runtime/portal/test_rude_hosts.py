@@ -263,3 +263,22 @@ def test_libraries_know_on_which_side_they_are(mode: Mode) -> None:
             assert sniffio.current_async_library() == "asyncio"
 
     run_asyncio(main)
+
+
+def test_a_host_that_looks_again_and_again_whether_it_has_ended_leaves_nothing_behind() -> None:
+    """Each look was kept until the end, which of a bot is months away."""
+
+    async def main() -> None:
+        async with AsyncioPortal(program()) as portal:
+            for _ in range(20):
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(portal.wait_ended(), 0)
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(portal.wait_ended(), 0.001)
+            assert len(vars(portal._thread.over)["_done_callbacks"]) == 1
+
+    run_asyncio(main)
+    with ThreadPortal(program()) as portal:
+        for _ in range(20):
+            assert not portal.wait_ended(0.001)
+        assert vars(portal._thread.over)["_done_callbacks"] == []
