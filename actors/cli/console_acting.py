@@ -9,7 +9,7 @@ from typing import Any
 from .console_client import REFUSED, Client, add_socket_argument
 from .console_output import note
 
-__all__ = ["act", "add_act_arguments", "effect_in_words"]
+__all__ = ["act", "add_act_arguments", "effect_in_words", "outcome_in_words"]
 
 
 def add_act_arguments(parser: ArgumentParser) -> None:
@@ -36,12 +36,18 @@ def act(args: Namespace, client: Client, what: str, path: str, **arguments: Any)
             return REFUSED
     # Of the life that was seen just now: what has recovered meanwhile is left alone.
     done = client.one("act", gen=would.get("gen"), **request)["effect"]
-    _say(args, done, f"done: {words}")
+    _say(args, done, outcome_in_words(words, done))
     return 0
 
 
 def _say(args: Namespace, effect: dict[str, Any], words: str) -> None:
     print(json.dumps({"v": 1, "effect": effect}) if args.output == "json" else words)
+
+
+def outcome_in_words(words: str, effect: dict[str, Any]) -> str:
+    """What has become of an action: done, or begun where nobody has waited for its end."""
+    note = effect.get("note")
+    return f"done: {words}" if note is None else f"begun: {words}; {note}"
 
 
 def effect_in_words(what: str, path: str, effect: dict[str, Any]) -> str:

@@ -1,16 +1,19 @@
-"""What an operator can do, and the record of it.
+"""What an operator can do.
 
-Every action is written down, also those that were refused: a log line, an event
-and a line in the audit file. Who may do what is decided here and nowhere else.
-An action names the life that its operator saw; where the actor has begun
-another one since, it is refused as stale, so that a click on an old picture
-does not restart what has recovered meanwhile.
+Every action is written down, also those that were refused (audit.py). Who may
+do what is decided here and nowhere else. An action names the life that its
+operator saw; where the actor has begun another one since, it is refused as
+stale, so that a click on an old picture does not restart what has recovered
+meanwhile.
+
+Before you edit: an action is carried out in the console's nursery and not in
+that of its client, or who leaves at once would end it halfway, unrecorded.
 """
 
-import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
 
+import attrs
 import structlog
 import trio
 
@@ -21,22 +24,29 @@ from ..gate.circuit_messages import Reset, Trip
 from ..gate.limiter import Limiter
 from ..gate.limiter_messages import SetLimits
 from ..policy.bucket import RateLimits
-from ..redaction import printable, redact_text
-from .events import EventLog
-from .files import Lines
+from .audit import BEGUN, DONE, FAILED, Audit
+from .events import shown_error
 from .injection import message_of
 from .log_level import LogLevel
 from .peer import Peer
 from .protocol import ACTIONS, Act, BadRequest, allows
-from .use import Use
 
-__all__ = ["Actions"]
+__all__ = ["CONSOLE", "Actions"]
+
+CONSOLE: Final = "console"
+"""Where we stand ourselves."""
 
 _log = structlog.get_logger("trouper.console")
 
-# Seconds. What takes longer goes on; the operator sees in the tree how it ends.
-_PATIENCE = 30.0
+# Seconds, less than a command's own patience. What takes longer goes on: the tree shows how it
+# ends, and the record says it.
+_PATIENCE = 10.0
 _ASK = 3.0
+# Seconds for an answer to go out, where what answers is about to end.
+_LAST_WORD = 0.1
+
+# Actions under way. Some hang, each for as long as an actor may take to stop.
+_MOST = 64
 
 _LIMITS = (
     "requests_per_minute",
@@ -45,30 +55,42 @@ _LIMITS = (
     "output_tokens_per_minute",
 )
 
+_LONGER = f"it takes longer than {_PATIENCE:g} s and goes on"
+
 Effect = dict[str, Any]
 
 
+@attrs.define(eq=False)
+class _Deed:
+    """An action under way, as who waits for it sees it."""
+
+    ended: trio.Event = attrs.field(factory=trio.Event)
+    effect: Effect = attrs.field(factory=dict[str, Any])
+    error: BadRequest | None = None
+    begun: bool = False
+    """Whether it is written down as begun: nobody waits for its end any more."""
+
+
 class Actions:
-    """Does what operators ask for. `lines` is the audit file; `inject` whether messages may be sent."""
+    """Does what operators ask for, in `nursery`; `inject` says whether messages may be sent."""
 
     def __init__(
         self,
         system: System,
         config: AppConfig,
-        events: EventLog,
-        lines: Lines,
-        use: Use,
+        audit: Audit,
+        nursery: trio.Nursery,
         *,
         inject: bool = False,
     ) -> None:
         self._system = system
         self._config = config
-        self._events = events
-        self._lines = lines
-        self._use = use
+        self.audit = audit
+        self._nursery = nursery
+        self._under_way = 0
         self._inject = inject
         self.log_level = LogLevel(lambda: system.acting)
-        self._done: dict[str, Callable[[Act], Awaitable[Effect]]] = {
+        self._deeds: dict[str, Callable[[Act], Awaitable[Effect]]] = {
             "restart": self._restart,
             "stop": self._stop,
             "drain": self._drain,
@@ -91,21 +113,53 @@ class Actions:
         ]
 
     async def do(self, act: Act, peer: Peer) -> Effect:
-        """Do it and write it down; what it does besides. Raises BadRequest, written down as well."""
+        """Do it and write it down; what it does besides. Raises BadRequest, written down as well.
+
+        Who is cancelled here leaves the action to its end. One that takes long is
+        answered with a `note`.
+        """
         try:
             self._check(act, peer)
-            effect: Effect = {"note": f"it takes longer than {_PATIENCE:g} s and goes on"}
-            with trio.move_on_after(_PATIENCE):
-                effect = await self._done[act.act](act)
         except BadRequest as refused:
-            self._write(act, peer, refused.code, refused.message)
+            self.audit.acted(act, peer, refused.code, refused.message)
             raise
+        deed = _Deed()
+        self._under_way += 1
+        self._nursery.start_soon(self._carry_out, act, peer, deed)
+        ends_us = not act.dry and act.act == "restart" and _is_ours(act.path)
+        with trio.move_on_after(0.0 if ends_us else _PATIENCE):
+            await deed.ended.wait()
+        if not deed.ended.is_set():
+            note = "this console ends with it: connect again" if ends_us else _LONGER
+            deed.begun = True
+            self.audit.acted(act, peer, BEGUN, note)
+            return {"note": note}
+        if deed.error is not None:
+            raise deed.error
+        return deed.effect
+
+    async def _carry_out(self, act: Act, peer: Peer, deed: _Deed) -> None:
+        result, why = BEGUN, "the console ended before it did"
+        try:
+            if not act.dry and _is_ours(act.path):
+                await trio.sleep(_LAST_WORD)
+            deed.effect = await self._deeds[act.act](act)
+            result, why = DONE, ""
+        except BadRequest as refused:
+            deed.error, result, why = refused, refused.code, refused.message
         except (ActorError, SpecError, ValueError) as error:
-            self._write(act, peer, "refused", str(error))
-            raise BadRequest("refused", str(error), act.id) from error
-        if not act.dry:
-            self._write(act, peer, "done", "")
-        return effect
+            deed.error = BadRequest("refused", str(error), act.id)
+            result, why = "refused", str(error)
+        except Exception as error:  # noqa: BLE001 - of one action; it must not end the console
+            _log.exception("console action failed", act=act.act, path=act.path)
+            result, why = FAILED, shown_error(error)
+            deed.error = BadRequest("refused", f"a fault of the console: {why}", act.id)
+        finally:
+            self._under_way -= 1
+            seen = act.dry and result in (DONE, BEGUN)
+            if not seen and not (result == BEGUN and deed.begun):
+                self.audit.acted(act, peer, result, why)
+            deed.ended.set()
 
     def _check(self, act: Act, peer: Peer) -> None:
         least = ACTIONS[act.act]
@@ -120,6 +174,8 @@ class Actions:
                 "sending messages is switched off; [console] inject = true allows it",
                 act.id,
             )
+        if self._under_way >= _MOST:
+            raise BadRequest("busy", f"{_MOST} actions are under way; wait for one to end", act.id)
         if act.act == "loglevel" and not act.path:
             return
         if self._system.inspector.shape(act.path) is None:
@@ -128,35 +184,6 @@ class Actions:
         if act.gen is not None and act.gen != life:
             said = f"{act.path} is in its life {life}, and you saw {act.gen}: look again"
             raise BadRequest("stale", said, act.id)
-
-    def _write(self, act: Act, peer: Peer, result: str, why: str) -> None:
-        self._use.actions[act.act, result] += 1
-        # Who mistakes one field for another writes a secret into any of them.
-        reason, path = (printable(redact_text(text)) for text in (act.reason, act.path))
-        fields: dict[str, Any] = {
-            "act": act.act,
-            "path": path,
-            "by": peer.by,
-            "via": peer.via,
-            "reason": reason,
-            "args": redact_text(printable(str(dict(act.args))))[:500] if act.args else "",
-            "result": result,
-            "why": why,
-        }
-        self.audit("console action", fields)
-        by = f"{act.act} by {peer.by}" + (f": {reason}" if reason else "")
-        ended = by if result == "done" else f"{by}; {result}: {redact_text(why)}"
-        self._events.note("info" if result == "done" else "warning", "console action", path, ended)
-
-    def audit(self, what: str, fields: Mapping[str, Any]) -> None:
-        """Write down what an operator has done or seen."""
-        said = {
-            key: redact_text(value) if isinstance(value, str) else value
-            for key, value in fields.items()
-            if value not in ("", None)
-        }
-        _log.warning(what, **said)
-        self._lines.add({"at": round(time.time(), 3), "msg": what, **said})
 
     # Actors.
 
@@ -276,3 +303,7 @@ class Actions:
         if not (type(seconds) in (int, float) and 0 < seconds <= 86_400):
             raise ValueError("seconds must be a number above 0 and up to 86400")
         return self.log_level.change(level, float(seconds), path=act.path, dry=act.dry)
+
+
+def _is_ours(path: str) -> bool:
+    return path.split("/", 1)[0] == CONSOLE

@@ -22,7 +22,8 @@ from ..config.store import MEMORY
 from ..gate.budget import ALERTS, Alert
 from ..policy.budget import AlertKind
 from ..policy.money import dollars
-from .actions import Actions
+from .actions import CONSOLE, Actions
+from .audit import Audit
 from .board import Board, Standings
 from .conversation import Receive, SendLine, converse
 from .costs import Costs
@@ -104,9 +105,7 @@ class Console:
         if not (self._config.console.socket or self._config.console.web):
             return ()
         feed = child("feed", self.run)
-        return (
-            supervisor("console", feed, intensity=_CRASHES, period=_PERIOD, restart="temporary"),
-        )
+        return (supervisor(CONSOLE, feed, intensity=_CRASHES, period=_PERIOD, restart="temporary"),)
 
     async def converse(self, peer: Peer, receive: Receive, send: SendLine) -> None:
         """Serve one client of the web; it is told nothing where the console does not run."""
@@ -133,14 +132,6 @@ class Console:
         history = History(system.inspector, self._seconds)
         board = Board(system, self._config, self.book, self._standings)
         survey = Survey(system, board, history)
-        actions = Actions(
-            system,
-            self._config,
-            self._events,
-            self._audit_lines,
-            self.use,
-            inject=self._config.console.inject,
-        )
         picture = Picture(
             system=system,
             survey=survey,
@@ -153,18 +144,26 @@ class Console:
             sessions=lambda: session_rows(system.inspector),
             clients=lambda: 0 if self._place is None else self._place.clients,
         )
-        self._place = Place(
-            picture,
-            actions,
-            Taps(system.inspector),
-            self._config.console.name,
-            self.entry,
-            self.use,
-        )
+        audit = Audit(self._events, self._audit_lines, self.use)
         try:
             watchdog = Watchdog(partial(self._stalled, survey), partial(_tree, system))
             with watchdog.watch(signals=True) if self._watchdog else nullcontext():
                 async with trio.open_nursery() as nursery:
+                    actions = Actions(
+                        system,
+                        self._config,
+                        audit,
+                        nursery,
+                        inject=self._config.console.inject,
+                    )
+                    self._place = Place(
+                        picture,
+                        actions,
+                        Taps(system.inspector),
+                        self._config.console.name,
+                        self.entry,
+                        self.use,
+                    )
                     nursery.start_soon(history.run)
                     nursery.start_soon(self._crash_lines.run)
                     nursery.start_soon(self._audit_lines.run)
@@ -173,6 +172,8 @@ class Console:
                         nursery.start_soon(self._listen, self._place)
         finally:
             self._place = None
+            # What was still being done writes down that it was, after all others have ended.
+            await self._audit_lines.flush()
 
     async def _listen(self, place: Place) -> None:
         try:

@@ -55,7 +55,11 @@ class Lines:
                 self._news = trio.Event()
                 await self._write()
         finally:
-            await self._write()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what waits, now."""
+        await self._write()
 
     async def _write(self) -> None:
         lines, self._waiting = list(self._waiting), deque()

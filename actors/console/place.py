@@ -210,18 +210,18 @@ class Place:
             said = "this program serves no page; [console] web = true and a server allow it"
             raise BadRequest("refused", said, request.id)
         role = self.entry.role
-        self.actions.audit("console link", {"by": peer.by, "via": peer.via, "role": role})
+        self.actions.audit.write("console link", {"by": peer.by, "via": peer.via, "role": role})
         url = self.entry.link(trio.current_time())
         return {"t": "link", "id": request.id, "url": url, "role": role, "seconds": CODE_SECONDS}
 
     def _audit_reading(self, session: str, peer: Peer, result: str) -> None:
         fields = {"session": session, "by": peer.by, "via": peer.via, "result": result}
-        self.actions.audit("console transcript", fields)
+        self.actions.audit.write("console transcript", fields)
 
     def _audit_bodies(self, request: Trace, peer: Peer, result: str) -> None:
         path = printable(request.path[:200])
         fields = {"path": path, "by": peer.by, "via": peer.via, "result": result}
-        self.actions.audit("console bodies", fields)
+        self.actions.audit.write("console bodies", fields)
 
     async def dump(self, peer: Peer) -> AsyncIterator[dict[str, Any]]:
         """Everything, for a look after the fact: frames with a `part` each."""

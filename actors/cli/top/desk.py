@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import attrs
 
-from ..console_acting import effect_in_words
+from ..console_acting import effect_in_words, outcome_in_words
 from ..inspect import lines_of
 from .items import Item
 from .link import Lost
@@ -142,7 +142,7 @@ class Desk:
         effect = frame["effect"]
         words = effect_in_words(asked.act, asked.path, effect)
         if asked.words:  # it was the deed
-            self.said = f"done: {asked.words}"
+            self.said = outcome_in_words(asked.words, effect)
         else:
             self.question = Question(words, asked.act, asked.path, effect.get("gen"))
 

@@ -214,6 +214,16 @@ def test_a_person_is_asked_before_anything_is_done(folder: Path, answer: str, co
     assert ("done: stop s/a" in last) == (code == 0)
 
 
+def test_what_goes_on_is_not_said_to_be_done(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ack = {"t": "ack", "ok": True, "effect": {"note": "it takes long"}}
+    with program(folder, act=[ack]) as path:
+        assert main(["stop", "a", "--yes", "--sock", str(path)]) == 0
+
+    assert capsys.readouterr().out == "begun: stop a; it takes long\n"
+
+
 def test_what_is_watched_is_shown_again_and_again(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
