@@ -58,7 +58,11 @@ def _overrides(values: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[
 
 @attrs.frozen(kw_only=True)
 class AppConfig:
-    """The whole configuration. The tables are in the order of the file and cannot be changed."""
+    """The whole configuration. The tables are in the order of the file and cannot be changed.
+
+    Each table checks itself when it is made, as this does across them, and raises
+    ConfigError with all that is wrong, each fault beginning with its key.
+    """
 
     server: ServerConfig = attrs.field(factory=ServerConfig)
     """Where clients connect."""

@@ -161,7 +161,8 @@ class AsyncioSession:
     def prompt(self, prompt: str | tuple[Part, ...]) -> "AsyncioTurn":
         """A turn, to be read in an `async with` block; leaving the block cancels it.
 
-        Entering raises TurnInProgress where one is running, and HistoryFull.
+        Entering raises TurnInProgress where one is running, HistoryFull and NotKept; see
+        SessionHandle.prompt.
         """
         return AsyncioTurn(self._portal, self._handle, prompt)
 

@@ -146,9 +146,9 @@ class ThreadSession:
     def prompt(self, prompt: str | tuple[Part, ...], *, timeout: float = inf) -> "ThreadTurn":
         """A turn, to be read in a `with` block; leaving the block cancels it.
 
-        Entering raises TurnInProgress where one is running, and HistoryFull. A turn
-        that takes longer than `timeout` seconds is cancelled, and TimeoutError raised:
-        a thread cannot be cancelled from outside, as a task can.
+        Entering raises TurnInProgress where one is running, HistoryFull and NotKept; see
+        SessionHandle.prompt. A turn that takes longer than `timeout` seconds is cancelled,
+        and TimeoutError raised: a thread cannot be cancelled from outside, as a task can.
         """
         return ThreadTurn(self._portal, self._handle, prompt, timeout)
 

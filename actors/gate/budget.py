@@ -149,7 +149,7 @@ class Budgets:
     async def charged(self, opening: Opening, added: int) -> None:
         """Warn as a call does whose row somebody else has closed, as those of a batch are.
 
-        `added` is what that has added to what is spent; of `opening` it counts whose
+        `added` is how many nano-dollars that has added to what is spent; of `opening` it counts whose
         and when it was. Raises what the ledger does.
         """
         purse = self._purse

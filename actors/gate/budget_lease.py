@@ -47,7 +47,7 @@ class Lease:
     It raises ProviderError of kind BUDGET_EXCEEDED where a budget does not cover
     that, nor a shorter answer where its `clamp` allows one; PRICE_UNKNOWN where
     a budget applies and nobody knows the price; INVALID_REQUEST where it may cost
-    more than MOST_NANO; and what the ledger raises.
+    more than nine million dollars (MOST_NANO); and what the ledger raises.
     `max_output_tokens` is what to ask for then.
 
     Leaving it closes the row, if `settle` has not: nothing was spent before

@@ -148,7 +148,8 @@ class Turn:
     AnswerReset takes all of it back, where the model is configured to begin an
     answer again that breaks off.
     Raises TurnFailed where the turn ends with an error, and SessionError where
-    the reader is 256 Ki characters or 1,000 events behind.
+    the reader is 256 Ki characters or 1,000 events behind, reads outside of the block,
+    or enters it a second time: a turn is read once.
     """
 
     def __init__(self, ref: Ref[SessionMessage], parts: tuple[Part, ...]) -> None:

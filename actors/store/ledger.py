@@ -59,7 +59,7 @@ class Closing:
 
     `cost` is in nano-dollars and None where nobody knows it: then an attempt
     that may have been billed counts as what was reserved for it. More than
-    MOST_NANO is that much: a row has to be closed, whatever its price list says. `outcome` is
+    nine million dollars (MOST_NANO) is that much: a row has to be closed, whatever its price list says. `outcome` is
     "ok", "cancelled", "cached" or the kind of the error. `model` is the one that
     has answered, by the provider's name, `service_tier` the tier that has served, and
     `price_id` names the prices. `first_token_ms` and `duration_ms` are milliseconds
@@ -82,7 +82,7 @@ class Closing:
     duration_ms: int = 0
 
     def weight(self, reserved: int) -> int:
-        """What it takes out of the budgets, of an attempt for which so much was reserved."""
+        """The nano-dollars that it takes out of the budgets, where so many were `reserved` for it."""
         if self.state == "released":
             return 0
         return reserved if self.cost is None else self.cost
@@ -174,7 +174,7 @@ class Ledger(Protocol):
         ...
 
     async def spent(self, scope: str, window: str) -> Totals:
-        """What was spent of a scope in a window, and what is reserved in it now.
+        """What was spent of a `scope` in a `window`, as of a Limit, and what is reserved in it now.
 
         All that was settled before is in it. It need not have any limit: the
         sums are those of the rows. Raises ValueError for what is
@@ -183,5 +183,8 @@ class Ledger(Protocol):
         ...
 
     def rows(self, selection: Selection) -> AsyncIterator[Row]:
-        """The selected rows by their time, read as they are asked for and never all at once."""
+        """The selected rows by their time, read as they are asked for and never all at once.
+
+        Raises ActorUnavailable and StoreError.
+        """
         ...
