@@ -135,9 +135,8 @@ class Environment:
     wording: Wording = attrs.field(factory=Wording)
     hands: "dict[Task, Cell | Envelope]" = attrs.field(factory=dict)
     taps: "dict[Cell, Any]" = attrs.field(factory=dict)
-    """Who looks on at an actor (tapping.py)."""
+    """Who looks on at an actor (tapping.py); `dress` gives it handlers that crash (testing)."""
     dress: "Callable[[Cell, Mapping[type, Any]], Mapping[type, Any]] | None" = None
-    """Gives the actor of a cell other handlers than its own: a test's, which crash (testing)."""
     tallies: dict[str, Tally] = attrs.field(factory=dict)
     at_once: int = 0
 
