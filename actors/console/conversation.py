@@ -44,6 +44,8 @@ SendLine = Callable[[str], Awaitable[None]]
 
 # Seconds. Who reads nothing for so long has gone, or will ask again.
 _SEND = 30.0
+# Seconds between two looks whether a client that has nothing more to ask still reads.
+_LISTENS = 1.0
 # Actions, traces and dumps that one client has under way.
 _MOST = 4
 # Seconds between two looks at a watched actor.
@@ -71,6 +73,7 @@ class _Conversation:
         self._nursery = nursery
         self._sending = trio.Lock()
         self._under_way = 0
+        self._news = trio.Event()
         # What is told again and again, until it is asked for anew: the feed, a watched actor.
         self._repeated: dict[str, trio.CancelScope] = {}
 
@@ -87,6 +90,20 @@ class _Conversation:
                 await self._answer(request)
             except BadRequest as error:
                 await self._send(_error(error.id, error.code, error.message))
+        if self._peer.via == "unix":
+            await self._answer_to_the_end()
+
+    async def _answer_to_the_end(self) -> None:
+        """Who has closed its half of the socket, as `echo ... | nc -U` does, still reads.
+
+        Who has gone altogether is found out by sending it something.
+        """
+        while self._under_way or self._repeated:
+            self._news = trio.Event()
+            with trio.move_on_after(_LISTENS) as scope:
+                await self._news.wait()
+            if scope.cancelled_caught:
+                await self._send({"t": "ping"})
 
     async def _answer(self, request: Request) -> None:
         place = self._place
@@ -141,6 +158,7 @@ class _Conversation:
             await self._send(_error(error.id, error.code, error.message))
         finally:
             self._under_way -= 1
+            self._news.set()
 
     def _repeat(self, what: str, function: Callable[[Any], Awaitable[None]], request: Any) -> None:
         self._end(what)
@@ -149,6 +167,9 @@ class _Conversation:
         async def run() -> None:
             with scope:
                 await function(request)
+            if self._repeated.get(what) is scope:  # the actor that was watched has gone
+                del self._repeated[what]
+                self._news.set()
 
         self._nursery.start_soon(run)
 

@@ -15,7 +15,7 @@ from trouper.actors.console import socket as console_socket
 from trouper.actors.console.console import Console
 from trouper.actors.console.protocol import LONGEST_LINE
 from trouper.actors.console.where import folder
-from trouper.runtime import System
+from trouper.runtime import System, dynamic
 
 
 @pytest.fixture
@@ -169,6 +169,58 @@ async def test_a_last_line_without_a_newline_is_heard(play: Play) -> None:
 
         assert await opened.client.frame() == {"t": "pong", "id": 4}
         assert await opened.client.hangs_up()
+
+
+@pytest.mark.parametrize(
+    ("asked", "last"),
+    [
+        ('{"op":"act","act":"restart","path":"a"}', "ack"),
+        ('{"op":"trace","path":"a","seconds":5}', "trace_end"),
+        ('{"op":"dump"}', "done"),
+    ],
+)
+async def test_who_has_closed_its_half_is_answered_to_the_end(
+    play: Play, autojump_clock: trio.testing.MockClock, asked: str, last: str
+) -> None:
+    async with open_console(play.part("a")) as opened:
+        await opened.client.stream.send_all(asked.encode())
+        await opened.client.stream.send_eof()
+
+        assert (await opened.client.until(last))["t"] == last
+        assert await opened.client.hangs_up()
+
+
+async def test_who_has_closed_its_half_hears_the_feed_until_it_leaves(
+    play: Play, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_console(play.part("a")) as opened:
+        other = await connect(opened.console)
+        await other.say('{"op":"sub"}\n{"op":"watch","path":"a"}')
+        await other.stream.send_eof()
+        await other.until("snap")
+        await opened.client.ask("act", act="restart", path="a")
+        await other.until("delta")
+        await trio.sleep(30)
+        assert (await opened.client.get("totals"))["tot"]["clients"] == 2
+        await other.stream.aclose()
+        await trio.sleep(5)
+        assert (await opened.client.get("totals"))["tot"]["clients"] == 1
+
+
+async def test_who_has_closed_its_half_is_let_go_where_there_is_nothing_more_to_tell(
+    play: Play, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_console(dynamic("many", play.player("x"))) as opened:
+        await opened.system.children("many", Player).start("x")
+        other = await connect(opened.console)
+        await other.say('{"op":"watch","path":"many/x"}')
+        await other.stream.send_eof()
+        await other.until("actor")
+        await opened.system.children("many", Player).stop("x")
+        assert (await other.until("err"))["err"]["code"] == "not_found"
+        while not await other.hangs_up():
+            pass
+        await other.stream.aclose()
 
 
 async def test_who_reads_nothing_for_half_a_minute_is_dropped_and_nobody_else_waits(
