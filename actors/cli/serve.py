@@ -2,7 +2,8 @@
 
 One line on standard output says where, once it does; everything else goes to
 standard error. SIGTERM and SIGINT end it in order, with exit code 0: clients are
-told and given some seconds. A second one ends the process on the spot.
+told and given some seconds. A second one ends the process on the spot. A service
+manager that has started it (systemd's Type=notify) is told the same.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import trio
 from ..config import AppConfig, load_config
 from ..errors import ConfigError
 from .application import StoppedWhileStarting, running_app
+from .service_manager import ServiceManager
 
 __all__ = ["add_arguments", "collect_rarely", "run"]
 
@@ -47,8 +49,9 @@ def run(args: argparse.Namespace) -> int:
     if args.listen is not None:
         config = _listening_at(args.listen, config)
     collect_rarely()
+    manager = ServiceManager()
     with suppress(StoppedWhileStarting):
-        trio.run(_serve, config)
+        trio.run(_serve, config, manager)
     return 0
 
 
@@ -71,18 +74,21 @@ def _listening_at(listen: str, config: AppConfig) -> AppConfig:
         ) from error
 
 
-async def _serve(config: AppConfig) -> None:
-    async with running_app(config, serve=True) as app:
+async def _serve(config: AppConfig, manager: ServiceManager) -> None:
+    async with running_app(config, serve=True) as app, trio.open_nursery() as nursery:
         assert app.listening is not None
         for number in (signal.SIGTERM, signal.SIGINT):
-            _heed_once(number)
+            _heed_once(number, manager)
+        nursery.start_soon(manager.keep_telling)
+        manager.ready()
         print(f"trouper ready url={app.listening.url} pid={os.getpid()}", flush=True)
         await app.system.stopped()
+        nursery.cancel_scope.cancel(reason="it has stopped")
     by = app.system.stopped_by
     _log.info("stopped", signal=None if by is None else by.name)
 
 
-def _heed_once(number: signal.Signals) -> None:
+def _heed_once(number: signal.Signals, manager: ServiceManager) -> None:
     """Let the running system have the first signal `number`, and the kernel the second one."""
     heed = signal.getsignal(number)
     assert callable(heed)
@@ -90,6 +96,7 @@ def _heed_once(number: signal.Signals) -> None:
     def once(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        manager.stopping()
         heed(number, frame)
 
     signal.signal(number, once)
