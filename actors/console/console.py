@@ -65,6 +65,8 @@ class Console:
         self._config = config
         self._watchdog = watchdog
         self._system: System | None = None
+        self._began = 0.0
+        self._history: History | None = None
         self._standings: Standings | None = None
         self._events = EventLog()
         self._costs = Costs()
@@ -99,6 +101,7 @@ class Console:
     def begin(self, system: System, standings: Standings) -> None:
         """This is whom to look at; `standings` says how the budgets stand."""
         self._system, self._standings = system, standings
+        self._began = trio.current_time()
 
     def children(self) -> tuple[ChildSpec, ...]:
         """What must run beside the others. It never comes back to crash the rest."""
@@ -129,7 +132,10 @@ class Console:
         assert self._system is not None
         assert self._standings is not None
         system = self._system
-        history = History(system.inspector, self._seconds)
+        if self._history is None:
+            # Kept when the console restarts: a page that was open does not begin blank.
+            self._history = History(system.inspector, self._seconds)
+        history = self._history
         board = Board(system, self._config, self.book, self._standings)
         survey = Survey(system, board, history)
         picture = Picture(
@@ -143,7 +149,9 @@ class Console:
             costs=self._costs,
             sessions=lambda: session_rows(system.inspector),
             clients=lambda: 0 if self._place is None else self._place.clients,
+            began=self._began,
         )
+        taps = Taps(system.inspector)
         audit = Audit(self._events, self._audit_lines, self.use)
         try:
             watchdog = Watchdog(partial(self._stalled, survey), partial(_tree, system))
@@ -159,7 +167,7 @@ class Console:
                     self._place = Place(
                         picture,
                         actions,
-                        Taps(system.inspector),
+                        taps,
                         self._config.console.name,
                         self.entry,
                         self.use,
@@ -172,6 +180,7 @@ class Console:
                         nursery.start_soon(self._listen, self._place)
         finally:
             self._place = None
+            taps.end()
             # What was still being done writes down that it was, after all others have ended.
             await self._audit_lines.flush()
 

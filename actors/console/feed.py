@@ -66,6 +66,7 @@ class Picture:
         costs: Costs,
         sessions: SessionRows,
         clients: Callable[[], int],
+        began: float,
     ) -> None:
         self.system = system
         self.survey = survey
@@ -77,7 +78,7 @@ class Picture:
         self.costs = costs
         self.sessions = sessions
         self.clients = clients
-        self.began = trio.current_time()
+        self.began = began
 
     def totals(self) -> dict[str, Any]:
         """The numbers of the whole program."""
