@@ -32,7 +32,7 @@ export function ActorPanel({ path, told }) {
       <${Traceback} text=${crash.traceback} whole=${whole} onWhole=${() => setWhole(!whole)} />
       <p><a href=${`#/crashes/${crash.id}`}>What had happened before</a></p></section>`}
     ${told.in_hand.length > 0 && html`<section><h3>In hand</h3><${Waits} list=${told.in_hand} /></section>`}
-    <${Stack} frames=${told.stack} />
+    <${Stack} frames=${told.stack} busy=${told.in_hand.length > 0 || told.state === "suspended"} />
     <section><h3>Mailbox <span class="dim num">${told.cap ? `${told.depth} of ${told.cap}` : "reads none"}${told.cap ? `, ${told.overflow} when full` : ""}</span></h3>
       ${told.mailbox.length ? html`<${Waits} list=${told.mailbox} />` : html`<p class="dim">empty</p>`}</section>
     <${Fields} fields=${told.fields} />
@@ -65,15 +65,17 @@ function Waits({ list }) {
 
 const LIBRARY = /(site-packages|lib\/python3|\/runtime\/|\/trio\/)/;
 
-function Stack({ frames }) {
+// Where its own code waits; while none of it runs, that is the runtime's.
+function Stack({ frames, busy }) {
   const [all, setAll] = useState(false);
   const own = frames.filter((frame) => !LIBRARY.test(frame));
-  const shown = all || own.length === 0 ? frames : own;
-  return html`<section><h3>Waiting at ${own.length > 0 && own.length < frames.length && html`<button class="link" onClick=${() => setAll(!all)}>${all ? "hide" : "show"} library frames</button>`}</h3>
+  const shown = all ? frames : own;
+  const none = frames.length === 0 ? "It runs no code now." : busy ? "None of its own code runs now." : "It waits for its next message.";
+  return html`<section><h3>Waiting at ${own.length < frames.length && html`<button class="link" onClick=${() => setAll(!all)}>${all ? "hide" : "show"} library frames</button>`}</h3>
     ${shown.length ? html`<ol class="stack">${shown.map((frame, i) => {
       const [where, name] = cut(frame);
       return html`<li key=${i} class=${i === shown.length - 1 ? "last" : ""}><span class="mono">${name}</span><span class="mono dim">${where}</span></li>`;
-    })}</ol>` : html`<p class="dim">It runs no code now.</p>`}</section>`;
+    })}</ol>` : html`<p class="dim">${none}</p>`}</section>`;
 }
 
 function cut(frame) {

@@ -154,7 +154,7 @@ function Totals() {
     ${cells.map(([name, value, more, tone, values, line]) => html`<div class="total" key=${name}>
       <span class="dim">${name}</span>
       <span class="value"><b class=${tone}>${value}</b> <small class="dim">${more}</small></span>
-      ${values ? html`<${Spark} values=${values} tone=${line} wide=${150} high=${20} />` : html`<${Map} />`}
+      ${name === "Actors" ? html`<${Map} />` : html`<${Spark} values=${values} tone=${line} wide=${150} high=${20} />`}
     </div>`)}
   </section>`;
 }

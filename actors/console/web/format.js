@@ -19,7 +19,8 @@ export function money(nano, digits) {
   const usd = nano / NANO;
   if (digits !== undefined) return `$${usd.toFixed(digits)}`;
   if (usd === 0) return "$0";
-  if (usd < 0.001) return `$${usd.toPrecision(2)}`;
+  if (usd < 0.000001) return "under $0.000001";
+  if (usd < 0.001) return `$${Number(usd.toPrecision(2))}`;
   if (usd < 10) return `$${usd.toFixed(3)}`;
   return `$${usd.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
 }

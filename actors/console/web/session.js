@@ -7,6 +7,7 @@ import { clock, count, money, some } from "./format.js";
 import { model } from "./model.js";
 import { Empty, Pill } from "./parts.js";
 import { InFlight } from "./providers.js";
+import { Now } from "./sessions.js";
 
 const TURNS = 100; // as many as the feed tells of
 
@@ -48,6 +49,7 @@ export function SessionPage({ rest }) {
   const [reading, setReading] = useState(false);
   const { told, fault } = useConversation(rest, reading && admin);
   if (!told) return html`<main class="page"><${Back} id=${rest} /><${Empty} title=${fault ? "Not open" : "Looking"}>${fault || "The conversation is asked for."}<//></main>`;
+  const row = model.sessions?.find((each) => each.id === rest);
   return html`<main class="page">
     <${Back} id=${rest} />
     <section class="card facts-card">
@@ -57,7 +59,7 @@ export function SessionPage({ rest }) {
         <div><dt>Turns</dt><dd class="num">${told.turns.length + told.earlier}</dd></div>
         <div><dt>Tokens in, out</dt><dd class="num">${count(told.usage.input)}, ${count(told.usage.output)}</dd></div>
         <div><dt>Cost</dt><dd class="num">${money(told.cost)}${told.unpriced ? `, ${told.unpriced} unknown` : ""}</dd></div>
-        <div><dt>Now</dt><dd>${told.running ? html`<${Pill} tone="good">turn ${told.running} under way<//>` : "idle"}</dd></div>
+        <div><dt>Now</dt><dd><${Now} session=${{ depth: 0, state: "running", ...row, running: told.running, asked: told.asked.length }} /></dd></div>
       </dl>
       <div class="acts">
         <button disabled=${!admin} aria-pressed=${reading} title=${admin ? "" : "What was said is for the role admin."} onClick=${() => setReading(!reading)}>${reading ? "Hide text" : "Show text"}</button>

@@ -22,7 +22,7 @@ export function SessionsPage() {
       <div class="list-head session-grid dim"><span>Conversation</span><span>Whose</span><span>Assistant</span><span>Now</span><span class="r">Turns</span><span class="r">Messages</span><span class="r">Tokens</span><span class="r">Cost</span><span class="r">Listening</span></div>
       <${Virtual} rows=${found} height=${narrow() ? 40 : 30} row=${(each) => html`<a class="list-row session-grid" href=${`#/sessions/${each.id}`}>
         <span class="mono cut">${each.id}</span><span class="cut">${each.owner}</span><span class="cut">${each.assistant}${each.model ? html` <small class="dim">${each.model}</small>` : ""}</span>
-        <span><${Now} session=${each} /></span>
+        <span class="cut"><${Now} session=${each} /></span>
         <span class="r num">${each.turns ?? ""}</span><span class="r num">${each.messages ?? ""}</span>
         <span class="r num">${each.usage ? count(each.usage.input + each.usage.output) : ""}</span>
         <span class="r num">${each.cost === undefined ? "" : money(each.cost)}${each.unpriced ? html`<small class="dim" title="answers of unknown cost"> +?</small>` : ""}</span>
@@ -33,7 +33,9 @@ export function SessionsPage() {
 export function Now({ session }) {
   if (session.asked) return html`<${Pill} tone="warn">asks for a permission<//>`;
   if (session.running) return html`<${Pill} tone="good">turn ${session.running}<//>`;
-  if (session.depth) return html`<${Pill} tone="warn">${some(session.depth, "message")} waiting<//>`;
+  const waiting = session.depth ? `${count(session.depth)} waiting` : "";
+  if (session.state === "suspended") return html`<${Pill} tone="warn">suspended${waiting && `, ${waiting}`}<//>`;
+  if (waiting) return html`<${Pill} tone="warn">${waiting}<//>`;
   if (session.state !== "running") return html`<${State} actor=${{ state: session.state, health: "ok" }} />`;
   return html`<span class="dim">idle</span>`;
 }

@@ -50,6 +50,11 @@ class Seen:
         await self.page.until(f"{script} && !{script}.disabled")
         await self.page.run(f"{script}.click()")
 
+    async def look(self, name: str) -> None:
+        """Take a picture for whoever wants to see it."""
+        if "TROUPER_SCREENSHOTS" in os.environ:
+            await self.page.picture(Path(os.environ["TROUPER_SCREENSHOTS"]) / f"{name}.png")
+
     def quiet(self) -> None:
         """Nothing went wrong in the page, and it asked nobody else."""
         host = self.url.removeprefix("http://")
@@ -111,6 +116,7 @@ async def test_the_first_screen_says_what_is_wrong_and_leads_there(see: See) -> 
         await here.says("mistral", "In flight", "Requests left")
         await here.page.key("?")
         await here.says("light, dark, or as the system has it")
+        await here.look("keys")
         here.quiet()
 
 
@@ -118,6 +124,7 @@ async def test_a_reader_is_told_why_nothing_can_be_done(see: See) -> None:
     async with see(busy=False, web_role="read") as here:
         await here.go("actors/workers/mailer")
         await here.says("read-only", "This visit may read only; operate is needed.")
+        await here.look("read-only")
         disabled = "[...document.querySelectorAll('.panel-top button')].every((b) => b.disabled)"
         assert await here.page.run(disabled)
         here.quiet()
@@ -131,6 +138,7 @@ async def test_an_operator_restarts_an_actor_after_reading_what_that_does(see: S
             "Its life ends, and another one begins.", "1 sibling goes along: workers/thumbnails"
         )
         assert here.app.system.operator.life("workers/mailer") == 1
+        await here.look("dialog")
         await here.page.run(
             "(() => { const all = document.querySelectorAll('dialog input');"
             "const input = all[all.length - 1]; input.value = 'by the book';"
@@ -185,6 +193,7 @@ async def test_what_was_said_is_shown_to_admins_only(see: See) -> None:
             await here.page.until(f"{turn}.includes('under way') && {turn}.includes('It depends')")
             shown = len(await here.page.run(turn))
             await here.page.until(f"{turn}.length > {shown + 10} && {turn}.includes('under way')")
+            await here.look("session-under-way")
             nursery.cancel_scope.cancel()
         await here.page.until(f"{turn}.includes('cancelled')")
         await here.click("Hide text")
@@ -245,16 +254,24 @@ async def test_neither_a_rebound_name_nor_another_page_gets_at_anything(
             )
             await page.open(f"{url.replace('127.0.0.1', 'rebind.test')}/console/")
             await page.until("document.body?.innerText.includes('is not served under the name')")
+            rebound = await page.run(
+                "new Promise((done) => { const ws = new WebSocket(`ws://${location.host}/console/feed`);"
+                "ws.onopen = () => done('open'); ws.onerror = () => done('refused') })"
+            )
+            asked = await page.run("fetch('/console/session').then((answer) => answer.status)")
 
     assert (opened, read) == ("refused", "refused")
+    assert (rebound, asked) == ("refused", 421)
 
 
 async def test_a_lost_connection_greys_the_picture_and_comes_back(see: See) -> None:
     async with see(busy=False) as here:
         app = here.app
         await app.system.operator.stop("gateway")
+        await here.page.until("document.querySelector('.banner')", 3)
         await here.says("Connection lost. This is the picture from", "nothing below is current")
         assert await here.page.run("document.querySelector('.shell').classList.contains('lost')")
+        await here.look("lost")
         await app.system.operator.restart("gateway")
         await here.page.until("!document.querySelector('.banner')", 15)
         await here.says("live")
