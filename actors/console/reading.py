@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import orjson
 
+from ..redaction import printable, redact_text
 from .protocol import (
     ACTIONS,
     LONGEST_LINE,
@@ -170,7 +171,8 @@ def _act(fields: _Fields) -> Act:
         act=act,
         path=fields.path(default=""),
         gen=fields.gen(),
-        reason=fields.text("reason", "", 500),
+        # Cleaned here once: it goes into the record, and with a trip into the words of errors.
+        reason=printable(redact_text(fields.text("reason", "", 500))).replace("\n", " "),
         dry=fields.switch("dry"),
         args=fields.args(),
     )

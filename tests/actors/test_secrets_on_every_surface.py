@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from tests.fakes.consoles import ConsoleClient, connect, short_folder
 from tests.fakes.provider import DONE, FINISH, ROLE, Answers, Body, delta, frame
-from trouper.actors import open_app
+from trouper.actors import ChatRequest, Message, ProviderError, TextPart, open_app
 from trouper.actors.app import App
 from trouper.actors.config.load import parse_config
 from trouper.actors.console.protocol import TOPICS, WANTS
@@ -28,7 +28,7 @@ from trouper.actors.errors import TurnFailed
 from trouper.actors.logs import configure_logging
 from trouper.actors.provider.connection import Connection
 from trouper.actors.tools import tool
-from trouper.actors.tree import connection_path
+from trouper.actors.tree import breaker_path, connection_path
 
 KEY = "plain.words-planted/4711"
 TOKEN = "plain.words-token/4713"
@@ -126,8 +126,10 @@ async def all_of(client: ConsoleClient) -> dict[str, str]:
     """Everything that the console tells, by what was asked."""
     path = connection_path("fake")
     act = {"act": "suspend", "path": path, "reason": f"of {KEY}", "args": {"why": KEY}}
+    trip = {"act": "trip", "path": breaker_path("fake", "m"), "reason": f"opened for {KEY}"}
     told = {
         "act": str(await client.ask("act", **act)),
+        "trip": str(await client.ask("act", **trip)),
         "unknown": str(await client.ask("act", act="restart", path=KEY)),
         "hello": str(await client.ask("hello", token=KEY)),
         "feed": str(await client.get(*TOPICS)),
@@ -148,6 +150,14 @@ async def all_of(client: ConsoleClient) -> dict[str, str]:
         frames.append(str(one))
     told["dump"] = "\n".join(frames)
     return told
+
+
+async def refused(app: App) -> str:
+    """What a client is told whose model an operator has taken out of service."""
+    request = ChatRequest(model="default", messages=(Message("user", (TextPart("hello"),)),))
+    with pytest.raises(ProviderError) as caught:
+        await app.complete(request)
+    return str(caught.value)
 
 
 async def served(app: App) -> dict[str, str]:
@@ -194,6 +204,7 @@ async def test_a_planted_secret_is_on_none_of_the_surfaces(
             async with client.stream:
                 said = await all_of(client)
             said |= await served(app)
+            said["refusal"] = await refused(app)
     said["spans"] = "\n".join(span.to_json() for span in spans.get_finished_spans())
     said["log"] = log.getvalue()
     files = contents(tmp_path)
@@ -204,6 +215,8 @@ async def test_a_planted_secret_is_on_none_of_the_surfaces(
     assert "it is [redacted]" in said["spans"]
     assert "a fault that quotes [redacted]" in said["dump"]
     assert "call answered" in said["feed"]
+    assert "opened by hand: opened for [redacted]" in said["feed"]
+    assert "opened for [redacted]" in said["refusal"]
     assert "it is [redacted]" in said["session"]
     assert "console action" in said["log"]
     assert "trouper_crashes_total" in said["/metrics"]

@@ -82,6 +82,19 @@ def test_what_is_wrong_with_a_line_is_said(line: str, said: str) -> None:
     assert caught.value.code == "bad_request"
 
 
+def test_the_reason_of_an_act_is_cleaned_before_anybody_has_it() -> None:
+    asked = {
+        "op": "act",
+        "act": "trip",
+        "path": "a",
+        "reason": "sk-abcdefgh12345678\n\x1b[2J\u202e",
+    }
+    request = read_request(json.dumps(asked))
+
+    assert isinstance(request, Act)
+    assert request.reason == "[redacted] \\x1b[2J\\u202e"
+
+
 def test_a_fault_names_the_request_that_it_is_of() -> None:
     with pytest.raises(BadRequest) as caught:
         read_request('{"op":"fly","id":7}')
