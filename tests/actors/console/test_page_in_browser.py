@@ -268,7 +268,7 @@ async def test_a_lost_connection_greys_the_picture_and_comes_back(see: See) -> N
     async with see(busy=False) as here:
         app = here.app
         await app.system.operator.stop("gateway")
-        await here.page.until("document.querySelector('.banner')", 3)
+        await here.page.until("Boolean(document.querySelector('.banner'))", 3)
         await here.says("Connection lost. This is the picture from", "nothing below is current")
         assert await here.page.run("document.querySelector('.shell').classList.contains('lost')")
         await here.look("lost")
