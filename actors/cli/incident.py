@@ -15,7 +15,7 @@ from typing import Final
 
 import trio
 
-from ...runtime import MailboxFull
+from ...runtime import ActorError, MailboxFull
 from ..app import App, open_app
 from ..config.incident import incident_config
 from ..errors import ProviderError, SessionError
@@ -133,6 +133,7 @@ async def _go_on(app: App) -> None:
 
 
 async def _ask(app: App, name: str, assistant: str, words: str) -> None:
-    session = await app.session(name, assistant=assistant)
-    with suppress(SessionError, ProviderError):
+    # Whatever an operator does to who is asked: it is a person's part to come again later.
+    with suppress(SessionError, ProviderError, ActorError):
+        session = await app.session(name, assistant=assistant)
         await session.ask(words)

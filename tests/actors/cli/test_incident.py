@@ -18,11 +18,16 @@ from typing import Any
 import attrs
 import pytest
 import trio
+import trio.testing
 
 from tests.fakes.chromium import MISSING, PATH, Browser, Page, start_browser
 from tests.fakes.commands import TROUPER, trouper
 from tests.fakes.consoles import short_folder
 from tests.fakes.terminal import terminal
+from trouper.actors import open_app
+from trouper.actors.cli.incident import _ask, _hanging
+from trouper.actors.config.incident import incident_config
+from trouper.runtime import ActorError
 
 BREAKER = "providers/mistral/gates/breaker-large"
 WORDS = {
@@ -237,3 +242,18 @@ def written(audit: Path) -> list[tuple[str, ...]]:
         for each in lines
         if each["msg"] == "console action"
     ]
+
+
+async def test_the_incident_goes_on_where_an_operator_holds_up_who_talks(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    config = incident_config("http://127.0.0.1:9/v1", tmp_path, "look_up")
+    async with open_app(config, signals=False, tools=[_hanging()]) as app:
+        await _ask(app, "edsger", "default", "hello")
+        operator = app.system.operator
+        operator.suspend("sessions/edsger")
+        with pytest.raises(ActorError):
+            await app.session("edsger", assistant="default")
+        await _ask(app, "edsger", "default", "hello")
+        await operator.stop("sessions/edsger")
+        await _ask(app, "edsger", "default", "hello")
