@@ -44,8 +44,7 @@ def _needs_no_turn(handler: "Handler") -> bool:
 class Handler:
     """How one type of message is handled.
 
-    A task handler runs in the actor's own nursery, at most `limit` at once;
-    `buffer` is how many items of a stream may wait for its reader. A `plain`
+    A task handler runs in the actor's own nursery, at most `limit` at once. A `plain`
     one is no coroutine: it never waits. Such a one is run, and a task begun, `at_once`
     in its asker's turn where the actor is idle.
     """
@@ -55,7 +54,6 @@ class Handler:
     task: bool
     limit: int | None
     streams: bool
-    buffer: int
     plain: bool = False
     at_once: bool = attrs.field(init=False, default=attrs.Factory(_needs_no_turn, takes_self=True))
 
@@ -79,20 +77,21 @@ def on(  # type: ignore[overload-overlap]
 ) -> _Marks[M, R]: ...
 @overload
 def on(  # type: ignore[overload-overlap]
-    message: type[Streamed[M, T]], *, limit: int | None = None, buffer: int = 16
+    message: type[Streamed[M, T]], *, limit: int | None = None
 ) -> Callable[
     [Callable[[S, M, Sink[T]], Awaitable[None]]], Callable[[S, M, Sink[T]], Awaitable[None]]
 ]: ...
 @overload
 def on(message: type[M], *, task: bool = False, limit: int | None = None) -> _Marks[M, None]: ...
-def on(message: type, *, task: bool = False, limit: int | None = None, buffer: int = 16) -> Any:
+def on(message: type, *, task: bool = False, limit: int | None = None) -> Any:
     """Mark a method as the handler of `message`.
 
     A handler runs to its end before the next message is read. With `task=True`
     it runs in a task of its own, `limit` of them at once, and further messages
-    of this type wait in line while others are handled. The handler of a
-    `Streams[T]` message always runs so; it gets a `Sink` as second argument, and
-    `buffer` items wait for the reader before `send` blocks.
+    of this type wait in line while others are handled; without a limit there are as
+    many tasks as messages that came. The handler of a `Streams[T]` message always
+    runs so; it gets a `Sink` as second argument, whose `send` waits while the reader
+    is behind by its buffer (`Ref.stream`).
 
     A handler that never waits may be a plain function instead of a coroutine.
     Then an ask of an actor that is idle is answered in the asker's own turn,
@@ -111,7 +110,7 @@ def on(message: type, *, task: bool = False, limit: int | None = None, buffer: i
         plain = not inspect.iscoroutinefunction(function)
         if plain and (task or streams):
             raise SpecError(f"@on({message.__name__}): what runs in a task is an async function")
-        handler = Handler(message, function, task or streams, limit, streams, buffer, plain)
+        handler = Handler(message, function, task or streams, limit, streams, plain)
         function.__handler__ = handler  # type: ignore[attr-defined]
         return function
 

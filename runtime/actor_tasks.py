@@ -125,7 +125,7 @@ class ActorTasks(Life):
         async def rest(_actor: object, _message: object) -> Any:
             return await function(*args)
 
-        handler = Handler(type(envelope.message), rest, True, None, False, 0)
+        handler = Handler(type(envelope.message), rest, True, None, False)
         # In the context in which this runs: it is the envelope's.
         self._spawn(self._nursery, handler, envelope)
         return FORWARDED

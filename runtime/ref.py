@@ -182,8 +182,8 @@ class Ref(Generic[M_contra]):
         """Send a request that is answered by a stream, and read it in a block.
 
         `async with ref.stream(m) as items: async for item in items: ...`; at
-        most `buffer` items wait for the reader, beside those of the handler's own
-        buffer, then the handler waits. Leaving the block cancels the handler.
+        most `buffer` items wait for the reader, then the handler waits; with 0 it
+        hands over each one. Leaving the block cancels the handler.
         Entering raises MailboxFull, ActorDown, ActorUnavailable and AskCycle as an
         ask does, and SpecError where the message is no Streams; reading raises what
         the handler raised. There is no timeout: put one around the block, or around

@@ -72,7 +72,7 @@ class Provider(Actor[Complete | Maybe | Follow | Tick | Down]):
     async def maybe(self, message: Maybe) -> str | None:
         return None
 
-    @on(Follow, limit=2, buffer=4)
+    @on(Follow, limit=2)
     async def follow(self, message: Follow, sink: Sink[bytes]) -> None:
         await sink.send(b"x")
 
