@@ -28,6 +28,7 @@ from trouper.actors import load_config
 from trouper.actors.embed import AsyncioApp, AsyncioBot
 from trouper.actors.tools import tool
 
+AGAIN = 10.0  # seconds until a connection that is lost is made again
 LONGEST = 10_000  # bytes of a message; servers let many more pass
 
 
@@ -64,7 +65,7 @@ class Keeper(ClientXMPP):
 
 
 async def main(config: str, jid: str, server: str = "") -> None:
-    stopped = asyncio.Event()
+    stopped, where = asyncio.Event(), ()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with AsyncioApp(load_config(config), tools=[dice]) as app:
@@ -72,12 +73,14 @@ async def main(config: str, jid: str, server: str = "") -> None:
         if server:  # HOST:PORT on this machine, as a test has it: without TLS
             keeper.enable_plaintext = True
             keeper.enable_starttls = keeper.enable_direct_tls = False
-            keeper["feature_mechanisms"].unencrypted_plain = True
+            keeper.plugin["feature_mechanisms"].unencrypted_plain = True
             host, _, port = server.rpartition(":")
-            keeper.connect(host, int(port))
-        else:
-            keeper.connect()
-        await stopped.wait()
+            where = (host, int(port))
+        told = asyncio.create_task(stopped.wait())
+        while not stopped.is_set():
+            keeper.connect(*where)
+            await asyncio.wait([told, keeper.disconnected], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([told], timeout=AGAIN)
         await keeper.disconnect()
 
 

@@ -4,8 +4,10 @@ import signal
 import socket
 import time
 from collections.abc import Generator
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
+import attrs
 import pytest
 
 from tests.fakes.botapi import bot_api
@@ -34,6 +36,26 @@ VirtualHost "localhost"
 """
 
 pytestmark = pytest.mark.clients
+
+
+@attrs.frozen
+class Xmpp:
+    """A server of XMPP, and how it is run."""
+
+    command: tuple[str, ...]
+    port: int
+    folder: Path
+    environ: dict[str, str]
+
+    def serving(self) -> AbstractContextManager[None]:
+        return serving(self.command, self.port, self.folder, self.environ)
+
+    def wait_for_bot(self) -> None:
+        """Wait until the bot has logged in: what comes before is not for it."""
+        end = time.monotonic() + 30
+        while "keeper@localhost" not in (log := (self.folder / "log").read_text()):
+            assert time.monotonic() < end, log
+            time.sleep(0.05)
 
 
 def test_telegram(simulator: SimulatorProcess, tmp_path: Path, bots: Client) -> None:
@@ -90,8 +112,8 @@ def test_telegram(simulator: SimulatorProcess, tmp_path: Path, bots: Client) -> 
 
 
 @pytest.fixture
-def xmpp(tmp_path: Path) -> Generator[int]:
-    """The port of Debian's prosody, with the accounts keeper and alice."""
+def xmpp(tmp_path: Path) -> Xmpp:
+    """Debian's prosody, with the accounts keeper and alice."""
     root, port = unpack("prosody", *PROSODY), free_port()
     accounts = tmp_path / "data" / "localhost" / "accounts"
     accounts.mkdir(parents=True)
@@ -109,33 +131,38 @@ def xmpp(tmp_path: Path) -> Generator[int]:
     }
     lua = str(root / "usr/bin/lua5.4")
     command = (lua, str(tmp_path / "prosody"), "--config", str(config), "-F")
-    with serving(command, port, tmp_path, environ):
-        yield port
+    return Xmpp(command, port, tmp_path, environ)
 
 
-def test_xmpp(simulator: SimulatorProcess, tmp_path: Path, bots: Client, xmpp: int) -> None:
-    config = str(written_config(tmp_path, simulator, BUDGET))
-    words = (str(EXAMPLES / "xmpp_bot.py"), config, "keeper@localhost", f"127.0.0.1:{xmpp}")
+def test_xmpp(simulator: SimulatorProcess, tmp_path: Path, bots: Client, xmpp: Xmpp) -> None:
+    config, impatient = written_config(tmp_path, simulator, BUDGET), tmp_path / "bot.py"
+    text = (EXAMPLES / "xmpp_bot.py").read_text()
+    impatient.write_text(text.replace("AGAIN = 10.0", "AGAIN = 0.01"))
+    words = (str(impatient), str(config), "keeper@localhost", f"127.0.0.1:{xmpp.port}")
     environ, python = {"XMPP_PASSWORD": "secret"}, bots.command("python")
 
     def asked(count: int, text: str) -> list[str]:
-        return bots.program("xmpp_person.py", str(xmpp), "keeper@localhost", str(count), text)
+        return bots.program("xmpp_person.py", str(xmpp.port), "keeper@localhost", str(count), text)
 
-    with program(*words, python=python, environ=environ, folder=tmp_path) as bot:
-        # What comes before the bot is there is not for it.
-        end = time.monotonic() + 30
-        while "keeper@localhost" not in (tmp_path / "log").read_text():
-            assert time.monotonic() < end, bot.seen
-            time.sleep(0.05)
-        assert asked(1, "hello") == ["You said: hello"]
-        simulator.script(*ROLL)
-        assert asked(2, "Roll a die!") == ["Using the dice tool...", "You rolled: 1"]
-        simulator.script(DOWN)
-        assert asked(1, "hello")[0].startswith("That did not work: the provider is overloaded")
-        simulator.script(DEAR)
-        assert asked(1, "hello") == ["That is dear."]
-        assert "the money set aside for this is used up" in asked(1, "hello")[0]
-        assert bot.end(signal.SIGTERM) == 0, bot.seen
+    with ExitStack() as server:
+        server.enter_context(xmpp.serving())
+        with program(*words, python=python, environ=environ, folder=tmp_path) as bot:
+            xmpp.wait_for_bot()
+            assert asked(1, "hello") == ["You said: hello"]
+            simulator.script(*ROLL)
+            assert asked(2, "Roll a die!") == ["Using the dice tool...", "You rolled: 1"]
+            simulator.script(DOWN)
+            assert asked(1, "hello")[0].startswith("That did not work: the provider is overloaded")
+            simulator.script(DEAR)
+            assert asked(1, "hello") == ["That is dear."]
+            assert "the money set aside for this is used up" in asked(1, "hello")[0]
+
+            # A server that is restarted finds the bot there again.
+            server.close()
+            server.enter_context(xmpp.serving())
+            xmpp.wait_for_bot()
+            assert asked(2, "!help")
+            assert bot.end(signal.SIGTERM) == 0, bot.seen
 
 
 @pytest.fixture

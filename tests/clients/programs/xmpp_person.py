@@ -18,7 +18,7 @@ async def main(port: str, bot: str, count: str, text: str) -> None:
     person = ClientXMPP("alice@localhost", "secret")
     person.enable_plaintext = True
     person.enable_starttls = person.enable_direct_tls = False
-    person["feature_mechanisms"].unencrypted_plain = True
+    person.plugin["feature_mechanisms"].unencrypted_plain = True
 
     def on_message(message: Message) -> None:
         heard.append(message["body"])
