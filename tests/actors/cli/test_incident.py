@@ -253,7 +253,7 @@ async def test_the_incident_goes_on_where_an_operator_holds_up_who_talks(
         operator = app.system.operator
         operator.suspend("sessions/edsger")
         with pytest.raises(ActorError):
-            await app.session("edsger", assistant="default")
+            await (await app.session("edsger", assistant="default")).ask("hello")
         await _ask(app, "edsger", "default", "hello")
         await operator.stop("sessions/edsger")
         await _ask(app, "edsger", "default", "hello")
