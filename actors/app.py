@@ -93,7 +93,7 @@ class App:
             *self._response_cache.children(),
             *tree(config, Pace(), self._store, self._tools.children(), transport),
             *self._watching.children(),
-            child("idle-sessions", self._retire_idle),
+            child("idle-sessions", self._retirement),
         ]
         if self.batches.kept:
             # 9 ms, for those only who keep batches.
@@ -236,7 +236,7 @@ class App:
     def _session_children(self) -> Children[SessionMessage]:
         return self.system.children("sessions", Session)
 
-    async def _retire_idle(self) -> None:
+    async def _retirement(self) -> None:
         await self.sessions.retire_idle()
 
     async def _gateway(self, task_status: trio.TaskStatus[Listening]) -> None:

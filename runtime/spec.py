@@ -100,7 +100,8 @@ class ChildSpec:
 
     `id` is its name among its siblings, not empty and without a slash. `start`
     makes the actor, or is the async function to run (`is_function`), which may say
-    itself when it is ready (`tells_when_ready`); `kind` is what that is called.
+    itself when it is ready (`tells_when_ready`); `kind` is what that is called: its
+    class, or the function's name (that of its class where it is called `run`).
     `subtree` is set where it is a supervisor.
 
     `restart` says which ends bring it back, `backoff` after how many seconds.
@@ -326,6 +327,17 @@ def _is_async(start: Callable[..., Any]) -> bool:
 def _name(start: Callable[..., Any]) -> str:
     while isinstance(start, functools.partial):
         start = start.func
-    if isinstance(start, type) and not issubclass(start, Actor):
-        raise SpecError(f"{start.__qualname__} is not an Actor")
-    return getattr(start, "__qualname__", type(start).__qualname__)
+    if isinstance(start, type):
+        if not issubclass(start, Actor):
+            raise SpecError(f"{start.__qualname__} is not an Actor")
+        return start.__qualname__
+    return _noun(getattr(start, "__qualname__", type(start).__qualname__))
+
+
+def _noun(qualified: str) -> str:
+    """What a function is called in a list of kinds: `Pace` of `Pace.run`, `serve` of `App._serve`."""
+    names = [name for name in qualified.split(".") if name != "<locals>"]
+    # Neither of these says what it is: who made it does.
+    while len(names) > 1 and names[-1] in ("run", "__call__", "<lambda>"):
+        names.pop()
+    return names[-1].strip("_")

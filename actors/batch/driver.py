@@ -39,11 +39,11 @@ def driver_spec(house: Callable[[], House]) -> ChildSpec:
     at ever longer intervals, and never so often that its supervisor gives up.
     """
 
-    async def run() -> None:
+    async def driver() -> None:
         await Driver(house()).run()
 
-    driver = child("driver", run, backoff=_BACKOFF)
-    return supervisor("batches", driver, intensity=_CRASHES, period=_PERIOD)
+    spec = child("driver", driver, backoff=_BACKOFF)
+    return supervisor("batches", spec, intensity=_CRASHES, period=_PERIOD)
 
 
 class Driver:

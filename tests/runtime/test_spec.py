@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import trio
 
-from tests.fakes.players import Player
+from tests.fakes.players import Play, Player
 from trouper.runtime import SpecError, child, dynamic, supervisor
 from trouper.runtime.restarts import Restart
 from trouper.runtime.spec import ChildSpec, Strategy
@@ -18,6 +18,21 @@ async def pump() -> None: ...
 
 
 async def listen(*, task_status: trio.TaskStatus[None]) -> None: ...
+
+
+class Pump:
+    async def run(self) -> None: ...
+    async def _refill(self) -> None: ...
+
+
+def pump_of_here() -> Callable[..., Any]:
+    async def run() -> None: ...
+
+    return run
+
+
+def player_of_here() -> Callable[..., Any]:
+    return lambda: Player("a", Play())
 
 
 def test_a_spec_can_be_compared_and_printed() -> None:
@@ -39,6 +54,10 @@ def test_a_spec_can_be_compared_and_printed() -> None:
         (pump, "pump", True, False),
         (listen, "listen", True, True),
         (functools.partial(functools.partial(listen)), "listen", True, True),
+        (Pump().run, "Pump", True, False),
+        (Pump()._refill, "refill", True, False),
+        (pump_of_here(), "pump_of_here", True, False),
+        (player_of_here(), "player_of_here", False, False),
     ],
 )
 def test_what_a_child_starts_from_says_what_it_is(
@@ -54,7 +73,7 @@ def test_a_callable_object_may_make_an_actor() -> None:
         def __call__(self) -> Player:
             raise NotImplementedError
 
-    assert child("a", Factory()).kind.endswith("Factory")
+    assert child("a", Factory()).kind == "Factory"
 
 
 A = child("a", Player)

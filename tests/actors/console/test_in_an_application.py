@@ -1,6 +1,7 @@
 """The console of a whole application: its requests, its costs, its conversations."""
 
 import os
+import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -65,6 +66,25 @@ async def test_a_turn_shows_in_costs_outcomes_and_sessions_without_its_words(
     assert told["requests"] == []
     assert told["attention"] == []
     assert "private" not in str(told)
+
+
+async def test_kinds_are_names_that_an_operator_reads(simulator: SimulatorProcess) -> None:
+    with short_folder():
+        async with open_app(config(simulator), signals=False, serve=True) as app:
+            client = await connect(app._watching.console)
+            async with client.stream:
+                told = await client.get("tree")
+
+    kinds = {each["path"]: each["kind"] for each in told["new"]}
+    functions = ("pace", "console/feed", "loop-lag", "idle-sessions", "gateway")
+    assert [kinds.get(path) for path in functions] == [
+        "Pace",
+        "Console",
+        "LoopLag",
+        "retirement",
+        "gateway",
+    ]
+    assert [kind for kind in kinds.values() if re.search(r"[.<>]", kind)] == []
 
 
 async def test_a_conversation_is_told_turn_by_turn_and_its_words_to_admins_only(
