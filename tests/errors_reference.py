@@ -74,6 +74,7 @@ _INTRODUCTION = """
 <!-- Written by `python -m tests.errors_reference`, out of actors/errors.py and the trees of errors. -->
 Every error says what happened, to what, and what to do next. All of them are a `TrouperError`. One that is an `ActorError` fails the
 request that met with it and nothing else; any other that leaves a handler is a crash of that actor, which its supervisor sees to.
+What it comes from mostly, and where to look: [troubleshooting](../troubleshooting.md).
 
 ## What a provider's failure is
 Whatever goes wrong between us and a model is a `ProviderError` (from `trouper.actors`) with a `kind`. There is one class for all of
