@@ -120,8 +120,7 @@ class ChatRequest:
     """One request to a model: its answer to `messages`, the oldest first.
 
     `model` is the provider's own name for it; for `App.complete` it is the name of
-    a configured one. None leaves what a request says to the provider, or to the
-    configuration.
+    a configured one. What is None is left to the provider, or to the configuration.
 
     The model may call `tools`: `tool_choice` is "auto", "none", "required" or the
     name of one, `parallel_tools` whether several in one answer.

@@ -32,8 +32,8 @@ class Row(NamedTuple):
 
     `state` is what it does, as in an ActorSnapshot, `life` which of its lives runs,
     from 1, and `restarts` how often it was given another one. `depth` counts the
-    messages that wait, `handled` those of all lives, and `failed` those of them whose
-    handler raised.
+    messages that wait, `handled` those of all lives, and `failed` those of them that
+    were refused, by an ActorError.
 
     `busy` is how many seconds handlers have taken that have waited for something, those
     in hand included. `oldest` is since when the first message waits, `current`
