@@ -202,11 +202,14 @@ class Actor(Generic[M]):
         return find_ref(self._context.find(path), kind)
 
     def children(self, path: str, kind: "type[Actor[T]]") -> Children[T]:
-        """The children of a dynamic supervisor of this system, as System.children gives them."""
+        """The children of the dynamic supervisor at `path`, as System.children gives them.
+
+        Raises SpecError if no dynamic supervisor is there.
+        """
         return self._context.children(path, kind)
 
     def watch(self, ref: Ref[Any]) -> None:
-        """Be told by one `Down` message when that actor stops for good; at once if it has.
+        """Be told by one `Down` message when the actor at `ref` stops for good; at once if it has.
 
         A restart of that actor is no end; a watch outlives the restarts of this
         one. Raises SpecError unless this class has a handler for `Down`.

@@ -99,7 +99,7 @@ class Inspector:
         return list(self._env.cells)
 
     def rows(self, paths: Iterable[str]) -> Iterator[Row]:
-        """The rows of those that are there."""
+        """The rows of those at `paths` that are there."""
         cells, now = self._env.cells, self._env.now()
         for path in paths:
             cell = cells.get(path)
@@ -151,7 +151,7 @@ class Inspector:
         )
 
     def snapshot(self, path: str) -> ActorSnapshot | None:
-        """All counters of one actor, with its last crash."""
+        """All counters of the actor at `path`, with its last crash; None where nobody is."""
         cell = self._env.cells.get(path)
         return snapshot_of(cell, self._env.now()) if cell is not None else None
 
@@ -161,7 +161,8 @@ class Inspector:
         return cell.down_reason if cell is not None and cell.state is State.STOPPED else ""
 
     def stack(self, path: str) -> tuple[str, ...]:
-        """Where the code of an actor waits, outermost first, as `file:line function`."""
+        """Where the code of an actor waits, outermost first, as `file:line function`; empty where
+        none runs."""
         cell = self._env.cells.get(path)
         return cell.life.stack() if cell is not None and cell.life is not None else ()
 

@@ -33,7 +33,7 @@ class Registry:
             ref._cell.when_closed((self, "name", name), lambda _reason: self.unregister(name, ref))
 
     def unregister(self, name: Hashable, ref: Ref[Any]) -> None:
-        """Forget `name`, if it is that actor's."""
+        """Forget `name`, if it is that of `ref`."""
         if self._names.get(name) == ref:
             del self._names[name]
             ref._cell.forget_watcher((self, "name", name))
@@ -51,7 +51,7 @@ class Registry:
             ref._cell.when_closed((self, "group", group), lambda _reason: self.leave(group, ref))
 
     def leave(self, group: Hashable, ref: Ref[Any]) -> None:
-        """End a membership, if there is one."""
+        """End the membership of `ref` in `group`, if there is one."""
         members = self._groups.get(group, {})
         if ref in members:
             del members[ref]

@@ -250,7 +250,7 @@ class System:
     # The root's host.
 
     def child_ready(self, life: Life) -> None:
-        """Nobody but `_ready` waits for the root."""
+        """The root is ready: entering the block ends its wait by itself."""
 
     def child_exited(self, life: Life, exit: Exit) -> None:
         """The root has ended: the block is cancelled."""

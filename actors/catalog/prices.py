@@ -52,7 +52,7 @@ class PriceBook:
     def rates(
         self, ref: ModelRef, *, at: datetime.datetime, service_tier: str | None = None
     ) -> Rates | UnknownPrice:
-        """What this model costs at this time (aware of its zone) on this tier.
+        """What the model `ref` costs at the time `at` (aware of its zone) on this tier.
 
         `service_tier` is the provider's word for the tier that served, or
         BATCH. Where the tier has no price of its own, the usual one is given

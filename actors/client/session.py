@@ -91,7 +91,7 @@ class Client:
         return RemoteSession(self._calls, session_id)
 
     async def load_session(self, id: str) -> "RemoteSession":
-        """A session that is there already, with its history.
+        """The session called `id`, which is there already, with its history.
 
         Raises SessionError with the server's words where it refuses, and ConnectionLost.
         """
@@ -115,7 +115,8 @@ class RemoteSession:
         self._asked: dict[str, Asked] = {}
 
     def prompt(self, prompt: str) -> RemoteTurn:
-        """A turn, to be read in an `async with` block; leaving the block cancels it.
+        """A turn that answers the text `prompt`, to be read in an `async with` block; leaving the
+        block cancels it.
 
         Entering and reading raise what a RemoteTurn raises.
         """

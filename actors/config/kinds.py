@@ -48,7 +48,7 @@ class KindConfig:
         checks.refuse_faults(self, self._across)
 
     def kind(self, name: str) -> TaskKind:
-        """The kind as `policy.adaptive` decides on it."""
+        """The same, called `name`, as a turn is held against it."""
         return TaskKind(
             name=name,
             words=self.words,

@@ -167,14 +167,14 @@ class AsyncioSession:
         return AsyncioTurn(self._portal, self._handle, prompt)
 
     async def ask(self, prompt: str | tuple[Part, ...]) -> Answer:
-        """The answer, whole: its text, with its usage, its cost and the tools that it took.
+        """The answer to `prompt`, whole: its text, with its usage, its cost and the tools that it took.
 
         Raises TurnFailed, TurnInProgress, HistoryFull.
         """
         return await self._portal.call(self._handle.ask, prompt)
 
     async def permit(self, call_id: str, *, granted: bool) -> bool:
-        """Say whether a call may be run that waits for it, `granted` or not; see
+        """Say whether call `call_id`, which waits for it, may be run: `granted`; see
         SessionHandle.permit."""
         return await self._portal.call(self._handle.permit, call_id, granted=granted)
 
@@ -190,7 +190,7 @@ class AsyncioSession:
         await self._portal.call(self._handle.use_assistant, assistant)
 
     async def rename(self, title: str) -> None:
-        """Call the conversation that, in lists of conversations. Raises NotKept."""
+        """Call the conversation `title`, in lists of conversations. Raises NotKept."""
         await self._portal.call(self._handle.rename, title)
 
     async def transcript(self) -> Transcript:

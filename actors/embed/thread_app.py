@@ -153,7 +153,7 @@ class ThreadSession:
         return ThreadTurn(self._portal, self._handle, prompt, timeout)
 
     def ask(self, prompt: str | tuple[Part, ...], *, timeout: float = inf) -> Answer:
-        """The answer, whole: its text, with its usage, its cost and the tools that it took.
+        """The answer to `prompt`, whole: its text, with its usage, its cost and the tools that it took.
 
         Raises TurnFailed, TurnInProgress, HistoryFull, and TimeoutError after
         `timeout` seconds.
@@ -161,7 +161,7 @@ class ThreadSession:
         return self._portal.call(asked, self._handle, prompt, timeout)
 
     def permit(self, call_id: str, *, granted: bool) -> bool:
-        """Say whether a call may be run that waits for it, `granted` or not; see
+        """Say whether call `call_id`, which waits for it, may be run: `granted`; see
         SessionHandle.permit."""
         return self._portal.call(self._handle.permit, call_id, granted=granted)
 
@@ -177,7 +177,7 @@ class ThreadSession:
         self._portal.call(self._handle.use_assistant, assistant)
 
     def rename(self, title: str) -> None:
-        """Call the conversation that, in lists of conversations. Raises NotKept."""
+        """Call the conversation `title`, in lists of conversations. Raises NotKept."""
         self._portal.call(self._handle.rename, title)
 
     def transcript(self) -> Transcript:

@@ -69,6 +69,7 @@ class SessionHandle:
     def prompt(self, prompt: str | tuple[Part, ...]) -> "Turn":
         """A turn, to be read in an `async with` block; leaving the block cancels it.
 
+        `prompt` is a text, or the parts of a message: a TextPart with an ImagePart.
         It has ended when the block is left, also by a cancellation, so the next prompt
         may follow at once; at most two seconds are waited for that.
         Entering raises TurnInProgress where one is running, HistoryFull where the
@@ -97,7 +98,7 @@ class SessionHandle:
         await self._ref.ask(SwitchAssistant(assistant))
 
     async def rename(self, title: str) -> None:
-        """Call the conversation that, in lists of conversations. Raises NotKept."""
+        """Call the conversation `title`, in lists of conversations. Raises NotKept."""
         await self._ref.ask(Retitle(title))
 
     async def transcript(self) -> Transcript:
@@ -105,7 +106,7 @@ class SessionHandle:
         return await self._ref.ask(GetTranscript())
 
     async def ask(self, prompt: str | tuple[Part, ...]) -> Answer:
-        """The answer, whole: its text, with its usage, its cost and the tools that it took.
+        """The answer to `prompt`, whole: its text, with its usage, its cost and the tools that it took.
 
         A call that needs somebody's yes waits for `permit` meanwhile, and is not run
         where nobody says so in time. Raises TurnFailed, TurnInProgress, HistoryFull.

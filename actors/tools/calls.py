@@ -70,6 +70,7 @@ async def run_calls(
 ) -> tuple[ToolResultPart, ...]:
     """One result a call, in their order; whatever goes wrong is a result with `is_error`.
 
+    Only `tools` may be called, and `context` is what they know of the session.
     Those beyond the first `limit` calls are not run, and told so: a hundred are a loop. A cancel cancels all of them.
     Raises what the hooks raise.
     """

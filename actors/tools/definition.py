@@ -172,7 +172,7 @@ def described_tool(
     strict: bool = False,
     **policy: Unpack[Policy],
 ) -> Tool:
-    """A tool from a given description and an async function of (arguments, context).
+    """A tool from a given description and `body`, an async function of (arguments, context).
 
     The description is `{"name", "description", "parameters"}`, by itself or under
     `"schema"` or `"function"`; `strict` is as for `Tool`. Further keywords are those of `ToolPolicy`.

@@ -47,7 +47,8 @@ class McpServerLost(TrouperError):
 
 
 def mcp_spec(settings: McpSettings, directory: ToolDirectory) -> ChildSpec:
-    """The child that keeps one MCP server, for `tools_spec`.
+    """The child that keeps the MCP server of `settings`, and offers its tools in `directory`, for
+    `tools_spec`.
 
     It is ready at once: a server that takes its time, or is not there, does not
     hold up the program. Raises McpMissing where the extra is not installed.

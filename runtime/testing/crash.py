@@ -81,7 +81,7 @@ class Passed:
     message: type[Any]
 
     def crash(self, moment: Moment = "begin") -> Crash:
-        """The order to crash just there, in a run that is the same up to then."""
+        """The order to crash just there, at that `moment`, in a run that is the same up to then."""
         return Crash(self.path, at=self.number, moment=moment)
 
 
