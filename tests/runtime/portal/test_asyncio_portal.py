@@ -17,6 +17,7 @@ from trouper.runtime.portal import (
     ThreadPortal,
     WouldBlock,
 )
+from trouper.runtime.portal.asyncio_portal import Mode
 
 NAME: ContextVar[str] = ContextVar("NAME", default="nobody")
 
@@ -156,9 +157,10 @@ def test_an_error_of_the_clean_up_takes_the_place_of_the_cancellation() -> None:
     run_asyncio(main)
 
 
-def test_a_cancel_storm_leaves_no_task_and_no_pending_call() -> None:
+@pytest.mark.parametrize("mode", ["thread", "guest"])
+def test_a_cancel_storm_leaves_no_task_and_no_pending_call(mode: Mode) -> None:
     async def main() -> None:
-        async with AsyncioPortal(program()) as portal:
+        async with AsyncioPortal(program(), mode=mode) as portal:
             before = await portal.call_sync(lambda: trio.lowlevel.current_statistics().tasks_living)
             tasks = [asyncio.create_task(portal.call(trio.sleep, n % 7 / 500)) for n in range(500)]
             for number, task in enumerate(tasks):

@@ -139,24 +139,6 @@ def test_a_call_that_waits_is_refused_inside_the_guest() -> None:
     run_asyncio(main)
 
 
-def test_a_cancel_storm_leaves_no_task_and_no_pending_call() -> None:
-    async def main() -> None:
-        async with AsyncioPortal(program(), mode="guest") as portal:
-            before = await portal.call_sync(lambda: trio.lowlevel.current_statistics().tasks_living)
-            tasks = [asyncio.create_task(portal.call(trio.sleep, n % 7 / 500)) for n in range(200)]
-            for number, task in enumerate(tasks):
-                if number % 3:
-                    task.cancel()
-                if number % 20 == 0:
-                    await asyncio.sleep(0.001)
-            await asyncio.wait(tasks)
-            after = await portal.call_sync(lambda: trio.lowlevel.current_statistics().tasks_living)
-            assert after == before
-            assert portal._thread._pending == set()
-
-    run_asyncio(main)
-
-
 def test_what_was_under_way_when_a_guest_is_left_by_an_error_is_told_why() -> None:
     async def forever() -> AsyncGenerator[int]:
         yield 1

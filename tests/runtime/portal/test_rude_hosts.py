@@ -22,6 +22,7 @@ import trio.testing
 from tests.fakes.portals import add, program, run_asyncio
 from trouper.runtime.portal import AsyncioPortal, PortalClosed, PortalError, ThreadPortal
 from trouper.runtime.portal.asyncio_portal import Mode
+from trouper.runtime.portal.calls import Called
 from trouper.runtime.portal.letters import Letters
 
 MODES: tuple[Mode, ...] = ("thread", "guest")
@@ -100,6 +101,42 @@ def test_a_call_that_ctrl_c_stopped_before_its_start_is_not_under_way() -> None:
             line += 1
             interrupted = CtrlC(line).during(lambda: portal.call(add, 1))
             assert portal._thread._pending == set()
+
+
+def test_a_job_that_ctrl_c_left_without_its_wake_up_goes_with_the_next_one() -> None:
+    done: list[str] = []
+    wakes: list[Callable[[], object]] = []
+
+    def wake(job: Callable[[], object]) -> None:
+        wakes.append(job)
+        if len(wakes) == 1:
+            raise KeyboardInterrupt
+
+    letters = Letters(wake)
+    with pytest.raises(KeyboardInterrupt):
+        letters.post(lambda: done.append("first"))
+    letters.post(lambda: done.append("second"))
+    wakes[1]()
+
+    assert done == ["first", "second"]
+
+
+def test_a_stream_whose_block_ctrl_c_kept_from_being_entered_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with ThreadPortal(program()) as portal:
+        begin = portal._thread.begin
+
+        def interrupted(call: Called) -> None:
+            begin(call)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(portal._thread, "begin", interrupted)
+        with pytest.raises(KeyboardInterrupt), portal.stream(ticks):
+            raise AssertionError
+        monkeypatch.undo()
+        portal.call(trio.testing.wait_all_tasks_blocked)
+        assert portal._thread._pending == set()
 
 
 def test_jobs_behind_one_that_was_interrupted_are_done_all_the_same() -> None:
