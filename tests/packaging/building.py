@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tarfile
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -101,12 +101,15 @@ class Environment:
 
     @contextmanager
     def serving(
-        self, *words: str, cwd: Path | None = None, environ: Mapping[str, str] | None = None
-    ) -> Generator[tuple[subprocess.Popen[str], str]]:
-        """A command that serves, and its address; ended by SIGTERM with code 0, in silence."""
+        self, *words: str, inside: Sequence[str] = (), environ: Mapping[str, str] | None = None
+    ) -> Generator[str]:
+        """The address of a command that serves; it is ended by SIGTERM with code 0 and no warning.
+
+        `inside` is a command that becomes it, once its surroundings are made.
+        """
         with subprocess.Popen(
-            self.command(*words),
-            cwd=cwd or self.folder,
+            [*inside, *self.command(*words)],
+            cwd=self.folder,
             env=self.environ(environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -118,7 +121,7 @@ class Environment:
                 ready = process.stdout.readline()
                 url = re.search(r"https?://[\w.:]+", ready)
                 assert url is not None, (ready, process.stderr and process.stderr.read())
-                yield process, url[0]
+                yield url[0]
             finally:
                 process.send_signal(signal.SIGTERM)
                 try:

@@ -45,9 +45,9 @@ def test_a_program_runs_and_stops_without_a_warning(installed: Environment) -> N
 
 def test_the_command_simulates_serves_and_talks(installed: Environment, tmp_path: Path) -> None:
     config = tmp_path / "trouper.toml"
-    with installed.serving("trouper", "sim", "--listen", "127.0.0.1:0") as (_, simulator):
+    with installed.serving("trouper", "sim", "--listen", "127.0.0.1:0") as simulator:
         config.write_text(CONFIG.format(url=f"{simulator}/v1"))
-        with installed.serving("trouper", "serve", "--config", str(config)) as (_, url):
+        with installed.serving("trouper", "serve", "--config", str(config)) as url:
             said = installed.run("trouper", "chat", "--url", url, "hello there")
             with urllib.request.urlopen(f"{url}/readyz", timeout=10) as ready:
                 status = ready.status
