@@ -12,10 +12,11 @@ runs in a thread of its own, so neither side stops where the other one computes;
 `AsyncioPortal(..., mode="guest")` runs it in the asyncio loop, where that is wanted.
 
 Read in this order: errors, letters, calls, flow, trio_thread, trio_guest, base, and then one
-of asyncio_portal and thread_portal.
+of asyncio_stream with asyncio_portal, and thread_portal.
 """
 
-from .asyncio_portal import AsyncioPortal, AsyncioStream
+from .asyncio_portal import AsyncioPortal
+from .asyncio_stream import AsyncioStream
 from .errors import PortalClosed, PortalError, StopTimedOut, UsedAfterFork, WouldBlock
 from .thread_portal import ThreadPortal, ThreadStream
 

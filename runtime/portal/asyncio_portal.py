@@ -6,18 +6,18 @@ from functools import partial
 from types import TracebackType
 from typing import Literal, ParamSpec, Self, TypeVar, get_args
 
-import attrs
 import trio
 
-from .base import BUFFER, STOP_TIMEOUT, Portal, PortalStream
+from .asyncio_stream import AsyncioStream, Waiter
+from .base import BUFFER, STOP_TIMEOUT, Portal
 from .calls import Call, SyncCall
 from .errors import PortalError
-from .flow import Flow, Source
+from .flow import Source
 from .letters import Letters
 from .trio_guest import TrioGuest, leave_with_the_loop
 from .trio_thread import LAST_WORDS, Opened, TrioThread
 
-__all__ = ["AsyncioPortal", "AsyncioStream", "Mode"]
+__all__ = ["AsyncioPortal", "Mode"]
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -26,27 +26,6 @@ P = ParamSpec("P")
 
 Mode = Literal["thread", "guest"]
 """Where trio runs: in a thread of its own, or in the asyncio loop."""
-
-
-@attrs.define(eq=False)
-class _Waiter:
-    """Who waits in asyncio for one call; changed in the loop's thread only."""
-
-    loop: asyncio.AbstractEventLoop
-    over: bool = False
-    future: asyncio.Future[None] | None = None
-
-    def call_over(self) -> None:
-        self.over = True
-        self.look()
-
-    def look(self) -> None:
-        if self.future is not None and not self.future.done():
-            self.future.set_result(None)
-
-    def again(self) -> asyncio.Future[None]:
-        self.future = self.loop.create_future()
-        return self.future
 
 
 class AsyncioPortal(Portal[T]):
@@ -132,7 +111,7 @@ class AsyncioPortal(Portal[T]):
             self._thread.begin(call)
             await waiter.again()
         except asyncio.CancelledError:
-            await self._give_up(call, waiter)
+            await waiter.give_up(self._thread, call)
             # That the portal is left is no reason to hide that the host has cancelled.
             call.raise_error(unless_closed=True)
             raise
@@ -167,7 +146,8 @@ class AsyncioPortal(Portal[T]):
         iterator raises is raised where it is read; entering raises PortalClosed
         where the run is not there.
         """
-        return AsyncioStream(self, partial(function, *args, **kwargs))
+        opened = partial(function, *args, **kwargs)
+        return AsyncioStream(self._thread, self._waiter(), self._home, opened, self._buffer)
 
     async def stop(self, timeout: float | None = None) -> None:
         """End the run in order; leaving the block does it, too.
@@ -225,7 +205,7 @@ class AsyncioPortal(Portal[T]):
 
     # For calls and streams.
 
-    def _waiter(self) -> _Waiter:
+    def _waiter(self) -> Waiter:
         self._thread.check_process()
         self._refuse_trio()
         loop = asyncio.get_running_loop()
@@ -235,9 +215,9 @@ class AsyncioPortal(Portal[T]):
                 f"the portal {self._name!r} was entered in another event loop; "
                 "use one portal a loop, or a ThreadPortal from threads"
             )
-        return _Waiter(loop)
+        return Waiter(loop)
 
-    def _teller(self, waiter: _Waiter) -> Callable[[], None]:
+    def _teller(self, waiter: Waiter) -> Callable[[], None]:
         return partial(self._home.post, waiter.call_over)
 
     def _refuse_trio(self) -> None:
@@ -246,75 +226,3 @@ class AsyncioPortal(Portal[T]):
                 f"the portal {self._name!r} is for asyncio and was used inside trio; "
                 "in its own thread, await the function itself"
             )
-
-    async def _give_up(self, call: Call[R], waiter: _Waiter) -> None:
-        self._thread.give_up(call)
-        while not waiter.over:
-            await waiter.again()
-
-
-class AsyncioStream(PortalStream[Item]):
-    """A stream from trio: a block, and in it an async iterator for one task.
-
-    Made by `AsyncioPortal.stream`. Raises PortalError where it is read twice, by two
-    tasks, or outside of its block.
-    """
-
-    def __init__(self, portal: AsyncioPortal[T], opened: Callable[[], Source[Item]]) -> None:
-        self._waiter = portal._waiter()
-        home, thread = portal._home, portal._thread
-        self._give_up = portal._give_up
-        # Items until the loop has a turn, however many are there: where the source is
-        # quick there would be none.
-        self._turn = self._left = portal._buffer
-        wake, told = self._waiter.look, self._waiter.call_over
-        flow: Flow[Item] = Flow(
-            opened, portal._buffer, thread.post, partial(home.post, wake), partial(home.post, told)
-        )
-        super().__init__(thread, flow)
-
-    async def __aenter__(self) -> Self:
-        self._begin()
-        return self
-
-    def __aiter__(self) -> Self:
-        self._check_begun()
-        return self
-
-    async def __anext__(self) -> Item:
-        flow = self._flow
-        self._left -= 1
-        if not self._left:
-            self._left = self._turn
-            await asyncio.sleep(0)
-        while True:
-            try:
-                return flow.take()
-            except IndexError:
-                pass
-            if flow.must_wait():
-                await self._wait()
-            elif flow.is_dry:
-                break
-        flow.raise_error()
-        raise StopAsyncIteration
-
-    async def _wait(self) -> None:
-        self._check_begun()
-        waiter = self._waiter
-        if waiter.future is not None and not waiter.future.done():
-            raise PortalError("another task reads this stream")
-        await waiter.again()
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        flow = self._flow
-        if self._thread.is_elsewhere:
-            return
-        if not flow.settled:
-            await self._give_up(flow, self._waiter)
-        flow.raise_error(unless_closed=error is not None)
