@@ -1,8 +1,8 @@
 """What is public, and what its docstrings say: the surface that the reference has to tell of.
 
-Public is whatever a module of MODULES exports, what a document imports besides,
-what is named in BESIDES, and what such a thing hands out: the class of what it
-returns or holds. Read from the sources, since a docstring below a field is in no
+Public is whatever a module of MODULES exports, an error of those of ERRORS, what a
+document imports besides, what is named in BESIDES, and what such a thing hands
+out: the class of what it returns or holds. Read from the sources, since a docstring below a field is in no
 object.
 """
 
@@ -21,6 +21,7 @@ import attrs
 
 __all__ = [
     "BESIDES",
+    "ERRORS",
     "MODULES",
     "Member",
     "Public",
@@ -53,6 +54,14 @@ MODULES = (
     "trouper.actors.wire",
 )
 """All that these export is for users."""
+
+ERRORS = (
+    "trouper.actors.batch.errors",
+    "trouper.actors.local.errors",
+    "trouper.actors.store.errors",
+    "trouper.actors.tools.errors",
+)
+"""Modules that have errors for users, and functions for us."""
 
 BESIDES = (
     ("trouper.runtime.cell", "Exit"),
@@ -117,7 +126,8 @@ def imported_by_documents() -> Iterator[tuple[str, str]]:
 def public_names() -> tuple[Public, ...]:
     """All of them, each once, where it is defined."""
     exported = [(m, name) for m in MODULES for name in importlib.import_module(m).__all__]
-    named = [*exported, *BESIDES, *sorted(imported_by_documents())]
+    errors = [(module, name) for module in ERRORS for name in _errors(module)]
+    named = [*exported, *errors, *BESIDES, *sorted(imported_by_documents())]
     todo = [_home(module, name) for module, name in named]
     found: dict[tuple[str, str], None] = {}
     while todo:
@@ -126,6 +136,13 @@ def public_names() -> tuple[Public, ...]:
             found[place] = None
             todo += _handed_out(getattr(importlib.import_module(place[0]), place[1]))
     return tuple(_read(module, name) for module, name in sorted(found))
+
+
+def _errors(module: str) -> Iterator[str]:
+    errors = importlib.import_module(module)
+    for name in errors.__all__:
+        if inspect.isclass(getattr(errors, name)):
+            yield name
 
 
 def _home(module: str, name: str) -> tuple[str, str]:

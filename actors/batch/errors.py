@@ -18,9 +18,10 @@ _SHOWN = 50
 
 
 class BadBatch(TrouperError):
-    """A file is no batch, and nothing of it was submitted. `faults` begin with their lines.
+    """The file `source` is no batch, and nothing of it was submitted: mend it, and submit it again.
 
-    `more` are further ones that are not told.
+    `faults` are the first 50, each beginning with its line; `more` is how many further
+    ones there are.
     """
 
     def __init__(self, source: str, faults: Iterable[str], more: int = 0) -> None:
@@ -38,7 +39,7 @@ class BadBatch(TrouperError):
 
 
 class UnknownBatch(ActorError):
-    """No batch of that id is in the store."""
+    """No batch of that `id` is in the store; `trouper batch status` lists those that there are."""
 
     def __init__(self, id: str) -> None:
         super().__init__(id)
@@ -49,7 +50,7 @@ class UnknownBatch(ActorError):
 
 
 class NoBatchStore(ActorError):
-    """The store is in memory, and a batch must outlive its program."""
+    """The store is in memory, and a batch must outlive its program: set a path in [store]."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -35,11 +35,14 @@ __all__ = [
 
 
 class LocalModelError(TrouperError):
-    """Base of what goes wrong with a model on this machine."""
+    """Base of what goes wrong with a model on this machine, before it speaks HTTP."""
 
 
 class LocalExtraMissing(LocalModelError):
-    """llama.cpp's server is not installed for the interpreter `python`."""
+    """llama.cpp's server is not installed for the interpreter `python`; `detail` is what Python says.
+
+    `pip install 'trouper[local]'` installs it.
+    """
 
     def __init__(self, python: str, detail: str) -> None:
         super().__init__(python, detail)
@@ -54,7 +57,8 @@ class LocalExtraMissing(LocalModelError):
 
 
 class ModelFileMissing(LocalModelError):
-    """There is no file at `path`; `fetched` says that it is the one that we can fetch."""
+    """There is no file at `path`; `fetched` says that it is the one that we can fetch, by
+    `trouper local install`."""
 
     def __init__(self, path: str, *, fetched: bool) -> None:
         super().__init__(path)
@@ -97,11 +101,13 @@ class InstallFailed(LocalModelError):
 
 
 class WrongContent(InstallFailed):
-    """What came is not the file that was asked for, so it was thrown away."""
+    """What came is not the file that was asked for, so it was thrown away: try again; where
+    it is the same, something on the way (a proxy) changes it."""
 
 
 class ModelServerError(LocalModelError):
-    """Base of errors about the child process. `log` is the end of what it wrote."""
+    """Base of errors about the child process. `what` happened to it, and `log` is the end of what
+    it wrote, which mostly says why."""
 
     def __init__(self, what: str, log: Iterable[str]) -> None:
         self.what = what
@@ -115,7 +121,11 @@ class ModelServerError(LocalModelError):
 
 
 class ModelServerDied(ModelServerError):
-    """The process ended by itself. `status` is its exit status, negative for a signal."""
+    """The process `pid` ended by itself. `status` is its exit status, negative for a signal.
+
+    It is started again. One that SIGKILL has ended mostly had no memory left: take a
+    smaller model, or fewer `slots`.
+    """
 
     def __init__(self, pid: int, status: int, log: Iterable[str]) -> None:
         self.pid = pid
@@ -127,7 +137,10 @@ class ModelServerDied(ModelServerError):
 
 
 class ModelServerSlow(ModelServerError):
-    """The process was not ready within `seconds`, and was ended."""
+    """The process `pid` was not ready within `seconds`, and was ended.
+
+    Allow more time (`start_timeout`), or take a smaller model.
+    """
 
     def __init__(self, pid: int, seconds: float, log: Iterable[str]) -> None:
         self.pid = pid

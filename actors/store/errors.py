@@ -64,11 +64,14 @@ class StoreError(ActorError):
 
 
 class StoreUnusable(StoreError):
-    """The file cannot be opened."""
+    """The file cannot be opened, and waiting does not help: the text says what does."""
 
 
 class StoreInUse(StoreUnusable):
-    """The process `pid` has the file (0 where that is not known): one program a file."""
+    """The process `pid` has the file (0 where that is not known): one program a file.
+
+    Stop that one, or give this one another path.
+    """
 
     def __init__(self, file: str, pid: int) -> None:
         super().__init__(file, f"{_who(pid)} uses it; stop that, or set another path in [store]")
@@ -79,7 +82,10 @@ class StoreInUse(StoreUnusable):
 
 
 class StoreTooNew(StoreUnusable):
-    """The file is of version `found`, and this program knows those up to `known`."""
+    """The file is of version `found`, and this program knows those up to `known`.
+
+    Install a later trouper: nothing goes back to an earlier version.
+    """
 
     def __init__(self, file: str, found: int, known: int) -> None:
         super().__init__(
@@ -95,7 +101,10 @@ class StoreTooNew(StoreUnusable):
 
 
 class StoreTooOld(StoreUnusable):
-    """The file is of version `found`, and who only reads needs `known`."""
+    """The file is of version `found`, and who only reads needs `known`.
+
+    Start `trouper serve` on it once, which brings it up to date.
+    """
 
     def __init__(self, file: str, found: int, known: int) -> None:
         super().__init__(
@@ -111,7 +120,10 @@ class StoreTooOld(StoreUnusable):
 
 
 class StoreCorrupt(StoreUnusable):
-    """The file is damaged, or is no database of this program."""
+    """The file is damaged, or is no database of this program.
+
+    Put it aside with its -wal file, and bring back a copy or begin a new one.
+    """
 
 
 class WriteFailed(StoreError):
@@ -119,7 +131,7 @@ class WriteFailed(StoreError):
 
 
 class StoreFull(WriteFailed):
-    """There is no room for what was to be written."""
+    """There is no room for what was to be written: free some space on the disk of the file."""
 
 
 class WriteRefused(StoreError):
@@ -127,11 +139,11 @@ class WriteRefused(StoreError):
 
 
 class WriteAbandoned(StoreError):
-    """The writer ended before it came to this: nothing of it was kept."""
+    """The writer ended before it came to this: nothing of it was kept, and it may be tried again."""
 
 
 class StoreBusy(StoreError):
-    """As many wait for a commit as may."""
+    """As many wait for a commit as may; try again a little later."""
 
 
 class JournalError(StoreError):
@@ -146,7 +158,7 @@ class JournalError(StoreError):
 
 
 class NoSuchSession(JournalError):
-    """There is no session of that id."""
+    """There is no session of that id: it was deleted, or never opened."""
 
     def __init__(self, file: str, sid: str) -> None:
         super().__init__(file, sid, "it is not there; it was deleted, or never opened")
@@ -156,7 +168,10 @@ class NoSuchSession(JournalError):
 
 
 class NotOwner(JournalError):
-    """The session belongs to `node`, by the claim with that `fence`."""
+    """The session belongs to `node`, by the claim with that `fence`: ask that one.
+
+    Where it is dead, the session may be taken from it.
+    """
 
     def __init__(self, file: str, sid: str, node: str, fence: int) -> None:
         super().__init__(
@@ -170,7 +185,10 @@ class NotOwner(JournalError):
 
 
 class Fenced(JournalError):
-    """The claim with that `fence` is over: the session was claimed anew since, by `now`."""
+    """The claim with that `fence` is over: the session was claimed anew since, by `now`.
+
+    Who was fenced off writes no more, before it has claimed the session itself.
+    """
 
     def __init__(self, file: str, sid: str, fence: int, now: int) -> None:
         super().__init__(
@@ -184,7 +202,10 @@ class Fenced(JournalError):
 
 
 class Gap(JournalError):
-    """An event would have the number `seq`, and the last one that there is has `head`."""
+    """An event would have the number `seq`, and the last one that there is has `head`.
+
+    Read the session anew: the writer has lost sight of it.
+    """
 
     def __init__(self, file: str, sid: str, seq: int, head: int) -> None:
         super().__init__(
@@ -198,7 +219,7 @@ class Gap(JournalError):
 
 
 class EventConflict(JournalError):
-    """Number `seq` belongs to another event, which stays."""
+    """Number `seq` belongs to another event, which stays: read the session anew."""
 
     def __init__(self, file: str, sid: str, seq: int) -> None:
         super().__init__(file, sid, f"event {seq} is another one already; read it anew")

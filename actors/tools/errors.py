@@ -29,14 +29,15 @@ class ToolDefinitionError(TrouperError, ValueError):
 
 
 class McpMissing(TrouperError):
-    """The optional package that speaks MCP is not installed."""
+    """The optional package that speaks MCP is not installed: `pip install 'trouper[mcp]'`."""
 
     def __str__(self) -> str:
         return "tools of an MCP server need the extra: pip install 'trouper[mcp]'"
 
 
 class McpNotReached(TrouperError):
-    """An MCP server does not start, or nobody answers at its URL; `why` is what the system says."""
+    """The MCP `server` of that name does not start, or nobody answers at its URL; `why` is what the
+    system says. It is tried again, for as long as the program runs."""
 
     def __init__(self, server: str, why: str) -> None:
         super().__init__(server, why)
