@@ -1,9 +1,6 @@
 """Crashes that a test orders come where, when and as often as it says, and are told."""
 
-import subprocess
-import sys
 from collections.abc import Awaitable
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -15,7 +12,9 @@ from trouper.runtime import (
     Actor,
     ActorCrashed,
     ActorDown,
+    AskTimeout,
     ChildSpec,
+    Reject,
     Request,
     Sink,
     SpecError,
@@ -125,8 +124,7 @@ async def test_a_type_of_message_is_counted_by_itself() -> None:
         with Crashes().into(running, Crash("tally", at=2, message=Plain)):
             await ref.ask(Plain())
             await ref.ask(Add())
-            with pytest.raises(ActorCrashed):
-                await ref.ask(Plain())
+            await refused(ref.ask(Plain()))
 
 
 @pytest.mark.parametrize(
@@ -143,6 +141,30 @@ async def test_a_moment_says_how_much_is_done(
             await refused(ref.ask(Slow()))
     assert diary == done
     assert crashes.happened[0].moment == moment
+
+
+async def test_what_a_handler_refuses_and_who_waits_no_longer_are_no_crashes(
+    autojump_clock: MockClock,
+) -> None:
+    class Picky(Actor[Add | Side]):
+        @on(Add)
+        async def add(self, message: Add) -> int:
+            await trio.sleep(1)
+            raise Reject("not today")
+
+        @on(Side, task=True)
+        async def side(self, message: Side) -> str:
+            await trio.sleep_forever()
+            return ""
+
+    async with system(child("picky", Picky)) as running:
+        ref = running.ref("picky", Picky)
+        with Crashes().into(running, Crash("picky", at=3, moment="wait")):
+            with pytest.raises(Reject, match="not today"):
+                await ref.ask(Add())
+            with pytest.raises(AskTimeout):
+                await ref.ask(Side(), timeout=1)
+            await refused(ref.ask(Add()))
 
 
 @pytest.mark.parametrize("moment", ["begin", "end"])
@@ -316,60 +338,3 @@ def test_every_place_where_a_crash_may_come_can_be_tried() -> None:
 def test_an_order_that_means_nothing_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Crash("tally", **wrong)
-
-
-USERS_TEST = """
-import pytest
-from trouper.runtime import Actor, ActorCrashed, Request, System, child, on
-from trouper.runtime.testing import Crash, Crashes
-
-
-class Ask(Request[int]):
-    pass
-
-
-class One(Actor[Ask]):
-    @on(Ask)
-    async def ask(self, message: Ask) -> int:
-        return 1
-
-
-@pytest.mark.parametrize("trouper_seed", range(3))
-async def test_fails(trouper_crashes: Crashes, trouper_seed: int) -> None:
-    async with System(child("one", One), signals=False) as system:
-        with trouper_crashes.into(system, Crash("one")):
-            with pytest.raises(ActorCrashed):
-                await system.ref("one", One).ask(Ask())
-    assert trouper_seed != 2
-
-
-def test_needs_none(trouper_crashes: Crashes) -> None:
-    assert trouper_crashes.seed == 0
-"""
-
-
-def test_the_fixture_takes_its_seed_from_the_test_and_tells_what_it_did(tmp_path: Path) -> None:
-    (tmp_path / "conftest.py").write_text('pytest_plugins = ["trouper.runtime.testing.fixtures"]\n')
-    (tmp_path / "test_users.py").write_text(USERS_TEST)
-    words = (
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:xdist",
-        "-o",
-        "trio_mode=true",
-    )
-    done = subprocess.run(
-        [sys.executable, *words],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert "1 failed, 3 passed" in done.stdout, done.stdout
-    assert "test_fails[2]" in done.stdout
-    assert "Let crash by the test (seed 2):" in done.stdout
