@@ -123,7 +123,8 @@ def printable(text: str) -> str:
 
     Line breaks stay. For text from models and strangers, before it is shown to people.
     """
-    if text.isprintable():
+    # (Not a character at a time where there is nothing but line breaks: answers are long.)
+    if text.isprintable() or text.replace("\n", "").isprintable():
         return text
     return "".join(
         character if character.isprintable() or character == "\n" else _escape(character)

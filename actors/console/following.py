@@ -17,6 +17,9 @@ from .sessions import TURNS, parts_of, session_frame, session_head, step_of, tur
 
 __all__ = ["Conversation", "Followed"]
 
+# Turns that are told as news; where there are more since the last frame, all is told again.
+_MOST = 8
+
 
 class Conversation(Protocol):
     """What is followed: a session (session/session.py)."""
@@ -61,13 +64,12 @@ class Followed:
         begun, self._seen = self._seen is not None, seen
         turns = transcript.state.turns[-TURNS:]
         known = begun and (not self._turn or any(each.number == self._turn for each in turns))
-        fresh = [
-            self._news(turn, transcript) for turn in turns if not known or turn.number >= self._turn
-        ]
-        if not known:
+        fresh = [turn for turn in turns if turn.number >= self._turn] if known else turns[-1:]
+        news = [self._news(turn, transcript) for turn in fresh[-_MOST:]]
+        if not known or len(fresh) > _MOST:
             return session_frame(self._id, transcript, text=self._text)
         head = session_head(transcript, text=self._text)
-        return {"t": "said", "session": self._id, **head, "turns": fresh}
+        return {"t": "said", "session": self._id, **head, "turns": news}
 
     def _news(self, turn: PastTurn, transcript: Transcript) -> dict[str, Any]:
         """A turn, and those of its steps that have changed; it is then the last that was told."""

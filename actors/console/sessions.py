@@ -34,6 +34,8 @@ TURNS = 100
 
 # Characters of one part.
 _TEXT = 20_000
+# Characters of all: to look through so many for secrets takes 6 ms of the loop.
+_ALL = 200_000
 # The word that a text ends with while more of it comes: it may be the first half of a secret,
 # which nobody recognizes. No secret is longer than this.
 _WORD = re.compile(r"[!-~]{1,4096}\Z")
@@ -87,24 +89,22 @@ def session_of(inspector: Inspector, id: str) -> Session | None:
 
 
 def session_frame(id: str, transcript: Transcript, *, text: bool) -> dict[str, Any]:
-    """One conversation, turn by turn; with `text` also what was said."""
-    state = transcript.state
-    turns = state.turns[-TURNS:]
+    """One conversation, turn by turn; with `text` also what was said in the last ones."""
+    state, room = transcript.state, _ALL if text else 0
+    turns: list[dict[str, Any]] = []
+    for turn in state.turns[: -TURNS - 1 : -1]:
+        steps = [
+            step_of(role, part, text=room > 0, whole=whole)
+            for role, part, whole in parts_of(turn, transcript)
+        ]
+        turns.insert(0, {**turn_head(turn), "steps": steps})
+        room -= sum(step["chars"] for step in steps)
     return {
         "t": "session",
         "session": id,
         **session_head(transcript, text=text),
         "earlier": max(0, len(state.turns) - TURNS),
-        "turns": [
-            {
-                **turn_head(turn),
-                "steps": [
-                    step_of(role, part, text=text, whole=whole)
-                    for role, part, whole in parts_of(turn, transcript)
-                ],
-            }
-            for turn in turns
-        ],
+        "turns": turns,
     }
 
 

@@ -71,7 +71,7 @@ export function SessionPage({ rest }) {
     </section>
     ${told.earlier > 0 && html`<p class="dim">${some(told.earlier, "earlier turn")} left out</p>`}
     ${told.turns.length === 0 && html`<${Empty} title="No turn yet">Nobody has said anything.<//>`}
-    <ol class="turns">${[...told.turns].reverse().map((turn) => html`<${Turn} key=${turn.number} turn=${turn} />`)}</ol>
+    <ol class="turns">${[...told.turns].reverse().map((turn) => html`<${Turn} key=${turn.number} turn=${turn} reading=${reading && told.title !== null} />`)}</ol>
     ${told.running && html`<${InFlight} requests=${model.requests ?? []} session=${rest} />`}
   </main>`;
 }
@@ -82,7 +82,7 @@ function Back({ id }) {
 
 const STOPS = { end_turn: "good", cancelled: "", interrupted: "warn" };
 
-function Turn({ turn }) {
+function Turn({ turn, reading }) {
   const most = Math.max(1, ...turn.steps.map((step) => step.chars));
   return html`<li class="card turn">
     <div class="card-top"><h2>Turn ${turn.number} <time class="dim num">${clock(turn.at)}</time></h2>
@@ -90,6 +90,7 @@ function Turn({ turn }) {
       <${Pill} tone=${turn.stop === null ? "good" : STOPS[turn.stop] ?? "bad"}>${turn.stop === null ? "under way" : turn.stop.replace("_", " ")}<//></div>
     ${turn.error && html`<p class="bad small">${turn.error}</p>`}
     <ol class="steps">${turn.steps.map((step, i) => html`<${Step} key=${i} step=${step} most=${most} />`)}</ol>
+    ${reading && turn.steps.every((step) => step.text === null) && html`<p class="dim small">Too long ago to be shown here; trouper sessions show has all of it.</p>`}
     ${turn.intended.length > 0 && html`<p class="warn small">Nobody knows whether these ran: ${turn.intended.map((each) => each.name).join(", ")}</p>`}
   </li>`;
 }

@@ -94,6 +94,32 @@ def test_words_without_spaces_between_are_shown_as_they_come() -> None:
     assert "正午です" in str(followed.next())
 
 
+def test_of_a_long_conversation_the_text_of_the_last_turns_is_told() -> None:
+    talk = Talk()
+    for _ in range(5):
+        talk.streams("word " * 14_000)
+        talk.ends()
+    frame = Followed("a", lambda: talk, text=True).next() or {}
+
+    told = [turn["steps"][1]["text"] is not None for turn in frame["turns"]]
+    assert told == [False, False, True, True, True]
+
+
+def test_who_has_missed_many_turns_is_told_all_again() -> None:
+    talk = Talk()
+    talk.streams("hello ")
+    followed = Followed("a", lambda: talk, text=True)
+    followed.next()
+    talk.ends()
+    for _ in range(12):
+        talk.streams("hello ")
+        talk.ends()
+
+    assert followed.next() == session_frame("a", talk.now, text=True)
+    talk.streams("more ")
+    assert [turn["number"] for turn in (followed.next() or {})["turns"]] == [13, 14]
+
+
 def test_where_the_last_turn_told_is_there_no_more_all_is_told_again() -> None:
     talk = Talk()
     talk.streams("hello ")
