@@ -3,7 +3,7 @@
 import { enter, look, signIn, signOut } from "./connection.js";
 import { Dialogs } from "./acting.js";
 import { html, render, useEffect, useLayoutEffect, useState } from "./dom.js";
-import { clock, count, money, rate, span } from "./format.js";
+import { clock, count, money, parts, rate, span } from "./format.js";
 import { Help, keys } from "./keys.js";
 import { CrashPage, CrashesPage, DeadPage, EventsPage } from "./lists.js";
 import { changed, model, onChange, tick } from "./model.js";
@@ -26,9 +26,8 @@ const PAGES = {
   crashes: { name: "Crashes", key: "x", page: CrashesPage, one: CrashPage, topics: [] },
 };
 
-function address() {
-  const path = decodeURIComponent(location.hash.replace(/^#\/?/, ""));
-  const [first, ...rest] = path.split("/");
+function place() {
+  const [first, ...rest] = parts(location.hash);
   if (!Object.hasOwn(PAGES, first)) return { first: "", page: PAGES[""], rest: "" };
   const page = PAGES[first];
   return { first: page.of ?? first, page, rest: rest.join("/") };
@@ -44,7 +43,7 @@ function theme(wanted) {
 
 function App() {
   const [, draw] = useState(0);
-  const [where, go] = useState(address());
+  const [where, go] = useState(place());
   const [dress, setDress] = useState(theme());
   const [help, setHelp] = useState(false);
   useEffect(() => onChange(() => draw((n) => n + 1)), []);
@@ -59,7 +58,7 @@ function App() {
     };
   }, []);
   useEffect(() => {
-    const moved = () => go(address());
+    const moved = () => go(place());
     addEventListener("hashchange", moved);
     return () => removeEventListener("hashchange", moved);
   }, []);
@@ -115,7 +114,7 @@ function Header({ where, dress, onDress, onHelp }) {
     })}</nav>
     <span class="tools">
       ${hello && html`<${Pill} tone=${hello.role === "read" ? "" : "accent"}>${{ read: "read-only", operate: "operator", admin: "admin" }[hello.role]}<//>`}
-      <${Pill} tone=${{ live: "good", lost: "bad", paused: "warn" }[status] ?? ""}>${{ live: "live", lost: "lost, retrying", paused: "paused" }[status] ?? "connecting"}<//>
+      <${Pill} tone=${{ live: "good", lost: "bad", paused: "warn" }[status] ?? ""}>${{ live: model.every ? `live, each ${model.every.toFixed(1)} s` : "live", lost: "lost, retrying", paused: "paused" }[status] ?? "connecting"}<//>
       <button class="icon" title="Light, dark, or as the system has it" aria-label="Colours" onClick=${onDress}>${{ "": "◐", dark: "●", light: "○" }[dress]}</button>
       <button class="icon" title="Keys" aria-label="Keys" onClick=${onHelp}>?</button>
       <button class="icon wide" title="End this visit" onClick=${signOut}>Leave</button>

@@ -51,3 +51,18 @@ export function ago(at, now = Date.now()) {
 export function some(n, one, many = `${one}s`) {
   return `${n === 0 ? "no" : count(n)} ${n === 1 ? one : many}`;
 }
+
+// A name may have anything in it: each part of an address is written so that it is read as it was.
+export function address(first, path) {
+  return `#/${[first, ...path.split("/")].map(encodeURIComponent).join("/")}`;
+}
+
+export function parts(hash) {
+  return hash.replace(/^#\/?/, "").split("/").map((part) => {
+    try {
+      return decodeURIComponent(part);
+    } catch {
+      return part; // typed by hand, with a percent sign that stands for itself
+    }
+  });
+}

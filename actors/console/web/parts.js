@@ -1,7 +1,7 @@
 // Small things that all pages are made of.
 
 import { html } from "./dom.js";
-import { share } from "./format.js";
+import { address, share } from "./format.js";
 
 // A line of the last minute; `top` is the height that fills it.
 export function Spark({ values, tone = "", top = 0, wide = 80, high = 18 }) {
@@ -52,7 +52,7 @@ export function Empty({ title, children }) {
 }
 
 export function Actor({ path }) {
-  return html`<a class="path" href=${`#/actors/${path}`}>${path}</a>`;
+  return html`<a class="path" href=${address("actors", path)}>${path}</a>`;
 }
 
 export function Choice({ value, options, onChoose, label }) {

@@ -2,7 +2,7 @@
 
 import { ActButton } from "./acting.js";
 import { html, useLayoutEffect } from "./dom.js";
-import { count, share, some, span } from "./format.js";
+import { address, count, share, some, span } from "./format.js";
 import { model } from "./model.js";
 import { Empty, Meter, Pill } from "./parts.js";
 
@@ -51,7 +51,7 @@ function Circuit({ circuit: each, alone }) {
   const failed = each.calls ? each.failures / each.calls : 0;
   const blanks = Math.max(0, 20 - each.outcomes.length);
   return html`<div class="circuit">
-    <div class="meter-words"><a class="mono path" href=${`#/actors/${each.path}`}>${each.model}</a><span class="dim num">${each.calls ? `${share(failed)} of ${each.calls} failed in 30 s` : "no call in 30 s"}</span></div>
+    <div class="meter-words"><a class="mono path" href=${address("actors", each.path)}>${each.model}</a><span class="dim num">${each.calls ? `${share(failed)} of ${each.calls} failed in 30 s` : "no call in 30 s"}</span></div>
     <div class="outcomes" role="img" aria-label=${`the last ${each.outcomes.length} calls: ${each.outcomes.filter((one) => blame(one) === "bad").length} failed`}>
       ${each.outcomes.map((one, i) => html`<i key=${i} title=${one.replaceAll("_", " ")} class=${blame(one)}></i>`)}
       ${Array.from({ length: blanks }, (_, i) => html`<i key=${`blank${i}`}></i>`)}
@@ -92,9 +92,9 @@ export function InFlight({ requests, session = null }) {
       <thead><tr><th>Call</th><th>Provider</th><th>Model</th><th>Session</th><th>Phase</th><th class="r">Waited</th><th class="r">First content</th><th class="r">Age</th><th class="wide"></th></tr></thead>
       <tbody>${found.slice(0, 55).map((each) => html`<tr key=${`${each.id}-${each.attempt}`}>
         <td class="mono">${each.id.slice(-12)}${each.attempt > 1 && html` <small class="warn">try ${each.attempt}</small>`}</td>
-        <td>${each.provider ? html`<a href=${`#/providers/${each.provider}`}>${each.provider}</a>` : html`<span class="dim">none yet</span>`}</td>
+        <td>${each.provider ? html`<a href=${address("providers", each.provider)}>${each.provider}</a>` : html`<span class="dim">none yet</span>`}</td>
         <td class="mono">${each.model || each.asked}</td>
-        <td class="mono">${each.session ? html`<a href=${`#/sessions/${each.session}`}>${each.session.slice(0, 18)}</a>` : html`<span class="dim">none</span>`}</td>
+        <td class="mono">${each.session ? html`<a href=${address("sessions", each.session)}>${each.session.slice(0, 18)}</a>` : html`<span class="dim">none</span>`}</td>
         <td><${Pill} tone=${PHASES[each.phase]}>${each.phase}<//></td>
         <td class="r num">${each.waited_ms ? span(each.waited_ms) : ""}</td>
         <td class="r num">${each.first_ms === null || each.first_ms === undefined ? "" : span(each.first_ms)}</td>

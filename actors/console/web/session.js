@@ -3,7 +3,7 @@
 
 import { follow } from "./connection.js";
 import { html, useEffect, useState } from "./dom.js";
-import { clock, count, money, some } from "./format.js";
+import { address, clock, count, money, some } from "./format.js";
 import { model } from "./model.js";
 import { Empty, Pill } from "./parts.js";
 import { InFlight } from "./providers.js";
@@ -64,7 +64,7 @@ export function SessionPage({ rest }) {
       <div class="acts">
         <button disabled=${!admin} aria-pressed=${reading} title=${admin ? "" : "What was said is for the role admin."} onClick=${() => setReading(!reading)}>${reading ? "Hide text" : "Show text"}</button>
         <span class="dim small">${admin ? "Reading is written into the audit log." : "What was said is for the role admin; that you read it would be written down."}</span>
-        <a class="right" href=${`#/actors/sessions/${rest}`}>its actor</a>
+        <a class="right" href=${address("actors", `sessions/${rest}`)}>its actor</a>
       </div>
       ${fault && html`<p class="bad" role="alert">${fault}</p>`}
       ${told.asked.length > 0 && html`<p class="warn">Waits for a permission: ${told.asked.map((each) => each.name).join(", ")}</p>`}

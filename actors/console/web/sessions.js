@@ -1,7 +1,7 @@
 // The conversations that are open: numbers and names, never what is said in them.
 
 import { html, useState } from "./dom.js";
-import { count, money, some } from "./format.js";
+import { address, count, money, some } from "./format.js";
 import { model } from "./model.js";
 import { Empty, Pill, State } from "./parts.js";
 import { Virtual, narrow } from "./lists.js";
@@ -20,7 +20,7 @@ export function SessionsPage() {
     <section class="card fill">
     ${found.length === 0 ? html`<${Empty} title=${all.length ? "None matches" : "No conversation is open"}>${all.length ? "Another word may find one." : "They appear when a client opens one over /acp. Those that are kept: trouper sessions."}<//>` : html`
       <div class="list-head session-grid dim"><span>Conversation</span><span>Whose</span><span>Assistant</span><span>Now</span><span class="r">Turns</span><span class="r">Messages</span><span class="r">Tokens</span><span class="r">Cost</span><span class="r">Listening</span></div>
-      <${Virtual} rows=${found} height=${narrow() ? 40 : 30} row=${(each) => html`<a class="list-row session-grid" href=${`#/sessions/${each.id}`}>
+      <${Virtual} rows=${found} height=${narrow() ? 40 : 30} row=${(each) => html`<a class="list-row session-grid" href=${address("sessions", each.id)}>
         <span class="mono cut">${each.id}</span><span class="cut">${each.owner}</span><span class="cut">${each.assistant}${each.model ? html` <small class="dim">${each.model}</small>` : ""}</span>
         <span class="cut"><${Now} session=${each} /></span>
         <span class="r num">${each.turns ?? ""}</span><span class="r num">${each.messages ?? ""}</span>

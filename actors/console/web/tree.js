@@ -4,7 +4,7 @@ import { ActorPanel } from "./actor.js";
 import { Attention } from "./attention.js";
 import { look } from "./connection.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./dom.js";
-import { clock, rate, share, span } from "./format.js";
+import { address, clock, rate, share, span } from "./format.js";
 import { changed, model } from "./model.js";
 import { Actor, Choice, Pill, Spark, State, windowOf } from "./parts.js";
 import { circuitTag } from "./providers.js";
@@ -34,7 +34,7 @@ function turn(path) {
 }
 
 function choose(path) {
-  location.hash = path ? `#/actors/${path}` : "#/";
+  location.hash = path ? address("actors", path) : "#/";
 }
 
 export function TreePage({ rest }) {

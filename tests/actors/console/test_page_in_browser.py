@@ -4,6 +4,7 @@ One browser serves all tests here, each of which has a page of its own in it. Pi
 go into the folder that TROUPER_SCREENSHOTS names, or a temporary one.
 """
 
+import json
 import os
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -17,7 +18,7 @@ import trio
 from tests.fakes.chromium import MISSING, PATH, Browser, Page, start_browser
 from tests.fakes.console_world import TOKENS, open_world
 from tests.fakes.consoles import short_folder
-from tests.fakes.players import Note, Notes, Player
+from tests.fakes.players import Note, Notes, Play, Player
 from trouper.actors.app import App
 
 pytestmark = pytest.mark.skipif(PATH is None, reason=MISSING)
@@ -118,6 +119,27 @@ async def test_the_first_screen_says_what_is_wrong_and_leads_there(see: See) -> 
         await here.says("light, dark, or as the system has it")
         await here.look("keys")
         here.quiet()
+
+
+async def test_names_with_anything_in_them_lead_to_their_actor_and_nowhere_else(see: See) -> None:
+    async with see(1) as here:
+        children = here.app.system.children("crowd", Player)
+        names = ("100%", "a%2Fb", "two\nlines", "\u202eturned", "<b>x")
+        for name in names:
+            await children.start(name, name, Play())
+        await here.page.run(
+            "const f = document.getElementById('filter'); f.value = 'crowd/';"
+            "f.dispatchEvent(new Event('input', {bubbles: true}))"
+        )
+        for name in names:
+            row = f"[...document.querySelectorAll('.row .name')].find((e) => e.textContent === {json.dumps(name)})"
+            await here.page.until(f"!!{row}")
+            await here.page.run(f"{row}.closest('.row').click()")
+            title = "document.querySelector('.panel-title h2')?.textContent"
+            await here.page.until(f"{title} === {json.dumps(f'crowd/{name}')}")
+        await here.page.run("location.hash = '#/actors/crowd/100%'")  # as typed by hand
+        await here.page.until(f"{title} === 'crowd/100%'")
+        assert here.page.complaints == []
 
 
 async def test_a_reader_is_told_why_nothing_can_be_done(see: See) -> None:
