@@ -124,6 +124,7 @@ async def test_the_first_screen_says_what_is_wrong_and_leads_there(see: See) -> 
 async def test_names_with_anything_in_them_lead_to_their_actor_and_nowhere_else(see: See) -> None:
     async with see(1) as here:
         children = here.app.system.children("crowd", Player)
+        title = "document.querySelector('.panel-title h2')?.textContent"
         names = ("100%", "a%2Fb", "two\nlines", "\u202eturned", "<b>x")
         for name in names:
             await children.start(name, name, Play())
@@ -135,7 +136,6 @@ async def test_names_with_anything_in_them_lead_to_their_actor_and_nowhere_else(
             row = f"[...document.querySelectorAll('.row .name')].find((e) => e.textContent === {json.dumps(name)})"
             await here.page.until(f"!!{row}")
             await here.page.run(f"{row}.closest('.row').click()")
-            title = "document.querySelector('.panel-title h2')?.textContent"
             await here.page.until(f"{title} === {json.dumps(f'crowd/{name}')}")
         await here.page.run("location.hash = '#/actors/crowd/100%'")  # as typed by hand
         await here.page.until(f"{title} === 'crowd/100%'")
