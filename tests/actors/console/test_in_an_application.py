@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import attrs
 import trio
 from structlog.testing import capture_logs
 
@@ -13,7 +14,13 @@ from tests.fakes.consoles import ConsoleClient, connect, short_folder
 from tests.fakes.simulator import SimulatorProcess
 from trouper.actors import AppConfig, ProviderConfig, open_app
 from trouper.actors.app import App
-from trouper.actors.config import AssistantConfig, BudgetConfig, ConsoleConfig, ModelConfig
+from trouper.actors.config import (
+    AssistantConfig,
+    BudgetConfig,
+    ConsoleConfig,
+    ModelConfig,
+    ServerConfig,
+)
 from trouper.actors.config.tokens import Scope
 from trouper.actors.console.console import Console
 from trouper.actors.console.peer import role_of
@@ -69,8 +76,9 @@ async def test_a_turn_shows_in_costs_outcomes_and_sessions_without_its_words(
 
 
 async def test_kinds_are_names_that_an_operator_reads(simulator: SimulatorProcess) -> None:
+    served = attrs.evolve(config(simulator), server=ServerConfig(listen="127.0.0.1:0"))
     with short_folder():
-        async with open_app(config(simulator), signals=False, serve=True) as app:
+        async with open_app(served, signals=False, serve=True) as app:
             client = await connect(app._watching.console)
             async with client.stream:
                 told = await client.get("tree")
