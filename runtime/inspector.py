@@ -36,11 +36,12 @@ class Row(NamedTuple):
     were refused, by an ActorError.
 
     `busy` is how many seconds handlers have taken that have waited for something, those
-    in hand included. `oldest` is since when the first message waits, `current`
+    in hand included. The other times are in seconds on the system's clock, and infinity
+    where there is none: `oldest` is since when the first message waits, `current`
     since when the one is in hand whose turn it is, `flight` since when the first
-    of those that have tasks of their own: infinity where there is none, and
-    where that one is a stream, which may last. `in_hand` counts both kinds.
-    `retry_at` is when a child that backs off begins its next life.
+    of those that have tasks of their own, but for a stream, which may last.
+    `retry_at` is when a child that backs off begins its next life, and says nothing
+    of others. `in_hand` counts both kinds of messages in hand.
     """
 
     path: str

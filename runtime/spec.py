@@ -106,7 +106,7 @@ class ChildSpec:
 
     `restart` says which ends bring it back, `backoff` after how many seconds.
     `shutdown` is how many seconds an orderly stop may take before the child is
-    cancelled; 0 cancels at once. `start_timeout` is how many its `init` may take.
+    cancelled; 0 cancels at once. `start_timeout` is how many seconds its `init` may take.
     `mailbox` bounds what waits for it; with `while_down_rejects` asks fail while it
     is between two lives. `significant` ones end a supervisor that has
     `auto_shutdown`. `poison` is after how many equal crashes in a row on the same

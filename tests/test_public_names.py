@@ -17,15 +17,21 @@ from trouper.runtime.errors import TrouperError
 
 from .public_names import Function, Member, Public, public_names, raised_by
 
-# What a number counts or measures. A plural noun is a unit where nothing is measured.
+# What a number measures, and what it counts.
+_MEASURED = (
+    r"second|\bm?s\b|minute|hour|\bdays?\b|byte|\b[KM]iB\b|character|token|dollar|share|ratio|parts?\b"
+    r"|from -?\d|\btimes\b"
+)
 _UNITS = re.compile(
-    r"second|\bm?s\b|minute|hour|day|times?\b|byte|\b[KM]iB\b|character|token|dollar|share|ratio"
-    r"|part|between 0 and 1|from 0 to 1|message|request|call|event|item|chunk|connection|child"
-    r"|session|restart|crash|life|at once|turn|line|letter|number of|how many|record|task|unix"
-    r"|clock",
+    rf"{_MEASURED}|message|request|call|event|item|chunk|connection|child|session|restart|crash"
+    r"|at once|line|letter|how many|record|task",
     re.IGNORECASE,
 )
-_SAID_BY_NAME = re.compile(r"seconds|bytes|tokens|characters|per_minute|nano_dollars|_usd")
+_UNITS_OF_FLOATS = re.compile(_MEASURED, re.IGNORECASE)
+# A temperature has no unit.
+_SAID_BY_NAME = re.compile(
+    r"seconds|bytes|tokens|characters|per_minute|nano_dollars|_usd|temperature"
+)
 _MEASURES = re.compile(
     r"limit|size|capacity|buffer|longest|most|max|budget|cost|interval|timeout|delay|period"
     r"|\bage|length|window|grace|patience"
@@ -53,14 +59,16 @@ def _tells_of(name: str, text: str) -> bool:
     return re.search(rf"\b{re.escape(name)}\b", text, re.IGNORECASE) is not None
 
 
-def _has_unit(name: str, text: str) -> bool:
+def _has_unit(name: str, annotation: str, text: str) -> bool:
     """Whether a sentence that names it has a unit, too."""
+    units = _UNITS_OF_FLOATS if "float" in annotation else _UNITS
     sentences = re.split(r"(?<=[.;])\s+", " ".join(text.split()))
-    return any(_tells_of(name, one) and _UNITS.search(one) for one in sentences)
+    return any(_tells_of(name, one) and units.search(one) for one in sentences)
 
 
 def _is_number(annotation: str) -> bool:
-    return re.sub(r"[ '\"]|\|None", "", annotation) in ("int", "float", "int|float")
+    kinds = re.sub(r"[ '\"]", "", annotation).split("|")
+    return set(kinds) <= {"int", "float", "None"} and kinds != ["None"]
 
 
 def _needs_unit(name: str, annotation: str) -> bool:
@@ -169,18 +177,29 @@ def test_every_number_has_its_unit() -> None:
         f"{name}({number})"
         for name, node, text in _functions()
         for number, annotation in _numbers(node)
-        if _needs_unit(number, annotation) and not _has_unit(number, _followed(text))
+        if _needs_unit(number, annotation) and not _has_unit(number, annotation, _followed(text))
     ]
     without += [
         f"{public.name}.{member.name}"
         for public in public_names()
         for member in public.members
         if _needs_unit(member.name, member.annotation)
-        and not _UNITS.search(member.text)
-        and not _has_unit(member.name, f"{public.text} {public.shared} {member.text}")
+        # What stands below an attribute is about it, whether it names it or not.
+        and not _has_unit(member.name, member.annotation, f"{member.name}, {member.text}")
+        and not _has_unit(member.name, member.annotation, f"{public.text} {public.shared}")
     ]
 
     assert not without, "\n".join(sorted(without))
+
+
+def test_a_number_without_a_unit_is_found() -> None:
+    assert _needs_unit("timeout", "float | None")
+    assert not _has_unit("timeout", "float", "Waits for it. In seconds `age` counts.")
+    assert not _has_unit("timeout", "float", "Wait, `timeout` being the most of it.")
+    assert _has_unit("timeout", "float", "Wait at most `timeout` seconds.")
+    assert _needs_unit("capacity", "int")
+    assert not _has_unit("capacity", "int", "`capacity` is how large it is.")
+    assert _has_unit("capacity", "int", "It has room for `capacity` messages.")
 
 
 def test_every_error_of_ours_that_a_public_function_raises_is_named(errors: set[str]) -> None:

@@ -41,7 +41,7 @@ class Purse:
 
 
 class Lease:
-    """What one attempt holds of the budgets, as a block. Good for one use.
+    """What one attempt holds of the budgets, as a block. Made by `Budgets.lease`; good for one use.
 
     Entering opens the attempt's row and reserves the most that it can cost.
     It raises ProviderError of kind BUDGET_EXCEEDED where a budget does not cover

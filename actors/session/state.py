@@ -87,7 +87,7 @@ class State:
 
     `owner` is who opened it, "" being nobody in particular; `assistant` who answers.
     `model` is "" where it is the assistant's own; `summary` counts messages of
-    the conversation. `usage`, `cost` and `unpriced` are those of all turns.
+    the conversation. `usage`, `cost`, in nano-dollars, and `unpriced` are those of all turns.
     """
 
     owner: str = ""
