@@ -40,6 +40,7 @@ from .sessions import session_rows
 from .socket import listen, serve, socket_path
 from .stalls import Watchdog
 from .survey import Stall, Survey
+from .tombstones import Tombstones
 from .tracing import Taps
 from .use import Use
 
@@ -69,6 +70,7 @@ class Console:
         self._history: History | None = None
         self._standings: Standings | None = None
         self._events = EventLog()
+        self._ended = Tombstones()
         self._costs = Costs()
         self.book = RequestBook(self._costs.add)
         """To be told of all requests."""
@@ -90,6 +92,7 @@ class Console:
         """Take an event of the runtime: an Observer of a System."""
         self._crashes.observe(event)
         self._events.observe(event)
+        self._ended.observe(event)
 
     def alerted(self, alert: Alert) -> None:
         """Take what a budget warns of."""
@@ -150,6 +153,7 @@ class Console:
             sessions=lambda: session_rows(system.inspector),
             clients=lambda: 0 if self._place is None else self._place.clients,
             began=self._began,
+            ended=self._ended,
         )
         taps = Taps(system.inspector)
         audit = Audit(self._events, self._audit_lines, self.use)

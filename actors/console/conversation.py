@@ -5,6 +5,7 @@ It knows nothing of sockets: `receive` gives a line, or None at the end, and
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from functools import partial
 from typing import Any, assert_never
 
@@ -227,11 +228,13 @@ class _Conversation:
         self._place.check_bodies(request, self._peer)
         async with self._place.taps.trace(request) as traced:
             if traced is None:
-                said = f"no actor at {request.path[:200]!r}, or too many are traced"
+                nobody = self._place.picture.ended.nobody_at(request.path)
+                said = f"{nobody}, or too many are traced"
                 raise BadRequest("not_found", said, request.id)
             self._place.bodies_are_shown(request, self._peer)
-            async for frame in traced.frames():
-                await self._send(frame)
+            async with aclosing(traced.frames()) as frames:
+                async for frame in frames:
+                    await self._send(frame)
             await self._send({"t": "trace_end", "id": request.id, "why": traced.why})
 
     async def _act(self, request: Act) -> None:
@@ -240,8 +243,9 @@ class _Conversation:
         await self._send({"t": "ack", "id": request.id, "ok": True, "effect": effect})
 
     async def _dump(self, request: Dump) -> None:
-        async for frame in self._place.dump(self._peer):
-            await self._send({**frame, "id": request.id})
+        async with aclosing(self._place.dump(self._peer)) as frames:
+            async for frame in frames:
+                await self._send({**frame, "id": request.id})
         await self._send({"t": "done", "id": request.id})
 
     # Sending.

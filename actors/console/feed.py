@@ -6,6 +6,7 @@ go in slices with a checkpoint between; a first picture that was made while
 things moved says `torn`, and the next frame mends it.
 """
 
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
@@ -21,8 +22,9 @@ from .history import SLICE, History
 from .protocol import COLUMNS, Topic
 from .requests import RequestBook
 from .survey import Survey, Tree
+from .tombstones import Tombstones
 
-__all__ = ["FASTEST", "IDLE", "Feed", "Picture", "SessionRows"]
+__all__ = ["FASTEST", "IDLE", "Feed", "Picture", "SessionRows", "slowed"]
 
 FASTEST = 5.0
 """Frames a second at most, whatever is asked for."""
@@ -32,6 +34,7 @@ IDLE = 5.0
 
 # A share of its time that one feed may take of the loop.
 _SHARE = 0.05
+# Seconds: so old a picture may be where its frames take longer than that share.
 _SLOWEST = 10.0
 
 # What is asked of other actors, or is read by people only, is told once a second.
@@ -67,6 +70,7 @@ class Picture:
         sessions: SessionRows,
         clients: Callable[[], int],
         began: float,
+        ended: Tombstones,
     ) -> None:
         self.system = system
         self.survey = survey
@@ -79,6 +83,7 @@ class Picture:
         self.sessions = sessions
         self.clients = clients
         self.began = began
+        self.ended = ended
 
     def totals(self) -> dict[str, Any]:
         """The numbers of the whole program."""
@@ -160,13 +165,13 @@ class Feed:
         """The whole picture."""
         values = await self._values(self._topics)
         if self._tree is None:
-            await self._send({"t": "snap", "torn": False, "more": False, **values})
+            await self._send({"t": "snap", "ts": _now(), "torn": False, "more": False, **values})
             return
         paths = self._tree.paths()
         slices = [paths[first : first + SLICE] for first in range(0, len(paths), SLICE)] or [[]]
         for number, part in enumerate(slices, 1):
             new, rows = self._tree.changes(part)
-            frame: dict[str, Any] = {"t": "snap", "torn": len(slices) > 1}
+            frame: dict[str, Any] = {"t": "snap", "ts": _now(), "torn": len(slices) > 1}
             frame |= {"more": number < len(slices), "cols": COLUMNS, "new": new, "rows": rows}
             await self._send(frame | (values if number == 1 else {}))
             await trio.lowlevel.checkpoint()
@@ -198,7 +203,8 @@ class Feed:
             new += more_new
             rows += more_rows
             await trio.lowlevel.checkpoint()
-        found = {"new": new, "rows": rows, "gone": tree.gone(paths)}
+        gone = [(id, self._picture.ended.why(path)) for path, id in tree.gone(paths)]
+        found = {"new": new, "rows": rows, "gone": gone}
         return {key: value for key, value in found.items() if value}
 
     async def _values(self, topics: frozenset[Topic]) -> dict[str, Any]:
@@ -259,19 +265,44 @@ class Feed:
 
     async def run(self, hz: float) -> None:
         """Tell, `hz` times a second at most, until cancelled."""
-        interval = 1.0 / min(hz, FASTEST)
-        asked = interval
+        asked = interval = 1.0 / min(hz, FASTEST)
         await self.first()
         quiet_since = trio.current_time()
         while True:
             await trio.sleep(interval)
             began = trio.current_time()
             told = await self.next()
-            self.taken = trio.current_time() - began
             # Time that its client took is in it as well; either is a reason to be slower.
-            interval = max(asked, min(_SLOWEST, self.taken / _SHARE))
+            self.taken = trio.current_time() - began
+            before, interval = interval, slowed(interval, asked, self.taken)
+            if interval != before:
+                await self._send(_slow(interval, asked, self.taken))
             if told:
                 quiet_since = trio.current_time()
             elif trio.current_time() - quiet_since >= IDLE:
                 await self._send({"t": "ping"})
                 quiet_since = trio.current_time()
+
+
+def slowed(interval: float, asked: float, taken: float) -> float:
+    """Seconds until the next frame, after one that took so many: halved and halved again where it
+    takes too large a share of the loop, and back as soon as it does not.
+
+    In such steps, because each is told.
+    """
+    needed = min(_SLOWEST, taken / _SHARE)
+    if interval / 4 < needed <= interval:
+        return interval
+    slower = asked
+    while slower < needed:
+        slower *= 2
+    return min(slower, max(asked, _SLOWEST))
+
+
+def _slow(interval: float, asked: float, taken: float) -> dict[str, Any]:
+    told = {"hz": round(1 / interval, 3), "asked_hz": round(1 / asked, 3)}
+    return {"t": "slow", **told, "took_ms": round(taken * 1e3)}
+
+
+def _now() -> float:
+    return round(time.time(), 3)

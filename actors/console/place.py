@@ -2,7 +2,8 @@
 
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncGenerator
 from importlib.metadata import version
 from math import inf
 from typing import Any
@@ -109,7 +110,7 @@ class Place:
         seen = next(picture.survey.seen([path]), None)
         snapshot = inspector.snapshot(path)
         if seen is None or snapshot is None:
-            raise BadRequest("not_found", f"no actor at {path[:200]!r}", request.id)
+            raise BadRequest("not_found", picture.ended.nobody_at(path), request.id)
         told: dict[str, Any] = {
             "t": "actor",
             "id": request.id,
@@ -223,7 +224,7 @@ class Place:
         fields = {"path": path, "by": peer.by, "via": peer.via, "result": result}
         self.actions.audit.write("console bodies", fields)
 
-    async def dump(self, peer: Peer) -> AsyncIterator[dict[str, Any]]:
+    async def dump(self, peer: Peer) -> AsyncGenerator[dict[str, Any]]:
         """Everything, for a look after the fact: frames with a `part` each."""
         picture = self.picture
         yield {"t": "dump", "part": "hello", "value": self.hello(peer)}

@@ -237,8 +237,8 @@ class Tree:
                 rows.append(told)
         return new, rows
 
-    def gone(self, paths: Iterable[str]) -> list[int]:
-        """The ids of those that have been told and are not among `paths` any more."""
+    def gone(self, paths: Iterable[str]) -> list[tuple[str, int]]:
+        """The paths and ids of those that have been told and are not among `paths` any more."""
         paths = list(paths)
         if not self._kinds and len(self._ids) <= len(paths):
             return []  # all of which have just been looked at: nobody can be missing
@@ -248,7 +248,7 @@ class Tree:
             self._told.pop(path, None)
             self._kind_told.pop(path, None)
             self._calm.pop(path, None)
-        return [self._ids.pop(path) for path in list(gone)]
+        return [(path, self._ids.pop(path)) for path in list(gone)]
 
     def _introduced(self, id: int, seen: Seen) -> dict[str, Any]:
         path, shape = seen.row.path, seen.shape

@@ -6,7 +6,7 @@ microseconds a message and the others nothing.
 """
 
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from math import inf
 from typing import Any
@@ -113,7 +113,7 @@ class Traced:
             self.why = "rate"
         self._news.set()
 
-    async def frames(self) -> AsyncIterator[dict[str, Any]]:
+    async def frames(self) -> AsyncGenerator[dict[str, Any]]:
         """Each as it comes, until the trace ends."""
         end = self._began + self._wanted.seconds
         while True:

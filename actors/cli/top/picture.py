@@ -62,6 +62,8 @@ class Picture:
         self.totals: dict[str, Any] = {}
         self.values: dict[str, Any] = {}
         self.events: deque[dict[str, Any]] = deque(maxlen=_EVENTS)
+        self.every = 0.0
+        """Seconds between two frames, where the program tells fewer than were asked for."""
         self._cols: list[str] = []
         self._counted_at = 0.0
 
@@ -71,6 +73,8 @@ class Picture:
             self.hello = frame
             self._forget()
             return
+        if frame["t"] == "slow":
+            self.every = 1 / frame["hz"] if frame["hz"] < frame["asked_hz"] else 0.0
         self._cols = frame.get("cols", self._cols)
         for shape in frame.get("new", ()):
             self._introduce(shape)
@@ -78,7 +82,7 @@ class Picture:
             actor = self.actors.get(values[0])
             if actor is not None:
                 actor.row = dict(zip(self._cols, values, strict=True))
-        for id in frame.get("gone", ()):
+        for id, _why in frame.get("gone", ()):
             self._remove(id)
         self.totals = frame.get("tot", self.totals)
         for topic in ("attention", "providers", "requests", "sessions", "costs"):

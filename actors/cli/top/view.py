@@ -72,6 +72,8 @@ def _head(desk: Desk, columns: int, now: float, trouble: str) -> Iterator[Line]:
             f"dead letters {totals['dead']}",
         ]
     state = "LOST" if trouble else hello.get("role", "")
+    if desk.picture.every and not trouble:
+        state = f"each {seconds(desk.picture.every)}  {state}"
     told = fit(" " + "  ".join(parts), columns - len(state) - 2)
     yield [("bar", told), ("bar-lost" if trouble else "bar", f" {state} ")]
     yield _tabs(desk, columns)

@@ -12,6 +12,7 @@ export const model = {
   why: "",
   hello: null,
   at: 0, // when the last frame came
+  every: 0, // seconds between two, where the program tells fewer than were asked for
   actors: new Map(), // by number
   byPath: new Map(),
   below: new Map(), // children by the path of their parent
@@ -50,6 +51,7 @@ let columns = [];
 
 export function apply(frame) {
   model.at = Date.now();
+  if (frame.t === "slow") model.every = frame.hz < frame.asked_hz ? 1 / frame.hz : 0;
   if (frame.t === "snap") begin(frame);
   if (frame.t === "snap" || frame.t === "delta") {
     tree(frame);
@@ -70,6 +72,7 @@ export function apply(frame) {
 
 function begin(frame) {
   if (frame.seq !== 1) return;
+  model.every = 0;
   model.events = [];
   model.dead = [];
   building = frame.cols ? { actors: new Map(), byPath: new Map() } : null;
@@ -85,7 +88,7 @@ function tree(frame) {
     for (let i = 1; i < columns.length; i++) actor[columns[i]] = row[i];
     if (actor.seen === undefined) [actor.seen, actor.busyThen] = [actor.n, actor.busy_ms];
   }
-  for (const id of frame.gone ?? []) {
+  for (const [id] of frame.gone ?? []) {
     const actor = into.actors.get(id);
     if (!actor) continue;
     into.actors.delete(id);

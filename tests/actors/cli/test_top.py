@@ -132,7 +132,7 @@ def test_who_comes_and_goes_is_in_the_tree_and_not_any_more(world: World) -> Non
     assert world.shows("    bob")
 
     world.press("end")
-    world.hear({"t": "delta", "gone": [9, 9]})
+    world.hear({"t": "delta", "gone": [[9, "it ended"], [9, None]]})
 
     assert not world.shows("bob")
     world.press("R")

@@ -34,7 +34,7 @@ class Mirror:
             self.actors[each["id"]] = {**self.actors.get(each["id"], {}), **each}
         for row in frame.get("rows", ()):
             self.actors[row[0]] |= dict(zip(self.cols, row, strict=True))
-        for id in frame.get("gone", ()):
+        for id, _why in frame.get("gone", ()):
             del self.actors[id]
 
     def of(self, path: str) -> dict[str, Any]:
