@@ -7,6 +7,7 @@ begun to work wakes it.
 
 from collections import deque
 from collections.abc import Callable
+from threading import get_ident
 
 __all__ = ["Job", "Letters", "Waker"]
 
@@ -23,7 +24,7 @@ class Letters:
     would do is told by the end of the run.
     """
 
-    __slots__ = ("_jobs", "_posted", "_wake")
+    __slots__ = ("_jobs", "_posted", "_wake", "_waking")
 
     def __init__(self, wake: Waker | None = None) -> None:
         self._jobs: deque[Job] = deque()
@@ -32,6 +33,9 @@ class Letters:
         # poster appends and then looks, the worker clears it and then takes, so
         # a job that wakes nobody is always seen by the work to come.
         self._posted = False
+        # Threads between the two: a signal's handler that posts there and waits for what it
+        # has posted would wait for a wake-up that only comes when it is over.
+        self._waking: set[int] = set()
 
     def deliver_by(self, wake: Waker) -> None:
         """From now on wake the loop with this. Called in its thread, once."""
@@ -41,9 +45,13 @@ class Letters:
     def post(self, job: Job) -> None:
         """Let `job` run in the other thread soon. From any thread; never waits."""
         self._jobs.append(job)
-        if self._posted or self._wake is None:
+        if self._wake is None:
+            return
+        me = get_ident()
+        if self._posted and me not in self._waking:
             return
         try:
+            self._waking.add(me)
             self._posted = True
             self._wake(self.work)
         except RuntimeError:
@@ -54,6 +62,8 @@ class Letters:
             # leave all that is ever posted lying here.
             self._posted = False
             raise
+        finally:
+            self._waking.discard(me)
 
     def work(self) -> None:
         """Do what has been posted; later jobs have a turn of their own."""

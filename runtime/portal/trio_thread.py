@@ -52,7 +52,9 @@ class TrioThread(Generic[T]):
         self._opened = opened
         self._letters = Letters()
         self.post = self._letters.post
-        self._lock = threading.Lock()
+        # There is no lock: a signal's handler may stop the portal in the middle of a call of
+        # the same thread, and would wait for it. Who begins a call writes it down here before
+        # it looks at `_refusal`, and the end refuses before it looks here.
         self._pending: set[Called] = set()
         # Why no calls are taken, for as long as none are.
         self._refusal: str | None = "it has not been entered; use it inside `with`"
@@ -83,7 +85,7 @@ class TrioThread(Generic[T]):
 
     @property
     def takes_calls(self) -> bool:
-        return self._refusal is None
+        return self._refusal is None and not self.is_elsewhere
 
     def start(self) -> None:
         """Begin the run; `ready` tells when the context has been entered, or the run is over."""
@@ -105,10 +107,11 @@ class TrioThread(Generic[T]):
     def begin(self, call: Called) -> None:
         """Start a call. Raises PortalClosed where none is taken."""
         self.check_process()
-        with self._lock:
-            if self._refusal is not None:
-                raise self._closed(self._refusal)
-            self._pending.add(call)
+        self._pending.add(call)
+        refusal = self._refusal
+        if refusal is not None:
+            self._pending.discard(call)
+            raise self._closed(refusal)
         self.post(lambda: self._start(call))
 
     def give_up(self, call: Called) -> None:
@@ -132,9 +135,8 @@ class TrioThread(Generic[T]):
         """Begin the orderly end; `over` tells when it is over. `at_once` cuts the calls."""
         if self.is_elsewhere:
             return
-        with self._lock:
-            if self._refusal is None:
-                self._refusal = "it is being left"
+        if self._refusal is None:
+            self._refusal = "it is being left"
         self.post(lambda: self._leave(at_once))
 
     def cancel(self) -> None:
@@ -185,11 +187,10 @@ class TrioThread(Generic[T]):
 
     def _end(self) -> None:
         """The run is over: whoever still waits is told why."""
-        with self._lock:
-            self._refusal = "its run has ended" if self.error is None else "its run has crashed"
-            left, self._pending = self._pending, set()
-        for call in left:
-            call.fail(self._closed(self._refusal))
+        self._refusal = why = "its run has ended" if self.error is None else "its run has crashed"
+        for call in list(self._pending):
+            call.fail(self._closed(why))
+        self._pending.clear()
         running.discard(self)
         self._ident = 0  # the system gives it to another thread soon
         if not self.ready.done():
@@ -211,9 +212,8 @@ class TrioThread(Generic[T]):
                     self._calls = None
 
     def _open(self) -> None:
-        with self._lock:
-            if not self._ends:
-                self._refusal = None
+        if not self._ends:
+            self._refusal = None
         self.ready.set_result(None)
 
     def _start(self, call: Called) -> None:
@@ -229,9 +229,8 @@ class TrioThread(Generic[T]):
             call.fail(self._closed("it was interrupted"))
 
     def _leave(self, at_once: bool) -> None:
-        with self._lock:
-            self._ends = True
-            self._refusal = "it is being left"
+        self._ends = True
+        self._refusal = "it is being left"
         self._leaving.set()
         if not self.ready.done():
             self._all.cancel(reason="the portal is left while it starts")

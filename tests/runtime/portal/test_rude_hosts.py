@@ -11,6 +11,8 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -34,13 +36,14 @@ async def ticks() -> AsyncGenerator[int]:
         await trio.lowlevel.checkpoint()
 
 
-class CtrlC:
-    """Raises KeyboardInterrupt at the so-manieth line that a portal runs in this thread."""
+class Interrupting:
+    """Does something at the so-manieth line that a portal runs in this thread, as signals do."""
 
-    def __init__(self, line: int) -> None:
+    def __init__(self, line: int, handler: Callable[[], object]) -> None:
         self.left = line
+        self._handler = handler
 
-    def __call__(self, frame: FrameType, event: str, _: object) -> "CtrlC | None":
+    def __call__(self, frame: FrameType, event: str, _: object) -> "Interrupting | None":
         if "runtime/portal" not in frame.f_code.co_filename:
             return None
         # A block's own line comes again at its end, where Python handles no signal.
@@ -48,7 +51,7 @@ class CtrlC:
         if event == "line" and not source.lstrip().startswith("with "):
             self.left -= 1
             if not self.left:
-                raise KeyboardInterrupt
+                self._handler()
         return self
 
     def during(self, function: Callable[[], object]) -> bool:
@@ -62,6 +65,10 @@ class CtrlC:
         finally:
             sys.settrace(before)
         return False
+
+
+def ctrl_c() -> None:
+    raise KeyboardInterrupt
 
 
 def read_one(portal: ThreadPortal[str]) -> None:
@@ -86,7 +93,7 @@ def test_ctrl_c_at_any_line_leaves_the_portal_to_others(
     with ThreadPoolExecutor(1) as other, ThreadPortal(program()) as portal:
         while interrupted:
             line += 1
-            interrupted = CtrlC(line).during(lambda: use(portal))
+            interrupted = Interrupting(line, ctrl_c).during(lambda: use(portal))
             assert other.submit(portal.call, add, line).result(5) == line
         began = time.monotonic()
     assert line > 20
@@ -99,8 +106,24 @@ def test_a_call_that_ctrl_c_stopped_before_its_start_is_not_under_way() -> None:
     with ThreadPortal(program()) as portal:
         while interrupted:
             line += 1
-            interrupted = CtrlC(line).during(lambda: portal.call(add, 1))
+            interrupted = Interrupting(line, ctrl_c).during(lambda: portal.call(add, 1))
             assert portal._thread._pending == set()
+
+
+def test_a_signals_handler_may_stop_the_portal_at_any_line_of_a_call() -> None:
+    """In the middle of a call's begin it waited for a lock that its own thread held."""
+    line = 0
+    while True:
+        line += 1
+        with ThreadPortal(program()) as portal:
+            stopping = Interrupting(line, partial(portal.stop, 5))
+            began = time.monotonic()
+            with suppress(PortalClosed):
+                stopping.during(partial(call, portal))
+            assert time.monotonic() - began < 4
+            if portal.is_running:
+                break
+    assert line > 10
 
 
 def test_a_job_that_ctrl_c_left_without_its_wake_up_goes_with_the_next_one() -> None:
