@@ -40,8 +40,8 @@ class Row(NamedTuple):
     where there is none: `oldest` is since when the first message waits, `current`
     since when the one is in hand whose turn it is, `flight` since when the first
     of those that have tasks of their own, but for a stream, which may last.
-    `retry_at` is when a child that backs off begins its next life, and says nothing
-    of others. `in_hand` counts both kinds of messages in hand.
+    `retry_at` is when a child that backs off begins its next life, in seconds on the
+    same clock, and says nothing of others. `in_hand` counts both kinds of messages in hand.
     """
 
     path: str
