@@ -95,9 +95,7 @@ class Environment:
 
     def add(self, *words: str, cwd: Path | None = None) -> None:
         """Install packages; words may also be options of `uv pip install`."""
-        # Compiled, as pip does: else each command of the tests would compile all of us.
-        options = ("--quiet", "--compile-bytecode", "--python", self.python)
-        _uv("pip", "install", *options, *words, cwd=cwd)
+        _uv("pip", "install", "--quiet", "--python", self.python, *words, cwd=cwd)
 
     @contextmanager
     def serving(

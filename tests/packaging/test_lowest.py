@@ -18,7 +18,6 @@ TESTS = (
     "tests/runtime/test_actor.py",  # trio, attrs
     "tests/runtime/test_system.py",
     "tests/actors/config/test_load.py",  # cattrs
-    "tests/actors/transport/test_reader.py",  # httptools, httpx
     "tests/actors/gateway/test_front.py",  # h11, trio-websocket
     "tests/actors/tools/test_validation.py",  # jsonschema-rs, orjson
     "tests/actors/telemetry/test_metrics.py",  # prometheus-client
@@ -52,8 +51,9 @@ def test_tests_out_of_the_source_distribution_pass_with_the_lowest_versions(
     assert done.returncode == 0, done.stdout + done.stderr
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed is not None
-    assert int(passed[1]) > 200
+    assert int(passed[1]) > 150
 
 
+# httptools and httpx, too, are met by a conversation.
 def test_a_program_runs_and_stops_with_the_lowest_versions(lowest: Environment) -> None:
     assert lowest.program("converse.py") == [42, "Good morning.", "Good evening."]
