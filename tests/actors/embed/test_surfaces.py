@@ -110,3 +110,9 @@ def test_all_applications_are_opened_with_the_same_parameters() -> None:
     of_portals = {name: beside_asyncio.pop(name) for name in ("stop_timeout", "name")}
     assert set(of_portals) == {"stop_timeout", "name"}
     assert beside_asyncio == in_trio
+
+
+def test_both_hosts_start_and_stop_it_in_the_same_way() -> None:
+    for name in ("start", "stop"):
+        beside_asyncio, beside_threads = (getattr(kind, name) for kind in (AsyncioApp, ThreadApp))
+        assert parameters(beside_asyncio) == parameters(beside_threads)
