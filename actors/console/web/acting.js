@@ -34,6 +34,8 @@ const LIMITS = [
   ["output_tokens_per_minute", "output_tokens", "Output tokens a minute"],
 ];
 
+const LEVELS = ["debug", "info", "warning", "error", "critical"];
+
 export function Dialogs() {
   return open && html`<${Dialog} key=${open.act + open.path} act=${open} />`;
 }
@@ -71,6 +73,8 @@ function Dialog({ act }) {
       <ul class="effects">${words(act, effect).map((line) => html`<li key=${line}>${line}</li>`)}</ul>
       ${act.act === "trip" && html`<label>For how many seconds (empty: until it is reset) <input type="number" min="1" max="86400" value=${args.seconds} onInput=${(event) => setArgs({ seconds: event.target.value })} /></label>`}
       ${act.act === "limit" && LIMITS.filter(([, level]) => act.limiter[level]).map(([key, , label]) => html`<label key=${key}>${label} <input type="number" min="1" value=${args[key]} onInput=${(event) => setArgs({ ...args, [key]: event.target.value })} /></label>`)}
+      ${act.act === "loglevel" && html`<label>From which level on <select value=${args.level} onChange=${(event) => setArgs({ ...args, level: event.target.value })}>${LEVELS.map((each) => html`<option key=${each} value=${each}>${each}</option>`)}</select></label>
+        <label>For how many seconds <input type="number" min="1" max="86400" required value=${args.seconds} onInput=${(event) => setArgs({ ...args, seconds: event.target.value })} /></label>`}
       <label>Why (goes into the audit log) <input maxlength="500" value=${reason} onInput=${(event) => setReason(event.target.value)} /></label>
       ${fault && html`<p class="bad" role="alert">${fault}</p>`}
       <div class="buttons">
@@ -83,19 +87,20 @@ function Dialog({ act }) {
 
 const VERBS = {
   restart: "Restart", stop: "Stop", drain: "Drain", suspend: "Suspend", resume: "Resume",
-  resend: "Send again", trip: "Open the circuit", reset: "Close the circuit", limit: "Set limits",
+  resend: "Send again", loglevel: "Set log level", trip: "Open the circuit", reset: "Close the circuit", limit: "Set limits",
 };
 const DANGEROUS = new Set(["restart", "stop", "drain", "trip"]);
 
 function first(act) {
   if (act.act === "trip") return { seconds: "" };
   if (act.act === "resend") return { n: act.letter.n };
+  if (act.act === "loglevel") return { level: "debug", seconds: 600 };
   if (act.act !== "limit") return {};
   return Object.fromEntries(LIMITS.filter(([, level]) => act.limiter[level]).map(([key, level]) => [key, Math.round(act.limiter[level].rate * 60)]));
 }
 
 function given(act, args) {
-  return Object.fromEntries(Object.entries(args).filter(([, value]) => value !== "").map(([key, value]) => [key, Number(value)]));
+  return Object.fromEntries(Object.entries(args).filter(([, value]) => value !== "").map(([key, value]) => [key, key === "level" ? value : Number(value)]));
 }
 
 // The sentences of a dialog: what happens to whom, from the dry run.
@@ -104,6 +109,7 @@ function words(act, effect) {
   if (act.act === "trip") return [`No call goes to ${act.model} until then. Calls under way go on; new ones go to the next target, or are refused.`];
   if (act.act === "reset") return [`Calls go to ${act.model} again at once. If it still fails, the circuit opens again.`];
   if (effect === null) return ["Asking what this would do."];
+  if (act.act === "loglevel") return [`It and those below it log from ${effect.was} on now. When the time is over, they log from ${effect.then} on again.`];
   const { also = [], in_hand = 0, waiting = 0 } = effect;
   const said = [];
   if (act.act === "restart") {

@@ -48,7 +48,7 @@ function acts(told) {
   const { path, gen, state } = told;
   // Only a restart brings back one that has stopped.
   const not = state === "stopped" ? "It has stopped already." : "";
-  const button = (act, words, danger) => html`<${ActButton} key=${act} act=${act} path=${path} gen=${gen} words=${words} danger=${danger} not=${act === "restart" ? "" : not} />`;
+  const button = (act, words, danger) => html`<${ActButton} key=${act} act=${act} path=${path} gen=${gen} words=${words} danger=${danger} not=${act === "restart" || act === "loglevel" ? "" : not} />`;
   const circuit = model.providers?.flatMap((each) => each.circuits).find((each) => each.path === path);
   return [
     circuit && html`<${ActButton} key="circuit" act=${circuit.state === "closed" ? "trip" : "reset"} path=${path} model=${circuit.model} words=${circuit.state === "closed" ? "Open the circuit" : "Close the circuit"} />`,
@@ -56,6 +56,7 @@ function acts(told) {
     button("drain", "Drain"),
     button("stop", "Stop"),
     button("restart", "Restart", true),
+    button("loglevel", "Log level"),
   ];
 }
 

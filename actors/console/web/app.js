@@ -163,7 +163,7 @@ function Map() {
   const all = Math.max(1, model.tot.actors);
   const of = (level) => model.attention.filter((each) => each.what === "actor" && (level > 1 ? each.severity > 1 : each.severity === 1)).length;
   const part = (number) => ({ width: number ? `${Math.max(3, (number / all) * 100)}%` : "0" });
-  return html`<div class="health" aria-hidden="true"><i class="bad" style=${part(of(2))}></i><i class="warn" style=${part(of(1))}></i><i class="good"></i></div>`;
+  return html`<div class="health" aria-hidden="true">${of(2) > 0 && html`<i class="bad" style=${part(of(2))}></i>`}${of(1) > 0 && html`<i class="warn" style=${part(of(1))}></i>`}<i class="good"></i></div>`;
 }
 
 function SignIn() {

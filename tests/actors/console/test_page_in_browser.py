@@ -169,8 +169,13 @@ async def test_an_operator_restarts_an_actor_after_reading_what_that_does(see: S
         await here.click("Restart", "dialog button")
         await here.page.until("!document.querySelector('dialog')")
         await here.says("life 2")
+        await here.click("Log level", ".panel-top button")
+        await here.says("log from warning on now")
+        await here.look("dialog-log-level")
+        await here.click("Set log level", "dialog button")
+        await here.page.until("!document.querySelector('dialog')")
         await here.go("events")
-        await here.says("console action", "by the book")
+        await here.says("console action", "by the book", "loglevel by")
         here.quiet()
 
     assert here.app.system.operator.life("workers/mailer") == 2
