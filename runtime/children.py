@@ -196,6 +196,10 @@ class SupervisingLife(Life):
         assert self.spec.subtree is not None
         return self.spec.subtree.intensity
 
+    def used(self) -> int:
+        """How many restarts of those that it takes within its period there were."""
+        return self._history.used(self.cell.env.now())
+
     def _returns(self, child: Child, exit: Exit) -> bool:
         """Whether the child gets another life; where not, its cell is closed."""
         if not comes_back(child.spec.restart, exit.crashed):

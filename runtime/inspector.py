@@ -14,6 +14,7 @@ import attrs
 from .actor import Actor
 from .actor_tasks import ActorTasks
 from .cell import Cell, Door, Environment, State
+from .children import SupervisingLife
 from .inspection import ActorSnapshot, kind_of, snapshot_of
 from .life import Life
 from .mailbox import Envelope
@@ -21,7 +22,7 @@ from .replies import Stream
 from .tallies import Done, done_by_kind
 from .tapping import Tap, put_tap
 
-__all__ = ["Inspector", "Row", "Shape", "Waits"]
+__all__ = ["Inspector", "Row", "Shape", "Supervision", "Waits"]
 
 # Messages of a mailbox that are told by their type.
 _SHOWN = 20
@@ -73,6 +74,22 @@ class Shape:
     overflow: str
     strategy: str | None
     patience: float | None = None
+
+
+@attrs.frozen
+class Supervision:
+    """Who restarts an actor: the supervisor at `path`, "" of the system's own, by its `strategy`.
+
+    It takes `restarts` within `period` seconds, of which it has `used` some. `siblings` are the
+    paths of its other children, in their order; none are told of a dynamic supervisor.
+    """
+
+    path: str
+    strategy: str
+    restarts: int
+    period: float
+    used: int
+    siblings: tuple[str, ...]
 
 
 @attrs.frozen
@@ -149,6 +166,25 @@ class Inspector:
             overflow=cell.mailbox.overflow,
             strategy=subtree.strategy.value if subtree is not None else None,
             patience=getattr(cell.actor_type if actor is None else actor, "patience", None),
+        )
+
+    def supervision(self, path: str) -> Supervision | None:
+        """Who restarts the actor at `path`; None where nobody is, and of the system's own."""
+        cell = self._env.cells.get(path)
+        above = cell.life.host if cell is not None and isinstance(cell.life, Life) else None
+        if not isinstance(above, SupervisingLife):
+            return None
+        subtree = above.spec.subtree
+        assert subtree is not None
+        prefix = f"{above.cell.path}/" if above.cell.path else ""
+        paths = (f"{prefix}{spec.id}" for spec in subtree.children)
+        return Supervision(
+            path=above.cell.path,
+            strategy=subtree.strategy.value,
+            restarts=subtree.intensity.restarts,
+            period=subtree.intensity.period,
+            used=above.used(),
+            siblings=tuple(each for each in paths if each != path),
         )
 
     def snapshot(self, path: str) -> ActorSnapshot | None:

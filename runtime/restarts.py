@@ -69,6 +69,10 @@ class RestartHistory:
             and now - self._times[0] <= self._intensity.period
         )
 
+    def used(self, now: float) -> int:
+        """How many restarts there were within the period that ends at `now`."""
+        return sum(now - at <= self._intensity.period for at in self._times)
+
 
 @attrs.frozen
 class Backoff:

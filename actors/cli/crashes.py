@@ -58,6 +58,16 @@ def _show_one(args: Namespace, client: Client, crashes: list[dict[str, Any]]) ->
     print(printable(f"{crash['path']} ({crash['kind']}), life {crash['life']}{hand}"))
     print(printable(crash["error"]))
     print(printable(crash["traceback"]))
+    if (above := crash["supervisor"]) is not None:
+        print(printable(_supervised(above)))
+    for line in crash["siblings"]:
+        print(printable(f"beside it: {line}"))
     for line in crash["before"]:
         print(printable(f"before: {line}"))
     print(crash["versions"])
+
+
+def _supervised(above: dict[str, Any]) -> str:
+    who = above["path"] or "the system"
+    took = f"it takes {above['restarts']} restarts in {above['period']:g} s"
+    return f"under {who} ({above['strategy']}): {took}, and had used {above['used']}"

@@ -5,6 +5,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from typing import Any
 
+from ..console.stacks import own_frames
 from ..redaction import printable
 from .console_client import Client
 from .console_output import add_output_arguments, milliseconds, repeated, write_value
@@ -12,9 +13,6 @@ from .console_output import add_output_arguments, milliseconds, repeated, write_
 __all__ = ["add_arguments", "lines_of", "run"]
 
 _WANTS = ("fields", "stack", "mailbox", "recent", "crashes")
-
-# Files of the runtime and of trio are on every stack, and seldom the reason.
-_NOT_OURS = ("/trio/", "/trouper/runtime/", "/outcome/")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -82,7 +80,7 @@ def _recent(heard: Any) -> Iterator[str]:
 
 
 def _stack(stack: Any, *, all_frames: bool) -> Iterator[str]:
-    shown = [each for each in stack if all_frames or not any(part in each for part in _NOT_OURS)]
+    shown = stack if all_frames else own_frames(stack)
     if shown or stack:
         folded = len(stack) - len(shown)
         yield "  stack" + (f" ({folded} frames of the runtime are folded)" if folded else "")

@@ -17,6 +17,7 @@ import trio
 
 from ...runtime import ChildSpec, System, child, supervisor
 from ...runtime.events import RuntimeEvent
+from ...runtime.inspector import Inspector
 from ..config import AppConfig
 from ..config.store import MEMORY
 from ..gate.budget import ALERTS, Alert
@@ -76,7 +77,7 @@ class Console:
         """To be told of all requests."""
         self._crash_lines = Lines(_beside(config, "crashes"))
         self._audit_lines = Lines(_beside(config, "audit"))
-        self._crashes = CrashBook(self._events, self._crash_lines, self._kind_of)
+        self._crashes = CrashBook(self._events, self._crash_lines, self._inspector)
         self._place: Place | None = None
         self._looking = trio.Lock()
         self._looked = -inf
@@ -215,8 +216,8 @@ class Console:
         said = f"{stall.seconds:.1f} s at {stall.line}"
         self._events.note("error", "event loop stalled", "", said)
 
-    def _kind_of(self, path: str) -> str:
-        return "" if self._system is None else self._system.kind_of(path)
+    def _inspector(self) -> Inspector | None:
+        return None if self._system is None else self._system.inspector
 
 
 def _tree(system: System) -> Iterator[str]:

@@ -16,9 +16,11 @@ import attrs
 import trio
 
 from ...runtime.events import ChildCrashed, RuntimeEvent
+from ...runtime.inspector import Inspector
 from ..redaction import printable, redact_text
 from .events import EventLog, shown_error
 from .files import Lines
+from .stacks import own_frames
 
 __all__ = ["Crash", "CrashBook"]
 
@@ -34,11 +36,17 @@ _FRAMES = 32
 _A_SECOND = 20
 # Events before the crash.
 _BEFORE = 20
+# Siblings that are told, each with where it was.
+_SIBLINGS = 20
 
 
 @attrs.frozen
 class Crash:
-    """One crash. `at` is in seconds since 1970; `message` is the type of the message in hand."""
+    """One crash. `at` is in seconds since 1970; `message` is the type of the message in hand.
+
+    `supervisor` says who was to restart it, and how many restarts were used up before this one;
+    `siblings` what each of the others under it did.
+    """
 
     id: str
     at: float
@@ -50,29 +58,31 @@ class Crash:
     traceback: str
     before: tuple[str, ...] = ()
     versions: str = ""
+    supervisor: dict[str, Any] | None = None
+    siblings: tuple[str, ...] = ()
 
     def frame(self, *, whole: bool) -> dict[str, Any]:
         """As the feed tells it; in a list without its traceback."""
         told = attrs.asdict(self)
         if not whole:
-            for key in ("traceback", "before", "versions"):
+            for key in ("traceback", "before", "versions", "supervisor", "siblings"):
                 del told[key]
         return told
 
 
 class CrashBook:
-    """Remembers crashes. `kind_of` gives the class of the actor at a path."""
+    """Remembers crashes. `inspector` looks at who was there; None before there is a system."""
 
     def __init__(
         self,
         events: EventLog,
         lines: Lines,
-        kind_of: Callable[[str], str],
+        inspector: Callable[[], Inspector | None],
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._events = events
         self._lines = lines
-        self._kind_of = kind_of
+        self._inspector = inspector
         self._wall = wall
         self._by_path: OrderedDict[str, deque[Crash]] = OrderedDict()
         self._count = 0
@@ -96,17 +106,22 @@ class CrashBook:
         if int(now) != self._second:
             self._second, self._made = int(now), 0
         self._made += 1
+        inspector = self._inspector()
+        shape = inspector.shape(event.path) if inspector is not None else None
+        whole = self._made <= _A_SECOND
+        around = _around(inspector, event.path) if whole and inspector is not None else {}
         crash = Crash(
             id=f"c{self._count}",
             at=now,
             path=event.path,
-            kind=self._kind_of(event.path),
+            kind=shape.kind if shape is not None else "",
             life=event.life,
             error=_clean(shown_error(event.error), _ERROR),
             message=event.message,
-            traceback=_traceback(event.error) if self._made <= _A_SECOND else "",
-            before=tuple(self._before()) if self._made <= _A_SECOND else (),
+            traceback=_traceback(event.error) if whole else "",
+            before=tuple(self._before()) if whole else (),
             versions=self._versions,
+            **around,
         )
         self._by_path.setdefault(event.path, deque(maxlen=_EACH)).append(crash)
         self._by_path.move_to_end(event.path)
@@ -130,6 +145,27 @@ class CrashBook:
     def find(self, id: str) -> Crash | None:
         """The crash of that id."""
         return next((crash for crash in self.all() if crash.id == id), None)
+
+
+def _around(inspector: Inspector, path: str) -> dict[str, Any]:
+    """Who was to restart it, and what its siblings did."""
+    supervision = inspector.supervision(path)
+    if supervision is None:
+        return {}
+    told = attrs.asdict(supervision)
+    siblings = told.pop("siblings")[:_SIBLINGS]
+    return {"supervisor": told, "siblings": tuple(_sibling(inspector, each) for each in siblings)}
+
+
+def _sibling(inspector: Inspector, path: str) -> str:
+    snapshot = inspector.snapshot(path)
+    if snapshot is None:
+        return f"{path} is not there"
+    said = f"{path} {snapshot.state}"
+    for hand in snapshot.in_hand[:1]:
+        said += f", {hand.message} in hand for {hand.seconds:.1f} s"
+    own = own_frames(inspector.stack(path))
+    return _clean(f"{said}, at {own[-1]}" if own else said, _ERROR)
 
 
 def _traceback(error: BaseException) -> str:

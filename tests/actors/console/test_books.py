@@ -223,7 +223,7 @@ def test_an_error_without_words_is_told_by_its_class() -> None:
 
 
 def book_of(lines: Lines, clock: Clock) -> CrashBook:
-    return CrashBook(EventLog(clock), lines, lambda path: "Kind", clock)
+    return CrashBook(EventLog(clock), lines, lambda: None, clock)
 
 
 def crash(path: str = "a", number: int = 1) -> ChildCrashed:
@@ -247,7 +247,7 @@ def test_the_last_five_crashes_of_an_actor_are_kept() -> None:
     ]
     found = book.find("c7")
     assert found is not None
-    assert found.kind == "Kind"
+    assert (found.kind, found.supervisor, found.siblings) == ("", None, ())
     assert "test_books.py" in found.traceback
     assert "traceback" not in found.frame(whole=False)
     assert book.find("c1") is None

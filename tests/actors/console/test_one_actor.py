@@ -166,25 +166,6 @@ async def test_one_actor_shows_what_it_has_in_hand_what_waits_and_where_it_is(
     assert "private" not in str(told)
 
 
-async def test_a_crash_is_shown_with_its_traceback_and_what_came_before(play: Play) -> None:
-    secret = Secret("a-very-secret-key", "test").reveal()
-    async with open_console(play.part("a")) as opened:
-        opened.system.ref("a", Player).tell(Crash(ValueError(f"refused {secret}")))
-        await eventually(lambda: opened.system.operator.life("a") == 2)
-        told = await opened.client.ask("inspect", path="a", want=["crashes"])
-
-    (crash,) = told["crashes"]
-    assert (crash["error"], crash["message"], crash["life"]) == (
-        f"ValueError: refused {MASK}",
-        "Crash",
-        1,
-    )
-    assert "players.py" in crash["traceback"]
-    assert secret not in str(told)
-    assert any("actor started a" in line for line in crash["before"])
-    assert "trio" in crash["versions"]
-
-
 async def test_the_last_messages_are_remembered_from_the_first_look_on(play: Play) -> None:
     async with open_console(play.part("a")) as opened:
         ref = opened.system.ref("a", Player)
