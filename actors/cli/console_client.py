@@ -68,14 +68,19 @@ class Client:
         self._socket = connection
         self._file = connection.makefile("rb")
         self._requests = 0
-        self.hello = self.one("hello", client="trouper")
-        """What the program says of itself."""
+        try:
+            self.hello = self.one("hello", client="trouper")
+            """What the program says of itself."""
+        except Failed as failed:  # it is there, and has no place for us
+            raise Failed(CANNOT_CONNECT, str(failed)) from None
 
     def send(self, op: str, **values: Any) -> int:
         """Send a request; its id."""
         self._requests += 1
         request = {"op": op, "id": self._requests, **values}
-        self._socket.sendall(json.dumps(request).encode() + b"\n")
+        # Who has hung up has said why: that is what is read next.
+        with contextlib.suppress(OSError):
+            self._socket.sendall(json.dumps(request).encode() + b"\n")
         return self._requests
 
     def frames(self) -> Iterator[dict[str, Any]]:
@@ -86,6 +91,8 @@ class Client:
             except TimeoutError:
                 said = f"the program has not answered for {_PATIENCE:g} s: its event loop may stand still"
                 raise Failed(CANNOT_CONNECT, said) from None
+            except OSError:
+                line = b""
             if not line:
                 raise Failed(CANNOT_CONNECT, "the program has closed the connection")
             frame: dict[str, Any] = json.loads(line)

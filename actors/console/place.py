@@ -22,6 +22,7 @@ from .following import Followed
 from .peer import Peer
 from .protocol import (
     ACTIONS,
+    ROLES,
     TOPICS,
     VERSION,
     BadRequest,
@@ -29,6 +30,7 @@ from .protocol import (
     Inspect,
     Link,
     OneSession,
+    Role,
     Trace,
     allows,
 )
@@ -38,8 +40,10 @@ from .use import Use
 
 __all__ = ["Place"]
 
-# Clients at once: an operator or two, each with a terminal and a page.
-_MOST = 8
+# Clients at once by each way: an operator or two, each with some terminals and pages. Those of
+# the web take no seat of the socket, and those who only read leave some to who can mend.
+_SEATS = 8
+_READERS = 6
 
 # Stacks of so many actors go into a dump.
 _STACKS = 2_000
@@ -65,20 +69,27 @@ class Place:
         self.entry = entry
         self.boot = secrets.token_hex(8)
         """Another one after each start: who sees a new one begins anew."""
-        self.clients = 0
+        self._seated: Counter[tuple[str, Role]] = Counter()
         self._use = use
+
+    @property
+    def clients(self) -> int:
+        """How many are there."""
+        return self._seated.total()
 
     def enter(self, peer: Peer) -> bool:
         """One more comes; whether it may."""
-        if self.clients >= _MOST:
+        seated = {role: self._seated[peer.via, role] for role in ROLES}
+        readers_are_many = peer.via == "web" and peer.role == "read" and seated["read"] >= _READERS
+        if readers_are_many or sum(seated.values()) >= _SEATS:
             return False
-        self.clients += 1
+        self._seated[peer.via, peer.role] += 1
         self._use.came(peer)
         return True
 
     def leave(self, peer: Peer) -> None:
         """One has gone."""
-        self.clients -= 1
+        self._seated[peer.via, peer.role] -= 1
         self._use.went(peer)
 
     def hello(self, peer: Peer) -> dict[str, Any]:

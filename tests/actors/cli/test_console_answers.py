@@ -98,6 +98,31 @@ def test_a_program_that_hangs_up_is_said(folder: Path, capsys: pytest.CaptureFix
     assert "has closed the connection" in capsys.readouterr().err
 
 
+def test_a_program_that_has_no_place_for_one_more_says_so(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "trouper").mkdir()
+    path = folder / "trouper" / "full-1.sock"
+    error = {"t": "err", "err": {"code": "busy", "msg": "too many consoles are open; close one"}}
+    made = console_client.Client.__init__
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def made_late(client: console_client.Client, connection: socket.socket) -> None:
+            # It has hung up before it is asked anything.
+            served, _ = listener.accept()
+            with served:
+                served.sendall(json.dumps(error).encode() + b"\n")
+            made(client, connection)
+
+        monkeypatch.setattr(console_client.Client, "__init__", made_late)
+        assert main(["ps", "--sock", str(path)]) == 4
+
+    assert capsys.readouterr().err == "trouper: too many consoles are open; close one\n"
+
+
 def test_a_program_that_says_nothing_may_stand_still(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

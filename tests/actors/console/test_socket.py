@@ -3,6 +3,7 @@
 import os
 import socket
 from pathlib import Path
+from typing import cast
 
 import pytest
 import trio
@@ -13,7 +14,8 @@ from tests.fakes.consoles import config, connect, no_budgets, open_console, shor
 from tests.fakes.players import Crash, Life, Note, Play, Player, eventually
 from trouper.actors.console import socket as console_socket
 from trouper.actors.console.console import Console
-from trouper.actors.console.protocol import LONGEST_LINE
+from trouper.actors.console.peer import Peer
+from trouper.actors.console.protocol import LONGEST_LINE, Role
 from trouper.actors.console.where import folder
 from trouper.runtime import System, dynamic
 
@@ -238,6 +240,33 @@ async def test_who_reads_nothing_for_half_a_minute_is_dropped_and_nobody_else_wa
         await trio.sleep(40)
         assert (await opened.client.get("totals"))["tot"]["clients"] == 1
         await silent.stream.aclose()
+
+
+async def test_who_looks_on_by_the_web_keeps_no_operator_out(play: Play) -> None:
+    told: list[str] = []
+
+    async def stay() -> None:
+        await trio.sleep_forever()
+
+    async def send(line: str) -> None:
+        told.append(line)
+
+    async with open_console(play.part("a")) as opened, trio.open_nursery() as nursery:
+        for role in cast("list[Role]", ["read"] * 7 + ["operate"] * 3):
+            peer = Peer("somebody", "web", role)
+            nursery.start_soon(opened.console.converse, peer, stay, send)
+            await trio.testing.wait_all_tasks_blocked()
+        clients = [await connect(opened.console) for _ in range(8)]
+        *others, late = clients
+        answers = [*[await client.ask("ping") for client in others], await late.frame()]
+        use = dict(opened.console.use.clients)
+        for client in clients:
+            await client.stream.aclose()
+        nursery.cancel_scope.cancel()
+
+    assert use == {("web", "read"): 6, ("web", "operate"): 2, ("unix", "operate"): 8}
+    assert ["too many consoles" in line for line in told] == [True, True]
+    assert [answer["t"] for answer in answers] == ["pong"] * 7 + ["err"]
 
 
 async def test_without_a_socket_there_is_no_child_for_it(play: Play) -> None:
