@@ -251,7 +251,9 @@ def of_budget(budget: BudgetView, limits: Thresholds = THRESHOLDS) -> Attention:
     """What to say of a budget."""
     taken = budget.spent + budget.reserved
     share = taken / budget.limit if budget.limit else 1.0
-    said = f"{share:.0%} used: {short_dollars(taken)} of {short_dollars(budget.limit)}"
+    # Not rounded up to 100 % before it is all spent.
+    used = f"{min(share, 0.99) if share < 1.0 else share:.0%}"
+    said = f"{used} used: {short_dollars(taken)} of {short_dollars(budget.limit)}"
     if share >= 1.0:
         return Attention("over budget", f"{said}; calls are refused", Severity.ACT)
     if share >= (limits.budget if budget.alert_at is None else budget.alert_at):

@@ -154,6 +154,10 @@ BUDGETS = [
         Attention("nearly spent", "80% used: $4.00 of $5.00", LOOK),
     ),
     (
+        BudgetView(limit=100_000_000, spent=99_990_000),
+        Attention("nearly spent", "99% used: $0.09999 of $0.10", LOOK),
+    ),
+    (
         BudgetView(limit=5 * 10**9, spent=5 * 10**9),
         Attention("over budget", "100% used: $5.00 of $5.00; calls are refused", ACT),
     ),
