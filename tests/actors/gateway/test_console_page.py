@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, open_websocket_url
 
-from tests.fakes.consoles import ConsoleClient, config, connect, open_console
+from tests.fakes.consoles import ConsoleClient, config, open_console
 from tests.fakes.gateway import start_gateway
 from trouper.actors.config.tokens import Scope
 from trouper.actors.console.console import Console
@@ -378,18 +378,18 @@ async def test_an_act_of_a_reader_is_refused_by_the_server() -> None:
     assert [each["msg"] for each in events if "read_only" in each["detail"]] == ["console action"]
 
 
-async def test_a_ninth_page_is_told_to_come_back() -> None:
-    async with served() as here:
-        crowd = [await connect(here.console) for _ in range(7)]
-        for one in crowd:
-            await one.ask("hello")
+async def test_a_seventh_page_that_only_looks_on_is_told_to_come_back() -> None:
+    async with served() as here, AsyncExitStack() as crowd:
         headers = [(b"authorization", f"Bearer {READER}".encode())]
+        for _ in range(6):
+            one = await crowd.enter_async_context(websocket(here.feed, extra_headers=headers))
+            await one.send_message('{"op":"ping"}')
+            await one.get_message()
         async with websocket(here.feed, extra_headers=headers) as ws:
-            told = json.loads(await ws.get_message())
-            with pytest.raises(ConnectionClosed) as closed:
-                await ws.get_message()
-        for one in crowd:
-            await one.stream.aclose()
+            with trio.fail_after(5):
+                told = json.loads(await ws.get_message())
+                with pytest.raises(ConnectionClosed) as closed:
+                    await ws.get_message()
 
     assert told["err"]["code"] == "busy"
     assert closed.value.reason is not None
