@@ -180,6 +180,12 @@ class Actions:
             return
         if self._system.inspector.shape(act.path) is None:
             raise BadRequest("not_found", f"no actor at {act.path[:200]!r}", act.id)
+        if act.act in ("stop", "drain") and _is_ours(act.path):
+            said = (
+                "the console does not end itself: nobody could ask it to come back; "
+                "restart it, or switch it off in the configuration ([console] socket, web)"
+            )
+            raise BadRequest("refused", said, act.id)
         life = self._system.operator.life(act.path)
         if act.gen is not None and act.gen != life:
             said = f"{act.path} is in its life {life}, and you saw {act.gen}: look again"

@@ -96,6 +96,19 @@ async def test_the_console_restarts_itself_and_says_so_before_and_after(
     assert "connect again" in why
 
 
+async def test_the_console_is_not_stopped_by_itself(play: Play) -> None:
+    async with open_console(play.part("a")) as opened:
+        told = [
+            await opened.client.ask("act", act=act, path=path, dry=dry)
+            for act in ("stop", "drain")
+            for path in ("console", "console/feed")
+            for dry in (True, False)
+        ]
+        assert {each["err"]["code"] for each in told} == {"refused"}
+        assert "does not end itself" in told[0]["err"]["msg"]
+        assert (await opened.client.ask("ping"))["t"] == "pong"
+
+
 async def test_what_is_under_way_when_the_console_ends_is_written_down_as_begun(
     play: Play, kept: AppConfig, tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
