@@ -15,6 +15,7 @@ from .protocol import (
     LONGEST_LINE,
     REPEATED,
     TOPICS,
+    VERSION,
     WANTS,
     Act,
     BadRequest,
@@ -106,6 +107,11 @@ class _Fields:
                 raise self.fault(f"{key} has {str(one)[:80]!r}{there}")
         return tuple(value)
 
+    def version(self) -> None:
+        value = self._values.get("v", VERSION)
+        if value != VERSION or isinstance(value, bool):
+            raise self.fault(f"v is {str(value)[:80]!r}, and this program speaks {VERSION}")
+
     def gen(self) -> int | None:
         value = self._values.get("gen")
         if value is not None and type(value) is not int:
@@ -120,6 +126,7 @@ class _Fields:
 
 
 def _hello(fields: _Fields) -> Hello:
+    fields.version()
     return Hello(fields.text("client", "", 80))
 
 

@@ -28,6 +28,7 @@ from trouper.actors.console.reading import read_request
 
 UNDERSTOOD = [
     ('{"op":"hello","client":"me"}', Hello("me")),
+    ('{"op":"hello","v":1}', Hello("")),
     (
         '{"op":"sub","id":1,"topics":["events"],"hz":4,"under":"/a/b","kinds":["K"]}',
         Subscribe(1, ("events",), 4.0, "a/b", ("K",)),
@@ -52,6 +53,8 @@ REFUSED = [
     ("{", "this is not JSON"),
     ('{"op":"fly"}', "no op 'fly'; there is hello, sub"),
     ('{"op":["hello"]}', "no op"),
+    ('{"op":"hello","v":99}', "v is '99', and this program speaks 1"),
+    ('{"op":"hello","v":"1"}', "v is '1', and this program speaks 1"),
     ('{"op":"sub","topics":["weather"]}', "topics has 'weather'; there is tree, totals"),
     ('{"op":"sub","topics":"tree"}', "topics must be a list"),
     ('{"op":"sub","kinds":[1]}', "kinds has '1'"),
