@@ -21,7 +21,7 @@ from ..session.events import (
 )
 from .screen import Screen
 
-__all__ = ["Session", "Talk", "Turn", "sigterm_leaves"]
+__all__ = ["SessionLike", "Talk", "TurnLike", "sigterm_leaves"]
 
 _NOTES = {
     StopReason.MAX_TOKENS: "cut off: the answer is as long as max_output_tokens allows",
@@ -34,7 +34,7 @@ _NOTES = {
 Event = TextAdded | ThoughtAdded | AnswerReset | UsageChanged | ToolEvent
 
 
-class Turn(Protocol):
+class TurnLike(Protocol):
     """A turn under way, as session/reader.py and client/session.py have it."""
 
     stop: StopReason | None
@@ -53,10 +53,10 @@ class Turn(Protocol):
     async def __anext__(self) -> Event: ...
 
 
-class Session(Protocol):
+class SessionLike(Protocol):
     """Whom one talks with."""
 
-    def prompt(self, prompt: str) -> Turn:
+    def prompt(self, prompt: str) -> TurnLike:
         """A turn; leaving its block cancels it."""
         ...
 
@@ -72,7 +72,7 @@ class Talk:
     """
 
     def __init__(
-        self, session: Session, call: Callable[..., Any], screen: Screen, name: str
+        self, session: SessionLike, call: Callable[..., Any], screen: Screen, name: str
     ) -> None:
         self._session = session
         self._call = call
@@ -150,7 +150,7 @@ class Talk:
         self._screen.begin(self._name)
 
 
-async def _next(turn: Turn) -> Event | None:
+async def _next(turn: TurnLike) -> Event | None:
     return await anext(turn, None)
 
 

@@ -47,12 +47,12 @@ from .limits import Limits
 from .questions import Questions
 from .refusal import refused
 from .sessions import Sessions
-from .websocket import Turn, Websocket
+from .websocket import TurnHold, Websocket
 
-__all__ = ["AcpConversation"]
+__all__ = ["AcpHandler"]
 
 
-class AcpConversation:
+class AcpHandler:
     """Speaks ACP with one client, for whose sessions it asks `sessions`.
 
     `version` is what we say of ourselves in the answer to initialize; `choices`
@@ -184,7 +184,7 @@ class AcpConversation:
             case _:
                 assert_never(params)
 
-    def _begin_turn(self, id: RequestId) -> Turn:
+    def _begin_turn(self, id: RequestId) -> TurnHold:
         try:
             return self._websocket.begin_turn()
         except HttpFault as full:

@@ -16,7 +16,7 @@ from .refusal import refused
 from .replay import Replay
 from .sessions import SessionRef
 from .telling import Telling
-from .websocket import Turn
+from .websocket import TurnHold
 
 __all__ = ["SessionAttachment"]
 
@@ -86,7 +86,7 @@ class SessionAttachment:
         self._attached = False
         self._attaching = trio.Lock()
         self._left = False
-        self._counted: Turn | None = None
+        self._counted: TurnHold | None = None
         self._free: trio.Event | None = None
 
     # The session's side (events.Attachment).
@@ -215,7 +215,7 @@ class SessionAttachment:
         self.telling.begin(transcript, ref)
         return await self._listen(ref, transcript.seq)
 
-    def begin(self, id: RequestId, counted: Turn) -> None:
+    def begin(self, id: RequestId, counted: TurnHold) -> None:
         """Note that `prompt` is about to be called for request `id`, which `counted` is for."""
         self.busy, self._request, self._turn, self._cancelled = True, id, None, False
         self._counted = counted

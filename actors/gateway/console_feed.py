@@ -10,7 +10,7 @@ from .auth import Principal
 from .console_door import visitor_of
 from .websocket import OVERLOAD, POLICY, Websocket
 
-__all__ = ["Converse", "FeedConversation"]
+__all__ = ["Converse", "FeedHandler"]
 
 Converse = Callable[[Peer, Receive, SendLine], Awaitable[None]]
 """Serves one client to its end (console/console.py)."""
@@ -19,7 +19,7 @@ Converse = Callable[[Peer, Receive, SendLine], Awaitable[None]]
 _WAITING = 64
 
 
-class FeedConversation:
+class FeedHandler:
     """One page, or another client of the feed."""
 
     __slots__ = ("_converse", "_inbox", "_lines", "_peer", "_websocket")

@@ -15,7 +15,7 @@ import orjson
 from ..config.tokens import Scope
 from ..console.entry import Visitor
 from .console_door import ConsoleDoor
-from .console_feed import Converse, FeedConversation
+from .console_feed import Converse, FeedHandler
 from .http import HttpFault, Request, Response
 from .routes import PlainRoute, SocketRoute
 
@@ -103,7 +103,7 @@ class ConsolePage:
         }
         """For the front's table."""
         feed = SocketRoute(
-            begin=lambda websocket, principal: FeedConversation(converse, websocket, principal),
+            begin=lambda websocket, principal: FeedHandler(converse, websocket, principal),
             scope=Scope.CONSOLE_READ,
             subprotocols=("trouper.inspect.v1",),
             admit=door.admit,

@@ -27,7 +27,7 @@ from ..errors import ConfigError
 from ..store.memory_responses import MemoryResponses
 from ..store.responses import ResponseStore, Retention
 from ..wire.session_results import NO_CHOICES, Choices
-from .acp import AcpConversation
+from .acp import AcpHandler
 from .auth import Access, Principal
 from .completions import Completions
 from .door import Door, Place
@@ -39,12 +39,12 @@ from .models import Models
 from .readiness import READY, Readiness
 from .responding import Responding
 from .responses import RESPONSES, Responses
-from .responses_websocket import ResponsesConversation
+from .responses_websocket import ResponsesHandler
 from .routes import Calls, Metrics, PlainRoute, SocketRoute
 from .sessions import Sessions
 from .stream import ClientStream, Unread
 from .watchdog import Watchdog
-from .websocket import RESTART, Conversation, Opening, Websocket, converse
+from .websocket import RESTART, Opening, Websocket, WebsocketHandler, converse
 
 __all__ = ["Gateway"]
 
@@ -136,7 +136,7 @@ class Gateway:
         responding = Responding(models, store, self._limits)
         self._calls.append(Responses(responding, self._door, self._limits))
         self._sockets[RESPONSES] = SocketRoute(
-            begin=partial(ResponsesConversation, responding, self._limits),
+            begin=partial(ResponsesHandler, responding, self._limits),
             scope=Scope.MODELS,
             subprotocols=("responses", "openai-beta.responses.v1", "trouper.v1"),
             # As much as over HTTP: whole conversations come in one frame.
@@ -352,11 +352,11 @@ class Gateway:
         content_type, shown = await metrics(request.headers.get("accept", ""))
         return Response(200, shown, content_type)
 
-    def _acp(self, websocket: Websocket, principal: Principal) -> Conversation:
-        return AcpConversation(
+    def _acp(self, websocket: Websocket, principal: Principal) -> WebsocketHandler:
+        return AcpHandler(
             websocket, self._sessions, principal, self._limits, self._version, self._choices
         )
 
 
-def _begin(route: SocketRoute, principal: Principal, websocket: Websocket) -> Conversation:
+def _begin(route: SocketRoute, principal: Principal, websocket: Websocket) -> WebsocketHandler:
     return route.begin(websocket, principal)

@@ -36,7 +36,7 @@ from ..wire.responses_serving_request import AskedResponse, resolved
 from .limits import Limits
 from .models import Models
 
-__all__ = ["Conversation", "Recent", "Responding", "Turn"]
+__all__ = ["Recent", "ResolvedRequest", "Responding", "ResponseHistory"]
 
 log = structlog.get_logger("trouper.gateway")
 
@@ -52,7 +52,7 @@ _NOT_KEPT: Final[Mapping[str, Any]] = {"instructions": None, "tools": []}
 
 
 @attrs.frozen
-class Conversation:
+class ResponseHistory:
     """What was said up to a response, that one included, and how many bytes that was as JSON."""
 
     messages: tuple[Message, ...] = ()
@@ -68,16 +68,16 @@ class Recent:
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
-        self._kept: OrderedDict[str, Conversation] = OrderedDict()
+        self._kept: OrderedDict[str, ResponseHistory] = OrderedDict()
         self._size = 0
 
-    def get(self, id: str) -> Conversation | None:
+    def get(self, id: str) -> ResponseHistory | None:
         """The conversation up to that response."""
         if id in self._kept:
             self._kept.move_to_end(id)
         return self._kept.get(id)
 
-    def put(self, id: str, conversation: Conversation) -> None:
+    def put(self, id: str, conversation: ResponseHistory) -> None:
         """Know it until there is no room for it any more."""
         self._kept[id] = conversation
         self._size += conversation.size
@@ -87,11 +87,11 @@ class Recent:
 
 
 @attrs.frozen
-class Turn:
+class ResolvedRequest:
     """A request to answer, with what was said before it. `recent` is what its connection knows."""
 
     asked: AskedResponse
-    before: Conversation
+    before: ResponseHistory
     owner: str
     recent: Recent | None
     items: bytes = attrs.field(repr=False)
@@ -124,12 +124,14 @@ class Responding:
         """What makes the events of a response."""
         return ResponseWriter(asked, id=id, created=int(time.time()))
 
-    async def turn(self, asked: AskedResponse, owner: str, recent: Recent | None = None) -> Turn:
+    async def resolve(
+        self, asked: AskedResponse, owner: str, recent: Recent | None = None
+    ) -> ResolvedRequest:
         """The request with all that it refers to.
 
         Raises RefusedRequest where that is not there, or too much, and StoreError.
         """
-        before = Conversation()
+        before = ResponseHistory()
         if asked.previous:
             before = await self._before(asked.previous, owner, recent)
         if asked.references:
@@ -138,25 +140,27 @@ class Responding:
         items = dump_json(asked.items)
         if before.size + len(items) > self._most_bytes:
             raise _too_long(self._most_bytes)
-        return Turn(asked, before, owner, recent, items)
+        return ResolvedRequest(asked, before, owner, recent, items)
 
-    async def stream(self, turn: Turn, writer: ResponseWriter, call: Call, tell: Tell) -> None:
+    async def stream(
+        self, found: ResolvedRequest, writer: ResponseWriter, call: Call, tell: Tell
+    ) -> None:
         """Answer event by event. Raises ProviderError, or another ActorError."""
-        if turn.asked.generate:
-            async with aclosing(self._models.stream(turn.request, call)) as answer:
+        if found.asked.generate:
+            async with aclosing(self._models.stream(found.request, call)) as answer:
                 async for batch in answer:
                     if batch:
                         await tell(writer.take(batch))
         events = writer.close()
-        response = await self._kept(turn, writer)
+        response = await self._kept(found, writer)
         await tell([*events, writer.end(response)])
 
-    async def complete(self, turn: Turn, writer: ResponseWriter, call: Call) -> bytes:
+    async def complete(self, found: ResolvedRequest, writer: ResponseWriter, call: Call) -> bytes:
         """The whole response. Raises ProviderError, or another ActorError."""
-        if turn.asked.generate:
-            writer.take(chunks_of(await self._models.complete(turn.request, call)))
+        if found.asked.generate:
+            writer.take(chunks_of(await self._models.complete(found.request, call)))
         writer.close()
-        return dump_json(await self._kept(turn, writer))
+        return dump_json(await self._kept(found, writer))
 
     async def find(self, id: str, owner: str) -> bytes:
         """A stored response. Raises RefusedRequest where there is none."""
@@ -173,7 +177,7 @@ class Responding:
 
     # --- what stands before
 
-    async def _before(self, id: str, owner: str, recent: Recent | None) -> Conversation:
+    async def _before(self, id: str, owner: str, recent: Recent | None) -> ResponseHistory:
         known = None if recent is None else recent.get(id)
         if known is not None:
             return known
@@ -183,7 +187,7 @@ class Responding:
         if not chain.whole:
             raise _too_long(self._most_bytes)
         size = sum(each.size for each in chain.responses)
-        return Conversation(await aside(size, _said_in, chain), size)
+        return ResponseHistory(await aside(size, _said_in, chain), size)
 
     async def _items(self, references: Sequence[str], owner: str, left: int) -> dict[str, Any]:
         """The items of those ids, which name the responses that have them.
@@ -207,7 +211,7 @@ class Responding:
 
     # --- what is kept
 
-    async def _kept(self, turn: Turn, writer: ResponseWriter) -> dict[str, Any]:
+    async def _kept(self, found: ResolvedRequest, writer: ResponseWriter) -> dict[str, Any]:
         """The response, known to its connection and stored where that is asked for.
 
         Raises ProviderError for one that is none.
@@ -217,19 +221,19 @@ class Responding:
                 kind=ErrorKind.SERVER_ERROR, message="the provider ended its answer with an error"
             )
         response = writer.response()
-        if turn.recent is not None:
+        if found.recent is not None:
             output = response["output"]
             said = read_items(BodyReader(), output, "output")
-            messages = (*turn.before.messages, *turn.asked.request.messages, *said)
-            size = turn.before.size + len(turn.items) + len(dump_json(output))
-            turn.recent.put(writer.id, Conversation(messages, size))
-        if turn.asked.store:
+            messages = (*found.before.messages, *found.asked.request.messages, *said)
+            size = found.before.size + len(found.items) + len(dump_json(output))
+            found.recent.put(writer.id, ResponseHistory(messages, size))
+        if found.asked.store:
             kept = StoredResponse(
                 id=writer.id,
-                owner=turn.owner,
-                previous=turn.asked.previous,
+                owner=found.owner,
+                previous=found.asked.previous,
                 at=time.time(),
-                input=turn.items,
+                input=found.items,
                 body=dump_json({**response, **_NOT_KEPT}),
             )
             try:

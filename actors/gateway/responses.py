@@ -71,13 +71,13 @@ class Responses(ApiCalls):
 
     async def _create(self, asked: Asked, owner: str) -> bool:
         wanted = read_response_request(load_body(await self._body(asked)))
-        turn = await self._responding.turn(wanted, owner)
+        found = await self._responding.resolve(wanted, owner)
         call = self._responding.call(asked.id, wanted, owner)
-        writer = self._responding.writer(asked.id, turn.asked)
+        writer = self._responding.writer(asked.id, found.asked)
         if not wanted.stream:
-            return await asked.say(await self._responding.complete(turn, writer, call))
+            return await asked.say(await self._responding.complete(found, writer, call))
         asked.last_words = partial(_failed, writer)
-        await self._responding.stream(turn, writer, call, partial(_tell, asked))
+        await self._responding.stream(found, writer, call, partial(_tell, asked))
         return await asked.http.end_events()
 
 

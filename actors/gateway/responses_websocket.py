@@ -38,7 +38,7 @@ from .limits import Limits
 from .responding import Recent, Responding
 from .websocket import OVERLOAD, Websocket
 
-__all__ = ["ResponsesConversation"]
+__all__ = ["ResponsesHandler"]
 
 log = structlog.get_logger("trouper.gateway")
 
@@ -49,7 +49,7 @@ _MOST_LANES: Final = 32
 _OF_REQUEST: Final = (ErrorKind.INVALID_REQUEST, ErrorKind.MODEL_NOT_FOUND)
 
 
-class ResponsesConversation:
+class ResponsesHandler:
     """Answers one client's requests by `responding`."""
 
     __slots__ = (
@@ -150,7 +150,7 @@ class ResponsesConversation:
         of_request = False
         try:
             asked = read_response_request(body)
-            found = await self._responding.turn(asked, self._owner, self._recent)
+            found = await self._responding.resolve(asked, self._owner, self._recent)
             writer = self._responding.writer(id, found.asked)
             call = self._responding.call(id, asked, self._owner)
             await self._responding.stream(found, writer, call, partial(self._tell, lane))

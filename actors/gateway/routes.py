@@ -8,7 +8,7 @@ import attrs
 from ..config.tokens import Scope
 from .auth import Principal
 from .http import HttpConnection, Request, Response
-from .websocket import Conversation, Websocket
+from .websocket import Websocket, WebsocketHandler
 
 __all__ = ["Admit", "Calls", "Metrics", "PlainRoute", "Route", "SocketRoute"]
 
@@ -41,7 +41,7 @@ class SocketRoute:
     instead of the server's door; it gets the subprotocols too, and raises HttpFault.
     """
 
-    begin: Callable[[Websocket, Principal], Conversation]
+    begin: Callable[[Websocket, Principal], WebsocketHandler]
     scope: Scope
     subprotocols: tuple[str, ...] = ("trouper.v1",)
     frame_chars: int | None = None

@@ -29,10 +29,10 @@ __all__ = [
     "OVERLOAD",
     "POLICY",
     "RESTART",
-    "Conversation",
     "Opening",
-    "Turn",
+    "TurnHold",
     "Websocket",
+    "WebsocketHandler",
     "converse",
 ]
 
@@ -54,7 +54,7 @@ _AT_ONCE = 16 * 1024
 _LAST_WORDS = 1.0
 
 
-class Conversation(Protocol):
+class WebsocketHandler(Protocol):
     """What is spoken over a websocket. All of it is called by the websocket's tasks."""
 
     def receive(self, message: str | bytes) -> None:
@@ -77,14 +77,14 @@ class Opening:
 
     head: bytes
     early: bytes
-    begin: "Callable[[Websocket], Conversation]"
+    begin: "Callable[[Websocket], WebsocketHandler]"
     place: Callable[[], Place]
     subprotocol: str | None
     headers: list[tuple[bytes, bytes]]
     frame_chars: int
 
 
-class Turn:
+class TurnHold:
     """A turn under way on a websocket, which does not end before it because of its age."""
 
     __slots__ = ("_place", "_websocket")
@@ -140,7 +140,7 @@ class Websocket:
         self._close_by: float | None = None
         self._pinging = False
         self._place = opening.place
-        self._turns: set[Turn] = set()
+        self._turns: set[TurnHold] = set()
         self.finishes_turns = False
         """Whether turns are given some seconds where the server stops: for a conversation of
         which nothing can be had later."""
@@ -151,16 +151,16 @@ class Websocket:
         """Run `function` as long as this websocket lives; its fault ends the websocket only."""
         self._nursery.start_soon(self._guard, function, *args)
 
-    def begin_turn(self) -> Turn:
+    def begin_turn(self) -> TurnHold:
         """Count a turn of this client until it is told to be over.
 
         Raises HttpFault 429 where the client has as many under way as it may.
         """
-        turn = Turn(self, self._place())
+        turn = TurnHold(self, self._place())
         self._turns.add(turn)
         return turn
 
-    def _turn_ended(self, turn: Turn) -> bool:
+    def _turn_ended(self, turn: TurnHold) -> bool:
         if turn not in self._turns:
             return False
         self._turns.remove(turn)

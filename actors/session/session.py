@@ -61,7 +61,7 @@ from .record import (
 from .scribe import Scribe
 from .state import conversation, first_words, messages_of
 from .titles import ask_title
-from .turn import MAX_HISTORY, Turn
+from .turn import MAX_HISTORY, RunningTurn
 from .written import size_of
 
 __all__ = ["MAX_HISTORY", "Assistant", "Session"]
@@ -117,7 +117,7 @@ class Session(Actor[SessionMessage], background=True):
         self._keeper = keeper
         opened = Opened(owner=owner, assistant=assistant.name)
         self._scribe = Scribe(id, self._narrator, keeper, opened)
-        self._turn: Turn | None = None
+        self._turn: RunningTurn | None = None
         self._prompt: Prompt | None = None
         self._idle_since = 0.0
         self._choice = Choice(assistant, self._company)
@@ -173,7 +173,7 @@ class Session(Actor[SessionMessage], background=True):
             title=None if self._scribe.state.title else first_words(user),
         )
         self._prompt = message
-        self._turn = Turn(
+        self._turn = RunningTurn(
             number,
             self._id,
             self._assistant.asked(user.text),
@@ -301,7 +301,7 @@ class Session(Actor[SessionMessage], background=True):
     def _running(self) -> int | None:
         return None if self._turn is None else self._turn.number
 
-    async def _run_turn(self, turn: Turn) -> None:
+    async def _run_turn(self, turn: RunningTurn) -> None:
         try:
             await turn.run()
         finally:
@@ -314,7 +314,7 @@ class Session(Actor[SessionMessage], background=True):
             if title:
                 await self._propose(title)
 
-    def _over(self, turn: Turn) -> None:
+    def _over(self, turn: RunningTurn) -> None:
         """A turn has ended, once: the next one may begin.
 
         What was said belongs to the conversation, also where it was broken off.

@@ -35,7 +35,7 @@ from .scribe import Scribe
 from .state import PastTurn, calls_of, messages_of, total
 from .written import answer_record, cost_of, in_words, log_answer, size_of, spoken
 
-__all__ = ["MAX_HISTORY", "Turn"]
+__all__ = ["MAX_HISTORY", "RunningTurn"]
 
 _log = structlog.get_logger("trouper.session")
 
@@ -73,7 +73,7 @@ class _Ending:
         return "the turn had to end before"
 
 
-class Turn:
+class RunningTurn:
     """Turn number `number` of session `id`, which has been accepted.
 
     `before` is what a model is shown before it, and `call` what its requests are
@@ -93,7 +93,7 @@ class Turn:
         scribe: Scribe,
         narrator: Narrator,
         tools: ToolDirectory,
-        over: "Callable[[Turn], None]",
+        over: "Callable[[RunningTurn], None]",
         steps: Steps = NO_STEPS,
         hidden: int = 0,
         pinned: str = "",

@@ -21,7 +21,7 @@ from trouper.actors.gateway.http import HttpConnection, HttpFault, Request, Resp
 from trouper.actors.gateway.limits import Limits
 from trouper.actors.gateway.routes import PlainRoute, SocketRoute
 from trouper.actors.gateway.stream import ClientStream
-from trouper.actors.gateway.websocket import Turn, Websocket
+from trouper.actors.gateway.websocket import TurnHold, Websocket
 from trouper.actors.session.events import StopReason
 
 ONE, TWO = "one-s-token", "two-s-token"
@@ -39,7 +39,7 @@ class Turns:
 
     def __init__(self, websocket: Websocket, principal: Principal) -> None:
         self._websocket = websocket
-        self._turns: list[Turn] = []
+        self._turns: list[TurnHold] = []
 
     def receive(self, message: str | bytes) -> None:
         answer = str(message)

@@ -38,9 +38,9 @@ async def test_others_go_on_while_a_long_conversation_is_read_to_go_on_from() ->
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(look)
-        turn = await Responding(FakeModels(), store, Limits()).turn(asked, "alice")
+        found = await Responding(FakeModels(), store, Limits()).resolve(asked, "alice")
         nursery.cancel_scope.cancel()
 
-    assert len(turn.before.messages) == 6_000
+    assert len(found.before.messages) == 6_000
     # None, where it is read on the loop.
     assert looks > 0

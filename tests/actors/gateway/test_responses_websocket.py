@@ -15,7 +15,7 @@ from tests.fakes.responses_client import open_responses
 from trouper.actors.chat import ChatRequest
 from trouper.actors.errors import ErrorKind, ProviderError
 from trouper.actors.gateway.auth import Access
-from trouper.actors.gateway.responding import Conversation, Recent
+from trouper.actors.gateway.responding import Recent, ResponseHistory
 from trouper.actors.store.memory_responses import MemoryResponses
 from trouper.actors.store.responses import StoredResponse
 
@@ -291,9 +291,9 @@ async def test_a_wrong_field_is_named_in_its_lane(nursery: trio.Nursery) -> None
     assert steered["error"]["code"] == "steering_not_supported"
 
 
-def conversations(*sizes: int) -> Iterator[tuple[str, Conversation]]:
+def conversations(*sizes: int) -> Iterator[tuple[str, ResponseHistory]]:
     for number, size in enumerate(sizes):
-        yield str(number), Conversation((), size)
+        yield str(number), ResponseHistory((), size)
 
 
 def test_a_connection_remembers_what_it_was_asked_for_last() -> None:
@@ -302,7 +302,7 @@ def test_a_connection_remembers_what_it_was_asked_for_last() -> None:
         recent.put(id, conversation)
     assert recent.get("0") is not None
 
-    recent.put("2", Conversation((), 400))
+    recent.put("2", ResponseHistory((), 400))
 
     assert [id for id in "012" if recent.get(id)] == ["0", "2"]
     for id, conversation in conversations(*[1] * 100):

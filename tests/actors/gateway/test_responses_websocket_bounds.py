@@ -20,7 +20,7 @@ from trouper.actors.gateway.auth import Access, Credential, Principal
 from trouper.actors.gateway.limits import Limits
 from trouper.actors.gateway.outbox import Outbox
 from trouper.actors.gateway.responding import Responding
-from trouper.actors.gateway.responses_websocket import ResponsesConversation
+from trouper.actors.gateway.responses_websocket import ResponsesHandler
 from trouper.actors.gateway.websocket import Websocket
 from trouper.actors.store.memory_responses import MemoryResponses
 
@@ -247,7 +247,7 @@ async def test_a_client_may_leave_when_all_but_the_last_event_is_read() -> None:
 
     async def spoken_to(socket: Unread, most: int) -> list[str]:
         websocket = cast(Websocket, socket)
-        talk = ResponsesConversation(responding, Limits(), websocket, Principal("alice"))
+        talk = ResponsesHandler(responding, Limits(), websocket, Principal("alice"))
         for _ in range(2):
             talk.receive(request)
         frames = await socket.take(most)
