@@ -56,6 +56,7 @@ COMMANDS: Final = {
     "ps": Command("ps", "show the actors that run, and what is wrong"),
     "top": Command("top.command", "show a program on one screen, and mend it there"),
     "inspect": Command("inspect", "show all of one actor"),
+    "stacks": Command("stacks", "show where the code of all actors waits"),
     "watch": Command("watch", "show one actor again and again"),
     "trace": Command("trace", "show each message that an actor handles"),
     "events": Command("events", "show what has happened of late"),

@@ -2,12 +2,14 @@
 
 import json
 import sys
+import time
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from .console_client import NOT_FOUND, Client, Failed
 from .console_output import (
     add_output_arguments,
+    duration,
     milliseconds,
     note,
     repeated,
@@ -29,6 +31,11 @@ _COLUMNS = {
     "attention": "attention",
 }
 
+# What each order looks at, the most of it first.
+_SORTS = {"mailbox": "depth", "oldest": "oldest_ms", "restarts": "restarts", "rate": "msgs_s"}
+# Seconds over which messages are counted where only their order was asked for.
+_WINDOW = 2.0
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of `trouper ps`."""
@@ -36,6 +43,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--kind", action="append", default=[], help="actors of that class only")
     parser.add_argument("--depth", metavar="N", type=int, help="so many levels of the tree")
     parser.add_argument("--problems", action="store_true", help="only those that need attention")
+    parser.add_argument(
+        "--sort", choices=sorted(_SORTS), help="those with the most of it first, not as a tree"
+    )
+    parser.add_argument(
+        "--window",
+        metavar="SECONDS",
+        type=duration,
+        help="look twice, so far apart: messages a second, and the share of it that was busy",
+    )
     add_output_arguments(parser, "dot")
 
 
@@ -45,25 +61,54 @@ def run(args: Namespace) -> int:
 
 
 def _show(args: Namespace, client: Client) -> int:
+    window = args.window or (_WINDOW if args.sort == "rate" else 0.0)
+    before: dict[str, dict[str, Any]] = {}
+    if window:
+        told = client.get("tree", under=args.path, kinds=args.kind)
+        before = {row["path"]: row for row in _rows(told)}
+        time.sleep(window)
     told = client.get("tree", "totals", "attention", under=args.path, kinds=args.kind)
     if args.path and not told["new"]:
         raise Failed(NOT_FOUND, f"no actor at {args.path!r}")
-    rows = list(_rows(told))
+    rows = _rows(told)
+    if window:
+        _count(rows, before, window)
     if args.depth is not None:
         rows = [row for row in rows if row["level"] < args.depth]
     if args.problems:
         rows = [row for row in rows if row["health"] != "ok"]
+    if args.sort:
+        rows.sort(key=lambda row: -row[_SORTS[args.sort]])
     if args.output == "table":
         _head(client.hello, told)
-        if not sys.stdout.isatty() or args.problems or args.kind:
+        if not sys.stdout.isatty() or args.problems or args.kind or args.sort:
             for row in rows:
                 row["actor"] = row["path"]
     if args.output == "dot":
         _write_dot(rows)
     else:
-        columns = {"path": "actor"} if args.output == "name" else _COLUMNS
+        columns = {"path": "actor"} if args.output == "name" else _columns(window)
         write_rows(sys.stdout, args, "actors", rows, columns)
     return 0
+
+
+def _columns(window: float) -> dict[str, str]:
+    if not window:
+        return _COLUMNS
+    columns = {**_COLUMNS, "msgs_s": "msgs/s", "busy": "busy"}
+    columns["attention"] = columns.pop("attention")  # the last, for it is the longest
+    return columns
+
+
+def _count(rows: list[dict[str, Any]], before: dict[str, dict[str, Any]], window: float) -> None:
+    """What each has done between two looks; of one that has come meanwhile, all."""
+    for row in rows:
+        first = before.get(row["path"], {"n": 0, "busy_ms": 0})
+        # One that has come in the place of another begins at 0.
+        row["msgs_s"] = round(max(0, row["n"] - first["n"]) / window, 1)
+        busy = max(0, row["busy_ms"] - first["busy_ms"]) / 1e3 / window
+        row["busy_share"] = round(busy, 3)
+        row["busy"] = f"{busy:.0%}" if busy else None
 
 
 def _head(hello: dict[str, Any], told: dict[str, Any]) -> None:

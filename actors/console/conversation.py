@@ -29,6 +29,7 @@ from .protocol import (
     OneSession,
     Ping,
     Request,
+    Stacks,
     Subscribe,
     Trace,
     Unsubscribe,
@@ -36,6 +37,7 @@ from .protocol import (
     encode,
 )
 from .reading import read_request
+from .stack_groups import grouped
 from .words import answer_words
 
 __all__ = ["Receive", "SendLine", "converse"]
@@ -125,6 +127,9 @@ class _Conversation:
                 await self._send(await place.inspected(request))
                 if request.watch:
                     self._repeat("watch", self._watch, request)
+            case Stacks():
+                inspector = place.picture.survey.inspector
+                await self._send({**await grouped(inspector, request.under), "id": request.id})
             case OneSession():
                 await self._send(place.session(request, self._peer))
             case Follow():

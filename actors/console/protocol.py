@@ -37,6 +37,7 @@ __all__ = [
     "Repeated",
     "Request",
     "Role",
+    "Stacks",
     "Subscribe",
     "Topic",
     "Trace",
@@ -181,6 +182,14 @@ class Inspect:
 
 
 @attrs.frozen
+class Stacks:
+    """Tell where the code of all actors at and below a path waits, equal stacks once."""
+
+    id: Id
+    under: str
+
+
+@attrs.frozen
 class Trace:
     """Tell each message that an actor handles, until one of the limits is reached."""
 
@@ -260,6 +269,7 @@ Request = (
     | Inspect
     | OneSession
     | Follow
+    | Stacks
     | Trace
     | Act
     | Ping

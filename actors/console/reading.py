@@ -29,6 +29,7 @@ from .protocol import (
     OneSession,
     Ping,
     Request,
+    Stacks,
     Subscribe,
     Trace,
     Unsubscribe,
@@ -158,6 +159,10 @@ def _watch(fields: _Fields) -> Inspect:
     return Inspect(fields.id, fields.path(), fields.words("want", WANTS, WANTS), watch=True)
 
 
+def _stacks(fields: _Fields) -> Stacks:
+    return Stacks(fields.id, fields.path("under", ""))
+
+
 def _trace(fields: _Fields) -> Trace:
     return Trace(
         id=fields.id,
@@ -219,6 +224,7 @@ _OPS: Final[Mapping[str, Callable[[_Fields], Request]]] = {
     "watch": _watch,
     "session": _one_session,
     "follow": _follow,
+    "stacks": _stacks,
     "trace": _trace,
     "act": _act,
     "link": _link,

@@ -5,97 +5,29 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any
 
-import attrs
 import pytest
 import trio
 
-from tests.fakes.consoles import Opened, open_console
-from tests.fakes.players import Crash, Life, Note, Play, Player, eventually
+from tests.fakes.console_programs import Program, Run, open_program, runner
+from tests.fakes.players import Crash, Life, Note, Player, eventually
 from trouper.actors.cli.main import COMMANDS, main
-from trouper.actors.logs import configure_logging
 from trouper.actors.tree import breaker_path, limiter_path
-from trouper.runtime import Backoff, supervisor
 
 BREAKER, LIMITER = breaker_path("sim", "small"), limiter_path("sim")
 
 
-@attrs.define(eq=False)
-class Program:
-    """A program with a console, in a thread of its own."""
-
-    opened: Opened
-    token: trio.lowlevel.TrioToken
-    stop: trio.Event
-
-    def run(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Run an async function in it."""
-        return trio.from_thread.run(function, *args, trio_token=self.token)
-
-    @property
-    def sock(self) -> str:
-        return str(self.opened.console.path)
-
-
 @pytest.fixture(scope="module")
 def program() -> Generator[Program]:
-    there: list[Program] = []
-    begun = threading.Event()
-
-    async def serve() -> None:
-        play = Play()
-        slow = Backoff(first=1e3, initial=1e3, maximum=1e3, jitter=0)
-        parts = [play.part("a"), play.part("b"), play.part("slow", backoff=slow)]
-        tree = supervisor("company", *parts, intensity=100)
-        async with open_console(tree, play.part("spare"), role="admin", inject=True) as opened:
-            stop = trio.Event()
-            there.append(Program(opened, trio.lowlevel.current_trio_token(), stop))
-            begun.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=trio.run, args=(serve,))
-    thread.start()
-    assert begun.wait(10)
-    yield there[0]
-    trio.from_thread.run_sync(there[0].stop.set, trio_token=there[0].token)
-    thread.join(10)
-
-
-Run = Callable[..., "Done"]
-
-
-@attrs.frozen
-class Done:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-    @property
-    def rows(self) -> list[list[str]]:
-        return [line.split("\t") for line in self.out.splitlines()]
+    with open_program() as opened:
+        yield opened
 
 
 @pytest.fixture
 def trouper(program: Program, capsys: pytest.CaptureFixture[str]) -> Run:
-    def run(*words: str) -> Done:
-        # Critical, so that the program's own log lines are not taken for the command's.
-        configure_logging("critical")
-        capsys.readouterr()
-        try:
-            code = main([*words, "--sock", program.sock])
-        except SystemExit as left:
-            code = int(left.code or 0)
-        out, err = capsys.readouterr()
-        return Done(code, out, err)
-
-    return run
+    return runner(program, capsys)
 
 
 def life(program: Program, path: str) -> int:
@@ -359,6 +291,7 @@ def test_the_only_program_is_found_by_itself_and_others_by_pid_or_name(
     [
         ("ps",),
         ("inspect", "spare"),
+        ("stacks",),
         ("providers",),
         ("requests",),
         ("events",),

@@ -23,7 +23,7 @@ from trouper.runtime import supervisor
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "feed.md"
 
 # Keys that are data: names of reasons, of limits, of what somebody has called something.
-_DATA = {"hist", "dead_by", "thresholds", "limits"}
+_DATA = {"hist", "dead_by", "thresholds", "limits", "kinds"}
 
 
 def words() -> set[str]:
@@ -93,6 +93,7 @@ async def test_every_key_of_every_frame_is_on_the_page() -> None:
         told.append(await client.ask("hello"))
         told.append(await client.ask("act", act="restart", path="s/a", dry=True))
         told.append(await client.ask("act", act="restart", path="nobody"))
+        told.append(await client.ask("stacks"))
         told.append(await client.get(*TOPICS))
         await client.say('{"op":"dump"}')
         told.append(await client.frame())

@@ -17,6 +17,7 @@ from trouper.actors.console.protocol import (
     Hello,
     Inspect,
     Ping,
+    Stacks,
     Subscribe,
     Trace,
     Unsubscribe,
@@ -38,6 +39,7 @@ UNDERSTOOD = [
     ('{"op":"unsub","id":1,"what":"follow"}', Unsubscribe(1, "follow")),
     ('{"op":"inspect","path":"/a","want":["stack"]}', Inspect(None, "a", ("stack",), watch=False)),
     ('{"op":"watch","path":"a","want":[]}', Inspect(None, "a", (), watch=True)),
+    ('{"op":"stacks","id":3,"under":"/a"}', Stacks(3, "a")),
     ('{"op":"trace","path":"a","limit":5}', Trace(None, "a", 5, 60.0, 20.0, bodies=False)),
     (
         '{"op":"act","act":"restart","path":"a","gen":2,"dry":true}',
