@@ -2,11 +2,13 @@
 
 It lies in a folder of mode 0700 and has the mode 0600 from its first moment,
 and the kernel says who has connected: other users are turned away even where a
-folder has been opened up. A file that a killed program has left is taken over.
+folder has been opened up. Files that killed programs have left are
+swept away by the next one that begins.
 """
 
 import contextlib
 import os
+import re
 import socket
 import stat
 import struct
@@ -30,6 +32,8 @@ _log = structlog.get_logger("trouper.console")
 # Bytes of a path that the kernel takes.
 _LONGEST_PATH = 107
 _BACKLOG = 16
+# In NAME-PID, or NAME-PID-2 of the second system of a process.
+_PID = re.compile(r"-(\d+)(?:-\d{1,2})?$")
 _CHUNK = 65_536
 
 
@@ -49,17 +53,30 @@ def _open_folder(path: Path) -> None:
 
 def _is_alive(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as probe:
+        # Or it waits where a program that stands still has its line full: that one is alive.
+        probe.setblocking(False)
         try:
             probe.connect(str(path))
+        except BlockingIOError:
+            return True
         except OSError:
             return False
     return True
+
+
+def _sweep(there: Path) -> None:
+    """Take away what killed programs have left. Who has bound and does not listen yet lives."""
+    for path in there.glob("*.sock"):
+        pid = _PID.search(path.stem)
+        if pid and not Path(f"/proc/{pid[1]}").exists() and not _is_alive(path):
+            _remove(path)
 
 
 def listen(wanted: Path) -> tuple[trio.SocketListener, Path]:
     """Listen at `wanted`, or beside it where another system of this process does. Raises OSError."""
     if wanted.parent == folder():
         _open_folder(wanted.parent)
+        _sweep(wanted.parent)
     for number in range(1, 100):
         path = wanted if number == 1 else wanted.with_stem(f"{wanted.stem}-{number}")
         if len(os.fsencode(path)) > _LONGEST_PATH:

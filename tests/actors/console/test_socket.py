@@ -59,6 +59,27 @@ async def test_what_a_killed_program_left_is_taken_over(play: Play) -> None:
     assert path == left
 
 
+async def test_what_killed_programs_left_is_swept_away_and_nothing_else() -> None:
+    with short_folder():
+        folder().mkdir(mode=0o700)
+        gone = await trio.lowlevel.open_process(["true"])
+        await gone.wait()
+        names = [f"a-{gone.pid}.sock", f"b-c-{gone.pid}-2.sock", f"d-{os.getpid()}.sock", "e.sock"]
+        for name in names:
+            with socket.socket(socket.AF_UNIX) as dead:
+                dead.bind(str(folder() / name))
+        with socket.socket(socket.AF_UNIX) as full:
+            full.bind(str(folder() / f"f-{gone.pid}.sock"))
+            full.listen(0)
+            with socket.socket(socket.AF_UNIX) as first:
+                first.connect(str(folder() / f"f-{gone.pid}.sock"))
+                listener, path = console_socket.listen(console_socket.socket_path("x"))
+        await listener.aclose()
+        left = {found.name for found in folder().iterdir()}
+
+    assert left == {path.name, f"d-{os.getpid()}.sock", "e.sock", f"f-{gone.pid}.sock"}
+
+
 async def test_a_folder_of_others_is_not_used_and_the_program_runs_without(play: Play) -> None:
     with short_folder() as base, capture_logs() as logs:
         (base / "trouper").write_text("no folder")
@@ -177,7 +198,7 @@ async def test_a_last_line_without_a_newline_is_heard(play: Play) -> None:
     ("asked", "last"),
     [
         ('{"op":"act","act":"restart","path":"a"}', "ack"),
-        ('{"op":"trace","path":"a","seconds":5}', "trace_end"),
+        ('{"op":"trace","path":"a","seconds":2.5}', "trace_end"),
         ('{"op":"dump"}', "done"),
     ],
 )
