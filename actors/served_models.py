@@ -29,7 +29,7 @@ class ServedModels:
         route, request = self._resolve(request)
         return await provider_request.complete(route, request, call)
 
-    def stream(self, request: ChatRequest, call: Call) -> provider_request.Answer:
+    def stream(self, request: ChatRequest, call: Call) -> provider_request.AnswerStream:
         """The answer as it comes. Raises ProviderError."""
         route, request = self._resolve(request)
         if route.on_midstream == "restart":

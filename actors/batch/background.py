@@ -15,7 +15,7 @@ from ..errors import ErrorKind, ProviderError
 from ..wire.batch import CANCELLED, Fault
 from .house import House
 from .lines import answer_of, answer_of_fault, request_of
-from .operations import Answer, Record
+from .operations import RecordResults, RequestResult
 from .reading import read_requests
 from .rows import BACKGROUND, BatchRow, RequestRow
 
@@ -63,8 +63,8 @@ async def cancel_waiting(house: House, batch: BatchRow, part: int) -> None:
     fault = Fault(CANCELLED, "it was called off before it was begun")
     while True:
         found = await read_requests(house.path, batch.id, part, "waiting", -1, _CANCELLED)
-        answers = [Answer(row.n, "cancelled", answer_of_fault(fault)) for row in found]
-        await house.write(Record(batch.id, answers))
+        answers = [RequestResult(row.n, "cancelled", answer_of_fault(fault)) for row in found]
+        await house.write(RecordResults(batch.id, answers))
         if len(found) < _CANCELLED:
             return
 
@@ -81,12 +81,12 @@ async def _work(
                 continue
             answer = await _answer(house, batch, row, called_off)
             if answer is not None:
-                await house.write(Record(batch.id, [answer]))
+                await house.write(RecordResults(batch.id, [answer]))
 
 
 async def _answer(
     house: House, batch: BatchRow, row: RequestRow, called_off: trio.Event
-) -> Answer | None:
+) -> RequestResult | None:
     """The answer; None where it was called off meanwhile."""
     request = request_of(row)
     pause = 1.0
@@ -96,7 +96,7 @@ async def _answer(
         except ProviderError as error:
             if not tries_left or not (error.retryable or error.kind in _PASSES):
                 fault = Fault(error.kind.value, error.message)
-                return Answer(row.n, "failed", answer_of_fault(fault))
+                return RequestResult(row.n, "failed", answer_of_fault(fault))
             wait = max(pause, error.retry_after or 0.0) * random.uniform(0.8, 1.2)
             _log.info(
                 "batch request waits",
@@ -112,9 +112,9 @@ async def _answer(
     raise AssertionError("the last try has ended it")
 
 
-def _answered(row: RequestRow, completion: Completion) -> Answer:
+def _answered(row: RequestRow, completion: Completion) -> RequestResult:
     costs = [each.cost for each in completion.trail]
     known = [cost for cost in costs if cost is not None]
-    return Answer(
+    return RequestResult(
         row.n, "done", answer_of(completion, sum(known) if len(known) == len(costs) else None)
     )

@@ -24,7 +24,7 @@ from ..store.ledger import MOST_NANO, Closing, Denied, Limit, Opening, windows_o
 from ..store.ledger_operations import Settled
 from ..wire.batch import CANCELLED, Fault
 from .lines import answer_of, answer_of_fault
-from .operations import Answer
+from .operations import RequestResult
 from .rows import BatchRow, RequestState, op_id_of
 
 __all__ = ["Books", "fault_of"]
@@ -83,7 +83,7 @@ class Books:
         await self._budgets.refused(opening, denied)
         return fault_of(budget_exceeded(budget, opening, denied))
 
-    def answered(self, n: int, outcome: Completion | Fault) -> Answer:
+    def answered(self, n: int, outcome: Completion | Fault) -> RequestResult:
         """What became of request `n` at its provider, with what it cost."""
         if isinstance(outcome, Fault):
             # Nothing is billed for what was not answered.
@@ -101,9 +101,11 @@ class Books:
             model=outcome.model,
             service_tier=BATCH,
         )
-        return Answer(n, "done", answer_of(outcome, cost), op_id_of(self._batch.id, n), closing)
+        return RequestResult(
+            n, "done", answer_of(outcome, cost), op_id_of(self._batch.id, n), closing
+        )
 
-    async def closed(self, settled: Sequence[tuple[Answer, Settled]]) -> None:
+    async def closed(self, settled: Sequence[tuple[RequestResult, Settled]]) -> None:
         """Let the budgets warn of what these have cost. Raises what the ledger does."""
         days: dict[str, tuple[float, int]] = {}
         for _, one in settled:
@@ -127,11 +129,11 @@ class Books:
             user=self._batch.user,
         )
 
-    def failed(self, n: int, fault: Fault, closing: Closing | None) -> Answer:
+    def failed(self, n: int, fault: Fault, closing: Closing | None) -> RequestResult:
         """A request that has no answer; `closing` is None where it has no row to close."""
         state: RequestState = "cancelled" if fault.kind == CANCELLED else "failed"
         op_id = op_id_of(self._batch.id, n)
-        return Answer(n, state, answer_of_fault(fault), op_id, closing)
+        return RequestResult(n, state, answer_of_fault(fault), op_id, closing)
 
     def _rates(self) -> Rates | UnknownPrice:
         return self._knowledge.rates(self._ref, BATCH)

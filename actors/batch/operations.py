@@ -16,7 +16,6 @@ from ..store.sums import sums_of
 from .rows import BatchRow, PartRow, RequestRow, RequestState
 
 __all__ = [
-    "Answer",
     "Begin",
     "Cancel",
     "ChangePart",
@@ -26,7 +25,8 @@ __all__ = [
     "Load",
     "Loaded",
     "Note",
-    "Record",
+    "RecordResults",
+    "RequestResult",
     "ReserveAll",
     "Sent",
 ]
@@ -183,7 +183,7 @@ class ReserveAll:
 
 
 @attrs.frozen
-class Answer:
+class RequestResult:
     """What became of request `n`: its line but for the id, and how its row in the ledger closes."""
 
     n: int
@@ -194,18 +194,18 @@ class Answer:
 
 
 @attrs.frozen
-class Record:
+class RecordResults:
     """Answers. Those of requests that have one already are left out, and cost nothing.
 
     Answers which attempts that has closed, each with what it added to the sums.
     """
 
     batch: str
-    answers: Sequence[Answer]
+    answers: Sequence[RequestResult]
     slow: bool = True
 
-    def apply(self, connection: sqlite3.Connection) -> list[tuple[Answer, Settled]]:
-        closed: list[tuple[Answer, Settled]] = []
+    def apply(self, connection: sqlite3.Connection) -> list[tuple[RequestResult, Settled]]:
+        closed: list[tuple[RequestResult, Settled]] = []
         for answer in self.answers:
             changed = connection.execute(
                 # What was asked is not needed any more, and may be long.

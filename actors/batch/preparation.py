@@ -16,7 +16,7 @@ from .books import Books, fault_of
 from .endpoint import Endpoint
 from .house import House
 from .lines import request_of
-from .operations import Answer, Record, ReserveAll
+from .operations import RecordResults, RequestResult, ReserveAll
 from .reading import read_requests
 from .rows import PartRow, RequestRow, tag_of
 
@@ -56,7 +56,7 @@ class Preparation:
 
     async def _page(self, rows: Sequence[RequestRow], key_id: str) -> list[bytes]:
         wire, tag = self._endpoint.wire, tag_of(self._part)
-        openings, entries, failed = [], [], list[Answer]()
+        openings, entries, failed = [], [], list[RequestResult]()
         for row in rows:
             # Each is some tenths of a millisecond, which others need not wait for.
             await trio.lowlevel.checkpoint()
@@ -76,7 +76,7 @@ class Preparation:
             fault = await self._books.refused(denied_one, why)
             failed.append(self._books.failed(n, fault, None))
         if failed:
-            await self._house.write(Record(self._part.batch, failed))
+            await self._house.write(RecordResults(self._part.batch, failed))
         return [entry for _, entry in entries]
 
     def _fitted(self, row: RequestRow) -> ChatRequest:

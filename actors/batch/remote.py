@@ -30,7 +30,7 @@ from .background import cancel_waiting
 from .books import Books, fault_of
 from .endpoint import Endpoint
 from .house import House
-from .operations import Answer, ChangePart, LetGo, Record, Sent
+from .operations import ChangePart, LetGo, RecordResults, RequestResult, Sent
 from .patience import Patience
 from .preparation import Preparation
 from .reading import read, read_requests
@@ -265,7 +265,7 @@ class RemoteRun:
     async def _take(self, output: str) -> bool:
         """Record all results of a file; whether they are ours."""
         wire, prefix = self._endpoint.wire, f"{tag_of(self._part)}-"
-        answers: list[Answer] = []
+        answers: list[RequestResult] = []
         found = strange = 0
         async with aclosing(self._endpoint.lines(wire.fetch(output), self._key_id)) as lines:
             async for line in lines:
@@ -283,7 +283,7 @@ class RemoteRun:
         await self._record(answers)
         return found > 0 or not strange
 
-    def _answer(self, result: Result, prefix: str) -> Answer:
+    def _answer(self, result: Result, prefix: str) -> RequestResult:
         return self._books.answered(int(result.custom_id.removeprefix(prefix)), result.outcome)
 
     async def _end_rest(self, batch: RemoteBatch) -> None:
@@ -313,9 +313,9 @@ class RemoteRun:
             answers = [self._books.failed(row.n, fault, closing) for row in found]
             await self._record(answers)
 
-    async def _record(self, answers: Sequence[Answer]) -> None:
+    async def _record(self, answers: Sequence[RequestResult]) -> None:
         """Write them down; then those hear of it who are told what a call has cost."""
-        settled = await self._house.write(Record(self._batch.id, answers))
+        settled = await self._house.write(RecordResults(self._batch.id, answers))
         for answer, _ in settled:
             assert answer.closing is not None
             self._house.settled(self._ref, answer.closing)

@@ -21,7 +21,7 @@ from ..config.incident import incident_config
 from ..errors import ProviderError, SessionError
 from ..session.messages import CancelTurn
 from ..session.owners import owner_of
-from ..simulator import Reply, Rule, Script, serve_simulator
+from ..simulator import Rule, Script, ScriptedReply, serve_simulator
 from ..simulator.script import ScriptedToolCall, ScriptedUsage, StatusError
 from ..tools import Tool, tool
 
@@ -37,18 +37,18 @@ _SCRIPT: Final = Script(
         Rule(
             contains="order",
             after_tool=False,
-            reply=Reply(
+            reply=ScriptedReply(
                 tool_calls=(ScriptedToolCall(name=_TOOL, arguments={"order": "4711"}),),
             ),
         ),
         Rule(
             model="reporter",
-            reply=Reply(
+            reply=ScriptedReply(
                 text="All is well.",
                 usage=ScriptedUsage(prompt_tokens=0, completion_tokens=950_000),
             ),
         ),
-        Rule(reply=Reply(text="You said: {last}", pace=0.05)),
+        Rule(reply=ScriptedReply(text="You said: {last}", pace=0.05)),
     ),
     models=("small", "large", "reporter"),
 )

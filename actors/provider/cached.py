@@ -24,11 +24,11 @@ from ..store.ledger import Closing, Ledger, Opening
 from ..telemetry.observer import RequestBegan, RequestEnded
 from ..trail import AttemptRecord
 from ..wire.assembly import Assembly
-from .answer import Answer
 from .caching import Caching
 from .call import Call
 from .execution import Execution
 from .failures import from_runtime
+from .live_answer import LiveAnswer
 from .messages import Batch
 from .route import Route
 
@@ -38,7 +38,7 @@ _log = structlog.get_logger("trouper.cache")
 
 
 class CachedAnswer:
-    """An answer under way, as `Answer` is. Close it where it is left early."""
+    """An answer under way, as `LiveAnswer` is. Close it where it is left early."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class CachedAnswer:
         self._shared: SharedAnswer | None = None
         self._over = False
         # What asks on its behalf, if anything does.
-        self._asked: Answer | InOnePiece | None = None
+        self._asked: LiveAnswer | InOnePiece | None = None
 
     @property
     def source(self) -> Source:
@@ -86,7 +86,7 @@ class CachedAnswer:
     @property
     def target(self) -> str:
         """Who gives it ("provider/model"), once somebody does."""
-        if isinstance(self._asked, Answer):
+        if isinstance(self._asked, LiveAnswer):
             return self._asked.target
         return self._shared.found.target if self._shared is not None else ""
 
@@ -155,7 +155,7 @@ class CachedAnswer:
         """Ask a provider. It goes on without us where others listen."""
         route, request, call, pinned = self._route, self._request, self._call, self._pinned
         if self._streamed:
-            self._asked = Answer(route, request, call, pinned)
+            self._asked = LiveAnswer(route, request, call, pinned)
         else:
             asked = Execution(route, request, call, streamed=False, pinned=pinned)
             self._asked = InOnePiece(asked.whole)
@@ -163,7 +163,7 @@ class CachedAnswer:
 
     def _attempts(self) -> Sequence[AttemptRecord]:
         match self._asked:
-            case Answer():
+            case LiveAnswer():
                 return self._asked.trail
             case InOnePiece(completion=Completion(trail=trail)):
                 return trail

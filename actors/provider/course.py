@@ -8,7 +8,7 @@
 
 This is all that is remembered and decided of retries. The loop itself is as
 short as above, and stands where an answer is had whole (execution.py) and where it
-is streamed (answer.py); hedge.py is one turn of it. A target that fails
+is streamed (live_answer.py); hedge.py is one turn of it. A target that fails
 is tried again as its policy says (policy/backoff.py), and when that is used up
 it is a failure of the chain (policy/routing.py). A gate that refuses is neither:
 the request notes when it may come back, and waits for it where nobody else can

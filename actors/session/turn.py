@@ -124,9 +124,9 @@ class RunningTurn:
         )
         self._steps = steps
         # The answer that is not written down.
-        self._answer: provider_request.Answer | None = None
+        self._answer: provider_request.AnswerStream | None = None
         # The same until it is written down, and what it calls, once that was told.
-        self._unwritten: provider_request.Answer | None = None
+        self._unwritten: provider_request.AnswerStream | None = None
         self._called: Sequence[ToolCallPart] = ()
         self._usage = Usage()
         self._cost: int | None = 0
@@ -228,7 +228,7 @@ class RunningTurn:
         log_answer(self._id, self.number, completion)
         return completion.finish, said
 
-    def _tell(self, answer: provider_request.Answer, calls: Sequence[ToolCallPart]) -> None:
+    def _tell(self, answer: provider_request.AnswerStream, calls: Sequence[ToolCallPart]) -> None:
         """Tell how an answer has ended."""
         usage, cost = answer.completion().usage, cost_of(answer.trail)
         self._called = calls

@@ -7,7 +7,7 @@ import structlog
 
 from ..chat import Completion, Message, OpaquePart, Part, TextPart, ToolCallPart, Usage
 from ..errors import ErrorKind, ProviderError
-from ..provider.request import Answer
+from ..provider.request import AnswerStream
 from ..trail import AttemptRecord
 from .narration import Narrator
 from .record import Answered
@@ -19,7 +19,7 @@ _log = structlog.get_logger("trouper.session")
 
 
 def answer_record(
-    turn: int, narrator: Narrator, answer: Answer, said: Message, window: int | None
+    turn: int, narrator: Narrator, answer: AnswerStream, said: Message, window: int | None
 ) -> Answered:
     """The record of an answer as far as it has come, of which `said` is remembered."""
     completion = answer.completion()

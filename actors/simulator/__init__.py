@@ -2,17 +2,17 @@
 tests, for load and for trying things without a key; it needs no network."""
 
 from .reading import answer_from, load_script, script_from
-from .script import Answer, Reply, Rule, Script
+from .script import Rule, Script, ScriptedAnswer, ScriptedReply
 from .server import serve_simulator
 from .state import Outcome, Record, Simulator
 
 __all__ = [
-    "Answer",
     "Outcome",
     "Record",
-    "Reply",
     "Rule",
     "Script",
+    "ScriptedAnswer",
+    "ScriptedReply",
     "Simulator",
     "answer_from",
     "load_script",

@@ -15,15 +15,15 @@ import trio
 from .faults import spoilt_body, spoilt_frames, status_body
 from .openai import ChatCall, frames
 from .script import (
-    Answer,
     Cut,
     Drip,
     EmptyReply,
     Fault,
     Html,
     Pings,
-    Reply,
     ResetConnection,
+    ScriptedAnswer,
+    ScriptedReply,
     Silence,
     Stall,
     StatusError,
@@ -126,7 +126,7 @@ async def deliver(
     stream: trio.abc.SendStream,
     responder: Responder,
     call: ChatCall,
-    answer: Answer,
+    answer: ScriptedAnswer,
     record: Record,
 ) -> None:
     """Answer `call` on `stream`, and write into `record` how it went.
@@ -184,7 +184,7 @@ async def _stream(
     stream: trio.abc.SendStream,
     responder: Responder,
     call: ChatCall,
-    answer: Answer,
+    answer: ScriptedAnswer,
     record: Record,
 ) -> None:
     reply, fault = answer.reply, answer.fault
@@ -214,7 +214,7 @@ async def _stream(
     await body.close()
 
 
-def _duration(call: ChatCall, reply: Reply) -> float:
+def _duration(call: ChatCall, reply: ScriptedReply) -> float:
     """How long the stream of `reply` would take, in seconds."""
     if not reply.pace:
         return reply.delay

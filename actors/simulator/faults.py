@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import orjson
 
 from .openai import DONE, ChatCall, Frame, error_body, plain_body
-from .script import ErrorFrame, Fault, Malformed, Reply, StatusError, Unmarked
+from .script import ErrorFrame, Fault, Malformed, ScriptedReply, StatusError, Unmarked
 from .state import Record
 
 __all__ = ["spoilt_body", "spoilt_frames", "status_body"]
@@ -58,7 +58,7 @@ def _unmarked(frames: Iterator[Frame], fault: Unmarked, record: Record) -> Itera
 
 
 def spoilt_body(
-    call: ChatCall, reply: Reply, fault: Fault | None, record: Record
+    call: ChatCall, reply: ScriptedReply, fault: Fault | None, record: Record
 ) -> tuple[bytes, int]:
     """The plain body as the fault leaves it, and how many tokens it carries."""
     match fault:

@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 import orjson
 
-from .script import Reply, ScriptedUsage
+from .script import ScriptedReply, ScriptedUsage
 
 __all__ = [
     "DONE",
@@ -139,7 +139,7 @@ def _content(message: Mapping[str, Any]) -> str:
     return "".join(text for text in texts if isinstance(text, str))
 
 
-def frames(call: ChatCall, reply: Reply) -> Iterator[Frame]:
+def frames(call: ChatCall, reply: ScriptedReply) -> Iterator[Frame]:
     """The stream of `reply`, frame by frame: role, content, finish, usage, [DONE].
 
     Raises BadRequest at once where the reply is too long to be told.
@@ -149,7 +149,7 @@ def frames(call: ChatCall, reply: Reply) -> Iterator[Frame]:
     return _frames(call, reply, _text(call, reply))
 
 
-def _frames(call: ChatCall, reply: Reply, text: str) -> Iterator[Frame]:
+def _frames(call: ChatCall, reply: ScriptedReply, text: str) -> Iterator[Frame]:
     counted = call.include_usage and reply.usage != "none"
     prefix, suffix = _envelope(call, usage=counted)
     yield Frame(_choice(prefix, suffix, {"role": "assistant", "content": "", "refusal": None}))
@@ -168,7 +168,7 @@ def _frames(call: ChatCall, reply: Reply, text: str) -> Iterator[Frame]:
     yield Frame(DONE)
 
 
-def plain_body(call: ChatCall, reply: Reply, *, marked: bool = True) -> tuple[bytes, int]:
+def plain_body(call: ChatCall, reply: ScriptedReply, *, marked: bool = True) -> tuple[bytes, int]:
     """The body of `reply` without a stream, and how many tokens it carries.
 
     Where it is not `marked`, finish_reason is null and usage is missing.
@@ -228,11 +228,11 @@ def _choice(prefix: bytes, suffix: bytes, delta: Any, finish: str | None = None)
     return prefix + orjson.dumps(delta) + ending + suffix
 
 
-def _finish(reply: Reply) -> str:
+def _finish(reply: ScriptedReply) -> str:
     return reply.finish_reason or ("tool_calls" if reply.tool_calls else "stop")
 
 
-def _text(call: ChatCall, reply: Reply) -> str:
+def _text(call: ChatCall, reply: ScriptedReply) -> str:
     said = {"{last}": call.last, "{result}": call.result}
     text = _PLACES.sub(lambda place: said[place.group()], reply.text)
     if len(text) * reply.repeat > _MAX_TEXT:
@@ -240,7 +240,7 @@ def _text(call: ChatCall, reply: Reply) -> str:
     return text * reply.repeat
 
 
-def _pieces(text: str, reply: Reply) -> Iterator[str]:
+def _pieces(text: str, reply: ScriptedReply) -> Iterator[str]:
     """`text` in the deltas that the script asks for."""
     if reply.chunks is not None:
         count = min(reply.chunks, len(text))
@@ -257,7 +257,7 @@ def _pieces(text: str, reply: Reply) -> Iterator[str]:
         yield "".join(held)
 
 
-def _tool_calls(call: ChatCall, reply: Reply) -> list[dict[str, Any]]:
+def _tool_calls(call: ChatCall, reply: ScriptedReply) -> list[dict[str, Any]]:
     return [
         {
             "id": tool.id or f"call_sim_{call.number}_{index}",
@@ -273,7 +273,7 @@ def _tool_calls(call: ChatCall, reply: Reply) -> list[dict[str, Any]]:
     ]
 
 
-def _tool_deltas(call: ChatCall, reply: Reply) -> Iterator[dict[str, Any]]:
+def _tool_deltas(call: ChatCall, reply: ScriptedReply) -> Iterator[dict[str, Any]]:
     """Each tool call in three deltas: its name, then its arguments in two halves."""
     for index, whole in enumerate(_tool_calls(call, reply)):
         name, arguments = whole["function"]["name"], whole["function"]["arguments"]
@@ -283,7 +283,7 @@ def _tool_deltas(call: ChatCall, reply: Reply) -> Iterator[dict[str, Any]]:
             yield {"index": index, "function": {"arguments": part}}
 
 
-def _usage(call: ChatCall, reply: Reply, words: int) -> dict[str, Any]:
+def _usage(call: ChatCall, reply: ScriptedReply, words: int) -> dict[str, Any]:
     usage = reply.usage
     if not isinstance(usage, ScriptedUsage):
         usage = ScriptedUsage(prompt_tokens=call.prompt_words, completion_tokens=words)

@@ -17,7 +17,7 @@ import orjson
 from cattrs.gen import make_dict_structure_fn
 
 from ..errors import ConfigError
-from .script import Answer, Fault, Script, ScriptedUsage
+from .script import Fault, Script, ScriptedAnswer, ScriptedUsage
 
 __all__ = ["answer_from", "load_script", "script_from"]
 
@@ -55,9 +55,9 @@ def script_from(raw: Any, *, source: str = "script") -> Script:
     return _structured({"rules": raw} if isinstance(raw, list) else raw, Script, source)
 
 
-def answer_from(raw: Any, *, source: str) -> Answer:
+def answer_from(raw: Any, *, source: str) -> ScriptedAnswer:
     """Make the answer to one request of `raw`. Raises ConfigError as `script_from` does."""
-    return _structured(raw, Answer, source)
+    return _structured(raw, ScriptedAnswer, source)
 
 
 def _structured(raw: Any, cls: type[T], source: str) -> T:

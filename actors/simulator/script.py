@@ -20,7 +20,6 @@ from .checks import header_names_and_values
 
 __all__ = [
     "ECHO",
-    "Answer",
     "Cut",
     "Drip",
     "EmptyReply",
@@ -29,10 +28,11 @@ __all__ = [
     "Html",
     "Malformed",
     "Pings",
-    "Reply",
     "ResetConnection",
     "Rule",
     "Script",
+    "ScriptedAnswer",
+    "ScriptedReply",
     "ScriptedToolCall",
     "ScriptedUsage",
     "Silence",
@@ -79,7 +79,7 @@ class ScriptedUsage:
 
 
 @attrs.frozen(kw_only=True)
-class Reply:
+class ScriptedReply:
     """What the model answers.
 
     `{last}` in `text` stands for the request's last user message, `{result}` for
@@ -117,7 +117,7 @@ class Reply:
     )
 
 
-ECHO = Reply(text="You said: {last}")
+ECHO = ScriptedReply(text="You said: {last}")
 
 
 @attrs.frozen(kw_only=True)
@@ -244,15 +244,15 @@ Fault = (
 
 
 @attrs.frozen(kw_only=True)
-class Answer:
+class ScriptedAnswer:
     """A reply, and what goes wrong with it. The header `x-sim` of a request holds one."""
 
-    reply: Reply = ECHO
+    reply: ScriptedReply = ECHO
     fault: Fault | None = None
 
 
 @attrs.frozen(kw_only=True)
-class Rule(Answer):
+class Rule(ScriptedAnswer):
     """An answer for the requests that match: all of them where no condition is given.
 
     `model` is compared whole, `contains` is looked for in the last user

@@ -19,7 +19,7 @@ from .connection import Connection, HttpRequest, Refusal
 from .delivery import Struck, deliver
 from .openai import BadRequest, ChatCall, error_body, models_body, read_call
 from .reading import script_from
-from .script import Answer, ResetConnection, Script
+from .script import ResetConnection, Script, ScriptedAnswer
 from .state import Outcome, Record, Simulator
 
 __all__ = ["serve_simulator"]
@@ -152,7 +152,7 @@ class _Client:
             if record.outcome is Outcome.SERVING:
                 record.outcome = Outcome.STOPPED
 
-    async def _exchange(self, call: ChatCall, answer: Answer, record: Record) -> bool:
+    async def _exchange(self, call: ChatCall, answer: ScriptedAnswer, record: Record) -> bool:
         """Deliver the answer while watching the client; False where either broke off."""
         with trio.move_on_after(_MAX_ANSWER) as limit:
             refused = await self._deliver_watched(call, answer, record)
@@ -163,7 +163,7 @@ class _Client:
         return record.outcome is Outcome.SERVED
 
     async def _deliver_watched(
-        self, call: ChatCall, answer: Answer, record: Record
+        self, call: ChatCall, answer: ScriptedAnswer, record: Record
     ) -> BadRequest | None:
         refused: BadRequest | None = None
         left = True

@@ -9,7 +9,7 @@ import attrs
 
 from .openai import ChatCall
 from .reading import answer_from
-from .script import Answer, Script
+from .script import Script, ScriptedAnswer
 
 __all__ = ["Outcome", "Record", "Simulator"]
 
@@ -106,7 +106,7 @@ class Simulator:
         self._records.append(record)
         return record
 
-    def answer(self, call: ChatCall, record: Record) -> Answer:
+    def answer(self, call: ChatCall, record: Record) -> ScriptedAnswer:
         """The answer to `call`: its own, or the first rule's that matches, or the echo.
 
         Raises ConfigError where the answer that the request carries is none.
@@ -119,7 +119,7 @@ class Simulator:
                 self._used[index] += 1
                 record.rule = index
                 return rule
-        return Answer()
+        return ScriptedAnswer()
 
     def use(self, script: Script) -> None:
         """Play `script` from now on, from its start."""

@@ -30,7 +30,7 @@ from trouper.actors.config import (
     ServerConfig,
     TokenConfig,
 )
-from trouper.actors.simulator.script import Reply, Rule, Script, StatusError
+from trouper.actors.simulator.script import Rule, Script, ScriptedReply, StatusError
 from trouper.actors.simulator.server import serve_simulator
 from trouper.runtime import Backoff, ChildSpec, Mailbox, MailboxFull, dynamic, supervisor
 
@@ -110,7 +110,7 @@ def _workers(play: Play, more: int) -> Iterator[ChildSpec]:
 @asynccontextmanager
 async def _simulators(pace: float) -> AsyncGenerator[dict[str, str]]:
     urls: dict[str, str] = {}
-    reply = Reply(text=_TEXT, words_per_chunk=2, delay=6 * pace, pace=pace)
+    reply = ScriptedReply(text=_TEXT, words_per_chunk=2, delay=6 * pace, pace=pace)
     async with trio.open_nursery() as nursery:
         for name in _PROVIDERS:
             fault = StatusError(status=529) if name == "mistral" else None

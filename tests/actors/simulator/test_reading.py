@@ -9,10 +9,10 @@ import pytest
 
 from trouper.actors.errors import ConfigError
 from trouper.actors.simulator import (
-    Answer,
-    Reply,
     Rule,
     Script,
+    ScriptedAnswer,
+    ScriptedReply,
     answer_from,
     load_script,
     script_from,
@@ -45,7 +45,7 @@ READ = Script(
             fault=StatusError(status=429, headers={"retry-after": "2"}, body={"error": 1}),
         ),
         Rule(
-            reply=Reply(
+            reply=ScriptedReply(
                 text="one two",
                 pace=1,
                 usage=ScriptedUsage(prompt_tokens=3, completion_tokens=2),
@@ -74,7 +74,7 @@ def test_a_list_alone_stands_for_the_rules() -> None:
 
 
 def test_an_answer_has_no_conditions() -> None:
-    assert answer_from({"fault": {"kind": "cut", "after": 3}}, source="x-sim") == Answer(
+    assert answer_from({"fault": {"kind": "cut", "after": 3}}, source="x-sim") == ScriptedAnswer(
         fault=Cut(after=3)
     )
     with pytest.raises(ConfigError, match="x-sim: unknown key times; known are: reply, fault"):

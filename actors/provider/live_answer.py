@@ -24,7 +24,7 @@ from .partial import partial_answer
 from .pause import MOST_LEGS, continued, going_on
 from .route import Route
 
-__all__ = ["Answer"]
+__all__ = ["LiveAnswer"]
 
 _log = structlog.get_logger("trouper.request")
 
@@ -33,7 +33,7 @@ _log = structlog.get_logger("trouper.request")
 _BETWEEN_PIECES = 0.001
 
 
-class Answer:
+class LiveAnswer:
     """An answer under way: an iterator of batches. Close it where it is left early.
 
     `target` is who answers ("provider/model"), once somebody does.
@@ -64,7 +64,7 @@ class Answer:
         """The answer as far as it has been handed on, with its trail so far."""
         return partial_answer(self._assembly, (), None)
 
-    def __aiter__(self) -> "Answer":
+    def __aiter__(self) -> "LiveAnswer":
         return self
 
     async def __anext__(self) -> Batch:
