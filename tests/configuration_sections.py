@@ -313,7 +313,7 @@ traces = true
         cls=ConsoleConfig,
         text="""
 The debug console: `trouper ps` and its like, over a socket that only the user who runs the program can open. Crash reports and the
-record of what operators did lie beside the store, as `NAME-crashes.jsonl` and `NAME-audit.jsonl`.
+record of what operators did lie beside the store, as `NAME-crashes.jsonl` and `NAME-audit.jsonl`; of what was refused, as `NAME-refused.jsonl`.
 """,
         example="""
 [console]

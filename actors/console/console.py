@@ -75,8 +75,9 @@ class Console:
         self._costs = Costs()
         self.book = RequestBook(self._costs.add)
         """To be told of all requests."""
-        self._crash_lines = Lines(_beside(config, "crashes"))
-        self._audit_lines = Lines(_beside(config, "audit"))
+        self._crash_lines = self._lines("crashes")
+        self._audit_lines = self._lines("audit")
+        self._refused_lines = self._lines("refused")
         self._crashes = CrashBook(self._events, self._crash_lines, self._inspector)
         self._place: Place | None = None
         self._looking = trio.Lock()
@@ -157,7 +158,7 @@ class Console:
             ended=self._ended,
         )
         taps = Taps(system.inspector)
-        audit = Audit(self._events, self._audit_lines, self.use)
+        audit = Audit(self._events, self._audit_lines, self._refused_lines, self.use)
         try:
             watchdog = Watchdog(partial(self._stalled, survey), partial(_tree, system))
             with watchdog.watch(signals=True) if self._watchdog else nullcontext():
@@ -180,6 +181,8 @@ class Console:
                     nursery.start_soon(history.run)
                     nursery.start_soon(self._crash_lines.run)
                     nursery.start_soon(self._audit_lines.run)
+                    nursery.start_soon(self._refused_lines.run)
+                    nursery.start_soon(audit.run)
                     nursery.start_soon(actions.log_level.run)
                     if self._config.console.socket:
                         nursery.start_soon(self._listen, self._place)
@@ -188,6 +191,7 @@ class Console:
             taps.end()
             # What was still being done writes down that it was, after all others have ended.
             await self._audit_lines.flush()
+            await self._refused_lines.flush()
 
     async def _listen(self, place: Place) -> None:
         try:
@@ -201,6 +205,10 @@ class Console:
             await serve(place, listener, path, lambda: self._config.console.role)
         finally:
             self.path = None
+
+    def _lines(self, what: str) -> Lines:
+        on_lost = partial(self._events.note, "error", "console file has a gap", "")
+        return Lines(_beside(self._config, what), on_lost=on_lost)
 
     def _seconds(self) -> dict[str, float]:
         assert self._system is not None

@@ -2,8 +2,9 @@
 
 import json
 import os
+import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,11 +26,20 @@ _WAITING = 256
 class Lines:
     """JSON lines at `path`, written by `run` in a thread, so that no disk holds up the loop.
 
-    `path` None keeps nothing. The files can be read by their owner alone.
+    `path` None keeps nothing. The files can be read by their owner alone. Lines that are lost
+    leave a line that says how many, and `on_lost` is told.
     """
 
-    def __init__(self, path: Path | None, full: int = _FULL, kept: int = _KEPT) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        full: int = _FULL,
+        kept: int = _KEPT,
+        on_lost: Callable[[str], object] | None = None,
+    ) -> None:
         self.path = path
+        self._on_lost = on_lost
+        self._gap = 0
         self._full = full
         self._kept = kept
         self._waiting: deque[str] = deque()
@@ -42,7 +52,7 @@ class Lines:
         if self.path is None:
             return
         if len(self._waiting) >= _WAITING:
-            self.lost += 1
+            self._lose(1)
             return
         self._waiting.append(json.dumps(line, ensure_ascii=False, default=str))
         self._news.set()
@@ -53,25 +63,35 @@ class Lines:
             while True:
                 await self._news.wait()
                 self._news = trio.Event()
-                await self._write()
+                await self.flush()
         finally:
             await self.flush()
 
     async def flush(self) -> None:
         """Write what waits, now."""
-        await self._write()
-
-    async def _write(self) -> None:
         lines, self._waiting = list(self._waiting), deque()
         if not lines or self.path is None:
             return
+        gap, self._gap = self._gap, 0
+        if gap:
+            said = f"{gap} lines of {self.path.name} were lost"
+            if self._on_lost is not None:
+                self._on_lost(said)
+            _log.warning("console file has a gap", file=str(self.path), lines=gap)
+            lost = {"at": round(time.time(), 3), "msg": "lines lost", "n": gap}
+            lines.append(json.dumps(lost))
         try:
             # Shielded, or what was taken out is lost.
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(self._append, self.path, "\n".join(lines) + "\n")
         except OSError as error:
-            self.lost += len(lines)
+            self._gap += gap
+            self._lose(len(lines) - bool(gap))
             _log.warning("console file cannot be written", file=str(self.path), error=str(error))
+
+    def _lose(self, count: int) -> None:
+        self.lost += count
+        self._gap += count
 
     def _append(self, path: Path, text: str) -> None:
         if path.exists() and path.stat().st_size + len(text) > self._full:

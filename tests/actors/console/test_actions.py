@@ -366,7 +366,7 @@ async def test_an_admin_sends_a_message_where_that_is_switched_on(play: Play) ->
         assert code(await act(opened, "send", "console", args={"type": "X"})) == "refused"
 
 
-async def test_every_act_is_in_the_file_beside_the_store_without_secrets(
+async def test_every_act_is_in_a_file_beside_the_store_without_secrets(
     play: Play, tmp_path: Path
 ) -> None:
     settings = attrs.evolve(config(), store=StoreConfig(path=tmp_path / "t.db"))
@@ -374,7 +374,8 @@ async def test_every_act_is_in_the_file_beside_the_store_without_secrets(
         await act(opened, "suspend", "a", reason="key sk-abcdefgh12345678\nnext")
         await act(opened, "limit", LIMITER, args={"requests_per_minute": 5})
 
-    lines = [json.loads(line) for line in (tmp_path / "t-audit.jsonl").read_text().splitlines()]
+    text = "".join((tmp_path / f"t-{what}.jsonl").read_text() for what in ("audit", "refused"))
+    lines = [json.loads(line) for line in text.splitlines()]
     assert [(line["act"], line["path"], line["result"], line["via"]) for line in lines] == [
         ("suspend", "a", "done", "unix"),
         ("limit", LIMITER, "denied", "unix"),

@@ -28,13 +28,14 @@ def kept(tmp_path: Path) -> AppConfig:
     return attrs.evolve(config(), store=StoreConfig(path=tmp_path / "t.db"))
 
 
+def lines(folder: Path, what: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / f"t-{what}.jsonl").read_text().splitlines()]
+
+
 def record(folder: Path) -> list[tuple[str, str, str, str]]:
-    lines = (folder / "t-audit.jsonl").read_text().splitlines()
-    told: list[dict[str, Any]] = [json.loads(line) for line in lines]
     return [
         (each["act"], each["path"], each["result"], each.get("why", ""))
-        for each in told
-        if each["msg"] == "console action"
+        for each in lines(folder, "audit")
     ]
 
 
@@ -137,3 +138,32 @@ async def test_a_fault_of_one_action_ends_neither_the_console_nor_the_connection
         assert await opened.system.ref("a", Player).ask(Life()) == 1
 
     assert record(tmp_path) == [("suspend", "a", "failed", "RuntimeError: no a")]
+
+
+async def test_who_may_do_nothing_cannot_push_out_what_was_done(
+    play: Play, kept: AppConfig, tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_console(play.part("a"), settings=kept) as opened:
+        client = opened.client
+        await client.ask("act", act="suspend", path="a", reason="evidence")
+        for _ in range(300):
+            await client.ask("act", act="limit", path="a", reason="x" * 500)
+        await client.ask("session", session="a", text=True)
+        await trio.sleep(61)
+        await client.ask("act", act="limit", path="a")
+        told = (await client.get("events"))["ev"]
+        counted = opened.console.use.actions["limit", "denied"]
+
+    assert record(tmp_path) == [("suspend", "a", "done", "")]
+    refused = lines(tmp_path, "refused")
+    assert [each["msg"] for each in refused] == [
+        *["console action"] * 20,
+        "console refusals",
+        "console action",
+    ]
+    assert refused[20]["n"] == 281
+    assert [each["detail"] for each in told if each["msg"] == "console refusals"] == [
+        f"281 more of {refused[0]['by']}"
+    ]
+    assert len([each for each in told if each["msg"] == "console action"]) == 22
+    assert counted == 301

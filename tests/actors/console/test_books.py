@@ -288,7 +288,7 @@ async def test_a_full_file_is_set_aside_and_the_oldest_one_forgotten(tmp_path: P
     lines = Lines(path, full=20, kept=2)
     for number in range(5):
         lines.add({"number": number})
-        await lines._write()
+        await lines.flush()
 
     assert [_lines(path)[0]["number"]] == [4]
     assert sorted(os.listdir(tmp_path)) == ["x.jsonl", "x.jsonl.1", "x.jsonl.2"]
@@ -304,7 +304,7 @@ async def test_more_lines_than_a_disk_takes_are_counted_as_lost(tmp_path: Path) 
     nowhere = Lines(tmp_path / "no folder" / "x")
     nowhere.add({"n": 1})
     with capture_logs() as logs:
-        await nowhere._write()
+        await nowhere.flush()
 
     assert nowhere.lost == 1
     assert [line["event"] for line in logs] == ["console file cannot be written"]
@@ -313,9 +313,26 @@ async def test_more_lines_than_a_disk_takes_are_counted_as_lost(tmp_path: Path) 
 async def test_nothing_is_written_where_there_is_no_file() -> None:
     lines = Lines(None)
     lines.add({"n": 1})
-    await lines._write()
+    await lines.flush()
 
     assert lines.lost == 0
+
+
+async def test_lines_that_were_lost_leave_a_gap_that_is_told(tmp_path: Path) -> None:
+    told: list[str] = []
+    lines = Lines(tmp_path / "new" / "x.jsonl", on_lost=told.append)
+    for number in range(260):
+        lines.add({"n": number})
+    await lines.flush()  # there is no such folder yet
+    lines.add({"n": 260})
+    (tmp_path / "new").mkdir()
+    await lines.flush()
+
+    kept = [json.loads(line) for line in (tmp_path / "new" / "x.jsonl").read_text().splitlines()]
+    assert kept[0] == {"n": 260}
+    assert (kept[1]["msg"], kept[1]["n"]) == ("lines lost", 260)
+    assert told[-1] == "260 lines of x.jsonl were lost"
+    assert lines.lost == 260
 
 
 def _lines(path: Path) -> list[Mapping[str, Any]]:
