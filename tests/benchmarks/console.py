@@ -1,9 +1,11 @@
-"""What the console costs: nobody attached, a feed at 4 Hz, a trace of one actor, a large tree."""
+"""What the console costs: nobody attached, a feed at 4 Hz, a trace of one actor, a large tree,
+a command."""
 
 import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import attrs
 import trio
@@ -128,12 +130,25 @@ async def longest_slice() -> float:
 async def ps_of_many() -> float:
     """Seconds on the clock of `trouper ps`, whose user waits."""
     async with company(LARGE) as opened:
-        command = [sys.executable, "-m", "trouper.actors.cli", "ps", "--sock"]
-        began = time.perf_counter()
-        await trio.run_process(
-            [*command, str(opened.console.path)], capture_stdout=True, capture_stderr=True
-        )
-        return time.perf_counter() - began
+        return await waited(*command("ps", opened))
+
+
+def command(words: str, opened: Opened) -> list[str]:
+    return ["-m", "trouper.actors.cli", *words.split(), "--sock", str(opened.console.path)]
+
+
+async def waited(*arguments: str) -> float:
+    """Seconds on the clock of a Python with these arguments."""
+    began = time.perf_counter()
+    await trio.run_process([sys.executable, *arguments], capture_stdout=True, capture_stderr=True)
+    return time.perf_counter() - began
+
+
+async def answer(words: str) -> float:
+    """Milliseconds on the clock that a command's user waits, beyond those of an empty Python."""
+    async with company(100) as opened:
+        empty = await waited("-c", "pass")
+        return (await waited(*command(words, opened)) - empty) * 1e3
 
 
 def run(side: Callable[[], Awaitable[float]]) -> Callable[[], float]:
@@ -169,6 +184,15 @@ def rows() -> Iterator[Row]:
             goal=at_most(5.0),
             unit="ms",
             rounds=3,
+        )
+    for words in ("ps", "health", "inspect many/0", "stacks"):
+        # What a person does not notice as waiting.
+        yield measure(
+            f"trouper {words} of 100 actors, beyond python -c pass",
+            run(partial(answer, words)),
+            goal=at_most(150.0),
+            unit="ms",
+            rounds=9,
         )
     yield measure(
         "trouper ps of 10,000 actors", run(ps_of_many), goal=at_most(1.0), unit="s", rounds=3
