@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import attrs
 import orjson
 
+from ..store.budget_sums import sums_of
 from ..store.ledger import Closing, Denied, Limit, Opening
 from ..store.ledger_operations import Reserve, Settled, settle
-from ..store.sums import sums_of
 from .rows import BatchRow, PartRow, RequestRow, RequestState
 
 __all__ = [

@@ -14,9 +14,9 @@ from ..wire.jsonrpc import RpcFault
 from ..wire.session import TURN_FAILED
 from ..wire.session_client import Answered, News, Refused, read_server_frame
 from .errors import ClientError, ConnectionLost
-from .link import Link
+from .link import ServerLink
 
-__all__ = ["Calls", "Listener", "Reply", "result_of"]
+__all__ = ["Calls", "Listener", "PendingCall", "result_of"]
 
 
 class Listener(Protocol):
@@ -27,7 +27,7 @@ class Listener(Protocol):
         ...
 
 
-class Reply:
+class PendingCall:
     """What one call waits for; `lot` wakes whoever looks for news of it."""
 
     __slots__ = ("answer", "lot")
@@ -40,14 +40,14 @@ class Reply:
 class Calls:
     """The calls under way over `link`, and who hears which session."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: ServerLink) -> None:
         self.url = link.url
         self.listeners: dict[str, Listener] = {}
         """By session id."""
         self._link = link
         self._fault: ConnectionLost | None = None
         self._last = 0
-        self._replies: dict[int, Reply] = {}
+        self._pending: dict[int, PendingCall] = {}
 
     @property
     def alive(self) -> bool:
@@ -60,11 +60,11 @@ class Calls:
             raise ConnectionLost(str(self._fault), self._fault.code)
         self._link.check()
 
-    def begin(self, frame: Callable[[int], str]) -> Reply:
-        """Send the call that `frame` makes of its number; its answer comes into the Reply."""
+    def begin(self, frame: Callable[[int], str]) -> PendingCall:
+        """Send the call that `frame` makes of its number; it has its answer in time."""
         self.check()
         self._last += 1
-        reply = self._replies[self._last] = Reply()
+        reply = self._pending[self._last] = PendingCall()
         self.send(frame(self._last))
         return reply
 
@@ -72,7 +72,7 @@ class Calls:
         """Send `frame` when those before it have left."""
         self._link.send(frame)
 
-    async def answer(self, reply: Reply) -> Answered | Refused:
+    async def answer(self, reply: PendingCall) -> Answered | Refused:
         """Wait for it. Raises ConnectionLost."""
         while reply.answer is None:
             self.check()
@@ -98,7 +98,7 @@ class Calls:
             pass
         except RpcFault as fault:
             self._fault = ConnectionLost(f"what {self.url} sends is no ACP: {fault.message}")
-        for reply in self._replies.values():
+        for reply in self._pending.values():
             reply.lot.unpark_all()
 
     def _take(self, frame: str) -> None:
@@ -106,7 +106,7 @@ class Calls:
         if message is None:
             return
         if isinstance(message, Answered | Refused):
-            reply = self._replies.pop(message.id, None)
+            reply = self._pending.pop(message.id, None)
             if reply is not None:
                 reply.answer = message
                 reply.lot.unpark_all()

@@ -24,7 +24,7 @@ from .connect import open_websocket
 from .errors import CannotConnect, ClientError, ConnectionLost, lost
 from .relay import Relay
 
-__all__ = ["Link", "open_link"]
+__all__ = ["ServerLink", "open_link"]
 
 # Seconds between two tries, from the first to the last.
 _FIRST_WAIT = 0.1
@@ -48,7 +48,7 @@ async def open_link(
     *,
     patience: float = 0.0,
     notice: Callable[[str], None] = _nobody,
-) -> AsyncGenerator["Link"]:
+) -> AsyncGenerator["ServerLink"]:
     """A link to the server at `url` (ws: or wss:), for the length of the block.
 
     `token` is sent as the bearer's. A connection that is lost is made again for
@@ -56,7 +56,7 @@ async def open_link(
     one is lost and when it is there again. Raises CannotConnect where the first one
     does not come about.
     """
-    link = Link(url, token, patience, notice)
+    link = ServerLink(url, token, patience, notice)
     failure: BaseException | None = None
     async with trio.open_nursery() as nursery:
         try:
@@ -69,7 +69,7 @@ async def open_link(
         raise failure
 
 
-class Link:
+class ServerLink:
     """Made by `open_link`."""
 
     def __init__(

@@ -20,7 +20,15 @@ from typing import Any, Final, cast
 import attrs
 import orjson
 
-from ..wire.jsonrpc import Call, Notice, Reply, RequestId, RpcFault, decode, encode_fault
+from ..wire.jsonrpc import (
+    RequestId,
+    RpcFault,
+    RpcNotification,
+    RpcRequest,
+    RpcResponse,
+    decode,
+    encode_fault,
+)
 from ..wire.session import EVENTS_GONE, TURN_FAILED
 
 __all__ = ["Relay"]
@@ -109,9 +117,9 @@ class Relay:
         except RpcFault as fault:
             self.to_client.append(encode_fault(fault))
             return
-        if isinstance(message, Reply):
+        if isinstance(message, RpcResponse):
             self._answered(message)
-        elif isinstance(message, Notice):
+        elif isinstance(message, RpcNotification):
             self.to_server.append(self._instead(message) or frame)
         else:
             if message.method == "initialize":
@@ -121,7 +129,7 @@ class Relay:
             self._asked[message.id] = _Asked(frame, message.method, message.params)
             self.to_server.append(frame)
 
-    def _greeting(self, message: Call) -> str:
+    def _greeting(self, message: RpcRequest) -> str:
         """Initialize, with our own wish to be told of turns."""
         capabilities = _object(message.params.get("clientCapabilities"))
         meta = _object(capabilities.get("_meta"))
@@ -130,7 +138,7 @@ class Relay:
         self._hello = {**message.params, "clientCapabilities": capabilities}
         return _frame({"id": message.id, "method": "initialize", "params": self._hello})
 
-    def _instead(self, notice: Notice) -> str | None:
+    def _instead(self, notice: RpcNotification) -> str | None:
         """What gives up a request that was sent over an earlier connection."""
         if notice.method != "$/cancel_request":
             return None
@@ -139,7 +147,7 @@ class Relay:
             return None
         return _frame({"method": "session/cancel", "params": {"sessionId": asked.session_id}})
 
-    def _answered(self, reply: Reply) -> None:
+    def _answered(self, reply: RpcResponse) -> None:
         question = self._questions.get(reply.id) if isinstance(reply.id, int) else None
         if question is None or question.answer is not None:
             return
@@ -168,14 +176,14 @@ class Relay:
     def server_says(self, frame: str) -> None:
         """Take a frame of the server. Raises RpcFault for what is no JSON-RPC."""
         message = decode(frame)
-        if isinstance(message, Reply):
+        if isinstance(message, RpcResponse):
             self._replied(message, frame)
-        elif isinstance(message, Call):
+        elif isinstance(message, RpcRequest):
             self._questioned(message)
         else:
             self._noticed(message, frame)
 
-    def _replied(self, reply: Reply, frame: str) -> None:
+    def _replied(self, reply: RpcResponse, frame: str) -> None:
         if isinstance(reply.id, str) and reply.id in self._ours:
             self._resumed(self._ours.pop(reply.id), reply)
             return
@@ -201,7 +209,7 @@ class Relay:
     def _saw(self, session_id: str, seq: int) -> None:
         self._seen[session_id] = max(seq, self._seen.get(session_id, 0))
 
-    def _questioned(self, call: Call) -> None:
+    def _questioned(self, call: RpcRequest) -> None:
         tool = _object(call.params.get("toolCall")).get("toolCallId")
         key = f"{call.method} {call.params.get('sessionId')} {tool}"
         for question in list(self._questions.values()):
@@ -217,7 +225,7 @@ class Relay:
         body = {"id": self._last_question, "method": call.method, "params": call.params}
         self.to_client.append(_frame(body))
 
-    def _noticed(self, notice: Notice, frame: str) -> None:
+    def _noticed(self, notice: RpcNotification, frame: str) -> None:
         params = notice.params
         if notice.method == "$/cancel_request":
             for question in list(self._questions.values()):
@@ -296,7 +304,7 @@ class Relay:
         params = {"sessionId": session_id, "cwd": "/", "mcpServers": [], "_meta": meta}
         self._ask("session/resume", params, session_id)
 
-    def _resumed(self, session_id: str | None, reply: Reply) -> None:
+    def _resumed(self, session_id: str | None, reply: RpcResponse) -> None:
         if session_id is None:
             return
         for question in list(self._questions.values()):

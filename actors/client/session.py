@@ -26,7 +26,7 @@ from ..wire.session_client import (
     permission_answer,
     prompt_call,
 )
-from .calls import Calls, Reply
+from .calls import Calls, PendingCall
 from .errors import ClientError
 from .history import History, Said
 from .link import open_link
@@ -111,7 +111,7 @@ class RemoteSession:
         self.id = id
         self.history = history
         self._calls = calls
-        self._last: Reply | None = None
+        self._last: PendingCall | None = None
         self._asked: dict[str, Asked] = {}
 
     def prompt(self, prompt: str) -> RemoteTurn:
@@ -132,7 +132,7 @@ class RemoteSession:
             self._calls.send(permission_answer(asked, granted=granted))
         return asked is not None
 
-    async def _begin(self, text: str, turn: RemoteTurn) -> Reply:
+    async def _begin(self, text: str, turn: RemoteTurn) -> PendingCall:
         """Send the prompt of `turn` once the turn before it has ended."""
         if self._last is not None:
             # It was cancelled. Till the server says that it has ended, a prompt

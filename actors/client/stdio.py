@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from .errors import ClientError
-from .link import Link
+from .link import ServerLink
 
 __all__ = ["join", "read_lines", "write_all"]
 
@@ -24,7 +24,9 @@ _GOODBYE = 2.0
 
 
 async def join(
-    link: Link, lines: Callable[[], Awaitable[str | None]], write: Callable[[str], Awaitable[None]]
+    link: ServerLink,
+    lines: Callable[[], Awaitable[str | None]],
+    write: Callable[[str], Awaitable[None]],
 ) -> None:
     """Hand on what the client says and what the server says, until the client leaves.
 
@@ -51,7 +53,7 @@ async def join(
         raise failure
 
 
-async def _write(link: Link, write: Callable[[str], Awaitable[None]]) -> None:
+async def _write(link: ServerLink, write: Callable[[str], Awaitable[None]]) -> None:
     while True:
         frames = [await link.receive()]
         while (frame := link.receive_nowait()) is not None:

@@ -26,7 +26,7 @@ from ..wire.session_client import (
     UserSaid,
     cancel_notice,
 )
-from .calls import Calls, Reply, result_of
+from .calls import Calls, PendingCall, result_of
 
 __all__ = ["RemoteTurn"]
 
@@ -58,14 +58,14 @@ class RemoteTurn:
         session_id: str,
         calls: Calls,
         asked: dict[str, Asked],
-        begin: "Callable[[RemoteTurn], Awaitable[Reply]]",
+        begin: "Callable[[RemoteTurn], Awaitable[PendingCall]]",
     ) -> None:
         self.stop: StopReason | None = None
         self._session_id = session_id
         self._calls = calls
         self._asked = asked
         self._begin = begin
-        self._reply = Reply()
+        self._reply = PendingCall()
         self._news: deque[News] = deque()
         self._names: dict[str, str] = {}
         self._waiting = 0

@@ -13,7 +13,7 @@ import attrs
 
 from ..telemetry.observer import AttemptBegan, AttemptEnded, RequestBegan
 
-__all__ = ["GROUPS", "Costs", "Sum"]
+__all__ = ["GROUPS", "CostSum", "Costs"]
 
 GROUPS: Final = ("provider", "model", "session", "user")
 
@@ -26,7 +26,7 @@ _OTHER = "(other)"
 
 
 @attrs.define
-class Sum:
+class CostSum:
     """What calls have cost; `unknown` counts those whose cost nobody knows."""
 
     calls: int = 0
@@ -52,10 +52,10 @@ class Costs:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._sums: dict[str, dict[str, Sum]] = {group: {} for group in GROUPS}
+        self._sums: dict[str, dict[str, CostSum]] = {group: {} for group in GROUPS}
         self._minutes: deque[int] = deque([0] * _MINUTES, maxlen=_MINUTES)
         self._minute = int(clock() // 60)
-        self.total = Sum()
+        self.total = CostSum()
 
     def add(self, request: RequestBegan, tried: AttemptBegan, ended: AttemptEnded) -> None:
         """A try has ended."""
@@ -69,7 +69,7 @@ class Costs:
             sums = self._sums[group]
             sum = sums.get(name)
             if sum is None:
-                sum = sums.setdefault(name if len(sums) < _MOST else _OTHER, Sum())
+                sum = sums.setdefault(name if len(sums) < _MOST else _OTHER, CostSum())
             sum.add(ended)
         self.total.add(ended)
         self._turn()

@@ -32,7 +32,7 @@ from ..policy.budget import (
 from ..policy.money import dollars
 from ..store.ledger import Denied, Ledger, Limit, Opening, Totals
 from .budget_lease import Lease, Purse
-from .budget_sums import Sums
+from .limit_sums import LimitSums
 
 __all__ = ["ALERTS", "Alert", "Budgets", "Lease", "Standing", "log_alert", "log_standing"]
 
@@ -107,7 +107,7 @@ class Budgets:
         self._purse = Purse(
             budgets=tuple(budgets),
             ledger=ledger,
-            sums=Sums(ledger),
+            sums=LimitSums(ledger),
             clock=clock,
             on_alert=on_alert,
         )

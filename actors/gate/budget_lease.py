@@ -19,7 +19,7 @@ from ..policy.budget import UNKNOWN_LONGEST, Alert, Budget, limits_of, longest_o
 from ..policy.money import dollars
 from ..store.ledger import MOST_NANO, Closing, Denied, Ledger, Limit, Opening
 from .budget_refusals import budget_exceeded, price_unknown, too_dear
-from .budget_sums import Sum, Sums
+from .limit_sums import LimitSum, LimitSums
 
 __all__ = ["Lease", "Purse"]
 
@@ -35,7 +35,7 @@ class Purse:
 
     budgets: tuple[Budget, ...]
     ledger: Ledger
-    sums: Sums
+    sums: LimitSums
     clock: Callable[[], float]
     on_alert: Callable[[Alert], None]
 
@@ -97,7 +97,7 @@ class Lease:
         self._longest = longest
         self._least = least
         self._held: Sequence[tuple[Budget, Limit]] = ()
-        self._sums: Sequence[Sum] = ()
+        self._sums: Sequence[LimitSum] = ()
         self._noted: _Noted | None = None
         # When it was sent, and when the first token came, on trio's clock.
         self._sent: float | None = None

@@ -17,9 +17,9 @@ from ...runtime.errors import ActorError
 from ..errors import UnknownSession
 from ..wire.jsonrpc import (
     INVALID_REQUEST,
-    Reply,
     RequestId,
     RpcFault,
+    RpcResponse,
     encode_fault,
     encode_result,
 )
@@ -105,7 +105,7 @@ class AcpHandler:
                     INVALID_REQUEST, "this was a binary frame; send JSON-RPC as text frames"
                 )
             inbound = read_frame(message)
-            if isinstance(inbound, Reply):
+            if isinstance(inbound, RpcResponse):
                 self._websocket.start(self._questions.answered, inbound)
             elif inbound is not None:
                 self._dispatch(inbound)

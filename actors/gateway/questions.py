@@ -13,7 +13,7 @@ import attrs
 
 from ...runtime.errors import ActorError
 from ..session.messages import Permit
-from ..wire.jsonrpc import METHOD_NOT_FOUND, Reply
+from ..wire.jsonrpc import METHOD_NOT_FOUND, RpcResponse
 from ..wire.session_updates import ALLOW, cancel_question
 from .sessions import SessionRef
 
@@ -52,7 +52,7 @@ class Questions:
             (one.session_id, one.call_id) == (session_id, call_id) for one in self._open.values()
         )
 
-    async def answered(self, reply: Reply) -> None:
+    async def answered(self, reply: RpcResponse) -> None:
         """Hand on what the client has answered."""
         asked = self._open.pop(reply.id, None) if isinstance(reply.id, int) else None
         if asked is None:

@@ -6,7 +6,7 @@ import attrs
 
 from ..catalog.correction import Correction
 from ..policy.context import ROOM
-from ..wire.window_words import Refusal
+from ..wire.window_words import WindowRefusal
 
 __all__ = ["TargetWindow"]
 
@@ -34,7 +34,7 @@ class TargetWindow:
     """What it has refused lies above this."""
     window: int | None = None
     """Its window, where it has said so itself: it knows best."""
-    _refusal: Refusal | None = None
+    _refusal: WindowRefusal | None = None
 
     @property
     def has_refused(self) -> bool:
@@ -48,7 +48,7 @@ class TargetWindow:
             self.most = max(self.most, tokens)
             self.counted = 0
 
-    def refuses(self, refusal: Refusal) -> None:
+    def refuses(self, refusal: WindowRefusal) -> None:
         """It has refused the prompt that was sent last, in these words."""
         self._refusal = refusal
         self.window = refusal.window or self.window

@@ -1,7 +1,7 @@
 """One client's connection: requests in by h11, heads out by h11, everything bounded.
 
-The reader is strict and quick to give up; what it cannot read becomes a
-`Refusal`, which carries the status to answer with. After a refusal the
+The reader is strict and quick to give up; what it cannot read becomes an
+`UnreadableRequest`, which carries the status to answer with. After a refusal the
 connection ends.
 """
 
@@ -14,7 +14,7 @@ import attrs
 import h11
 import trio
 
-__all__ = ["Connection", "HttpRequest", "Refusal"]
+__all__ = ["Connection", "HttpRequest", "UnreadableRequest"]
 
 # nginx allows 32 KiB for a head, h11 and tomcat 16 KiB and 8 KiB.
 _MAX_HEAD = 16 * 1024
@@ -28,7 +28,7 @@ _IDLE, _HEAD, _BODY, _LINGER = 75.0, 10.0, 30.0, 1.0
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
-class Refusal(Exception):
+class UnreadableRequest(Exception):
     """The request cannot be read; `status` and `message` are for its answer."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -60,7 +60,7 @@ class Connection:
     async def next_request(self) -> HttpRequest | None:
         """The next request, or None where the client sends no more.
 
-        Raises Refusal, and BrokenResourceError where the client is gone.
+        Raises UnreadableRequest, and BrokenResourceError where the client is gone.
         """
         self._ahead = 0
         try:
@@ -70,7 +70,7 @@ class Connection:
             self._method = head.method.decode("ascii")
             body = await self._body(head)
         except h11.RemoteProtocolError as error:
-            raise Refusal(error.error_status_hint, f"malformed HTTP: {error}") from error
+            raise UnreadableRequest(error.error_status_hint, f"malformed HTTP: {error}") from error
         headers = {name.decode("ascii"): value.decode("latin-1") for name, value in head.headers}
         return HttpRequest(self._method, _path(head.target), headers, body)
 
@@ -88,13 +88,13 @@ class Connection:
                 if not begun:
                     begun, scope.deadline = True, trio.current_time() + _HEAD
         if begun:
-            raise Refusal(408, f"no whole head of a request within {_HEAD:g} s")
+            raise UnreadableRequest(408, f"no whole head of a request within {_HEAD:g} s")
         return None
 
     async def _body(self, head: h11.Request) -> bytes:
         length = dict(head.headers).get(b"content-length", b"0")
         if int(length) > _MAX_BODY:  # h11 has seen to it that these are digits
-            raise Refusal(413, f"a body of more than {_MAX_BODY} bytes")
+            raise UnreadableRequest(413, f"a body of more than {_MAX_BODY} bytes")
         parts, size = list[bytes](), 0
         with trio.move_on_after(_BODY):
             if self._wire.they_are_waiting_for_100_continue:
@@ -108,10 +108,10 @@ class Connection:
                     parts.append(bytes(event.data))
                     size += len(event.data)
                     if size > _MAX_BODY:
-                        raise Refusal(413, f"a body of more than {_MAX_BODY} bytes")
+                        raise UnreadableRequest(413, f"a body of more than {_MAX_BODY} bytes")
                 else:
                     return b"".join(parts)
-        raise Refusal(408, f"no whole body of a request within {_BODY:g} s")
+        raise UnreadableRequest(408, f"no whole body of a request within {_BODY:g} s")
 
     async def wait_client_left(self) -> None:
         """Return when the client closes its side; what it sends ahead is kept, within bounds."""

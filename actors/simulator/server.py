@@ -15,7 +15,7 @@ import orjson
 import trio
 
 from ..errors import ConfigError
-from .connection import Connection, HttpRequest, Refusal
+from .connection import Connection, HttpRequest, UnreadableRequest
 from .delivery import Struck, deliver
 from .openai import BadRequest, ChatCall, error_body, models_body, read_call
 from .reading import script_from
@@ -79,7 +79,7 @@ class _Client:
         while going:
             try:
                 request = await self.connection.next_request()
-            except Refusal as refusal:
+            except UnreadableRequest as refusal:
                 body = error_body(refusal.status, refusal.message)
                 await self.connection.refuse(refusal.status, body)
                 return

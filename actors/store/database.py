@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
+from .budget_sums import StoreConnection
 from .errors import StoreCorrupt, StoreError, StoreTooNew, StoreUnusable, said_of_file
 from .lock import FileLock
 from .schema import APPLICATION_ID, MIGRATIONS
-from .sums import StoreConnection
 
 __all__ = ["MEMORY", "Database", "Durability", "Recover"]
 

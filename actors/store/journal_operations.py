@@ -1,7 +1,7 @@
 """What the journal writes, each as one operation of the writer.
 
 A refusal is an operation's answer, not its exception: the writer rolls all of a
-commit back for one that raises. `Refusal` says it without the file's name, which
+commit back for one that raises. `JournalRefusal` says it without the file's name, which
 operations do not know.
 """
 
@@ -27,9 +27,9 @@ __all__ = [
     "Delete",
     "Events",
     "Find",
+    "JournalRefusal",
     "KeepSnapshot",
     "OpenSession",
-    "Refusal",
     "Release",
     "Sessions",
     "events_of",
@@ -48,7 +48,7 @@ _EVENTS: Final = (
 
 
 @attrs.frozen
-class Refusal:
+class JournalRefusal:
     """The kind of a refusal, and what it says behind the file's name."""
 
     kind: type[JournalError]
@@ -69,23 +69,23 @@ class OpenSession:
     steal_from: int | None
     slow: bool = False
 
-    def apply(self, connection: sqlite3.Connection) -> Claim | Refusal:
+    def apply(self, connection: sqlite3.Connection) -> Claim | JournalRefusal:
         found = find_session(connection, self.sid)
         if found is None:
             return self._create(connection)
         n, session = found
         if session.node not in ("", self.node) and session.fence != self.steal_from:
-            return Refusal(NotOwner, (self.sid, session.node, session.fence))
+            return JournalRefusal(NotOwner, (self.sid, session.node, session.fence))
         session = attrs.evolve(session, node=self.node, fence=session.fence + 1)
         connection.execute(
             "UPDATE session SET node = ?, fence = ? WHERE n = ?", (session.node, session.fence, n)
         )
         return Claim(session, snapshot_of(connection, n))
 
-    def _create(self, connection: sqlite3.Connection) -> Claim | Refusal:
+    def _create(self, connection: sqlite3.Connection) -> Claim | JournalRefusal:
         new = self.create
         if new is None:
-            return Refusal(NoSuchSession, (self.sid,))
+            return JournalRefusal(NoSuchSession, (self.sid,))
         session = StoredSession(
             sid=self.sid,
             owner=new.owner,
@@ -115,24 +115,24 @@ class Append:
     title: str | None
     slow: bool = False
 
-    def apply(self, connection: sqlite3.Connection) -> int | Refusal:
+    def apply(self, connection: sqlite3.Connection) -> int | JournalRefusal:
         found = connection.execute(
             "SELECT n, fence, head FROM session WHERE sid = ?", (self.sid,)
         ).fetchone()
         if found is None:
-            return Refusal(NoSuchSession, (self.sid,))
+            return JournalRefusal(NoSuchSession, (self.sid,))
         n, fence = found[:2]
         head: int = found[2]
         if fence != self.fence:
-            return Refusal(Fenced, (self.sid, self.fence, fence))
+            return JournalRefusal(Fenced, (self.sid, self.fence, fence))
         if self.first_seq > head + 1:
-            return Refusal(Gap, (self.sid, self.first_seq, head))
+            return JournalRefusal(Gap, (self.sid, self.first_seq, head))
         known = head + 1 - self.first_seq
         if known:
             kept = events_of(connection, n, self.first_seq, min(known, len(self.events)))
             taken = conflict(kept, self.first_seq, self.events)
             if taken is not None:
-                return Refusal(EventConflict, (self.sid, taken))
+                return JournalRefusal(EventConflict, (self.sid, taken))
         new = self.events[known:]
         if new or self.title is not None:
             head = self._write(connection, n, head, new)
@@ -166,16 +166,16 @@ class KeepSnapshot:
     snapshot: Snapshot
     slow: bool = True
 
-    def apply(self, connection: sqlite3.Connection) -> Refusal | None:
+    def apply(self, connection: sqlite3.Connection) -> JournalRefusal | None:
         found = find_session(connection, self.sid)
         if found is None:
-            return Refusal(NoSuchSession, (self.sid,))
+            return JournalRefusal(NoSuchSession, (self.sid,))
         n, session = found
         snapshot = self.snapshot
         if session.fence != self.fence:
-            return Refusal(Fenced, (self.sid, self.fence, session.fence))
+            return JournalRefusal(Fenced, (self.sid, self.fence, session.fence))
         if snapshot.seq > session.head:
-            return Refusal(Gap, (self.sid, snapshot.seq, session.head))
+            return JournalRefusal(Gap, (self.sid, snapshot.seq, session.head))
         earlier = snapshot_of(connection, n)
         if earlier is None or earlier.seq < snapshot.seq:
             connection.execute(
@@ -211,13 +211,13 @@ class Delete:
     # It may have ten thousand events.
     slow: bool = True
 
-    def apply(self, connection: sqlite3.Connection) -> bool | Refusal:
+    def apply(self, connection: sqlite3.Connection) -> bool | JournalRefusal:
         found = find_session(connection, self.sid)
         if found is None:
             return False
         n, session = found
         if session.node not in ("", self.node):
-            return Refusal(NotOwner, (self.sid, session.node, session.fence))
+            return JournalRefusal(NotOwner, (self.sid, session.node, session.fence))
         connection.execute("DELETE FROM session WHERE n = ?", (n,))
         return True
 

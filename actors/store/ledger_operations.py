@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from .budget_sums import BudgetSum, Names, sums_of
 from .columns import CLOSE, CLOSE_OPEN, OPEN, closing_columns, opening_columns, page
 from .ledger import (
     LOST,
@@ -26,7 +27,6 @@ from .ledger import (
     scopes_of,
     windows_of,
 )
-from .sums import Names, Sum, sums_of
 
 __all__ = [
     "Expire",
@@ -255,10 +255,10 @@ def _add(connection: sqlite3.Connection, names: Names, *, spent: int, reserved: 
     sums.add(sums.of_row(connection, names), spent=spent, reserved=reserved)
 
 
-def begin_sum(connection: sqlite3.Connection, scope: str, window: str) -> Sum:
+def begin_sum(connection: sqlite3.Connection, scope: str, window: str) -> BudgetSum:
     """Begin the sum of a scope in a window with what the rows say; it is kept up from then on."""
     spent, reserved = _sum_of_rows(connection, scope, window)
-    begun = Sum(scope, window, spent, reserved)
+    begun = BudgetSum(scope, window, spent, reserved)
     sums_of(connection).begin(connection, begun)
     return begun
 

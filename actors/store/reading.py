@@ -23,7 +23,7 @@ from .ledger import Row, Selection
 from .ledger_operations import Page
 from .schema import APPLICATION_ID, VERSION
 
-__all__ = ["GroupBy", "LedgerReader", "Sum", "open_to_read", "read_page"]
+__all__ = ["GroupBy", "LedgerReader", "UsageSum", "open_to_read", "read_page"]
 
 GroupBy = Literal["model", "provider", "session", "user", "day"]
 
@@ -42,7 +42,7 @@ _AT_ONCE = 500
 
 
 @attrs.frozen(kw_only=True)
-class Sum:
+class UsageSum:
     """What the attempts of one key come to. Money is in nano-dollars.
 
     `cost` is what is known; `unknown` what counts for attempts of which nobody
@@ -78,7 +78,7 @@ class LedgerReader:
         )
         return (row_of(columns) for columns in found)
 
-    def sums(self, selection: Selection, *, by: GroupBy) -> Iterator[Sum]:
+    def sums(self, selection: Selection, *, by: GroupBy) -> Iterator[UsageSum]:
         """What the selected rows come to, a sum for each `by`, in the order of their names."""
         if by not in get_args(GroupBy):
             raise ValueError(f"by is one of {', '.join(get_args(GroupBy))}, not {by!r}")
@@ -96,7 +96,7 @@ class LedgerReader:
         )
         for key, attempts, *tokens, estimated, cost, unknown, reserved in found:
             inputs, outputs, read, write, hour, reasoning = tokens
-            yield Sum(
+            yield UsageSum(
                 key=key,
                 attempts=attempts,
                 usage=Usage(

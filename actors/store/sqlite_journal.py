@@ -19,9 +19,9 @@ from .journal_operations import (
     Delete,
     Events,
     Find,
+    JournalRefusal,
     KeepSnapshot,
     OpenSession,
-    Refusal,
     Release,
     Sessions,
 )
@@ -104,9 +104,9 @@ class SqliteJournal:
         """Forget a session and all its events; whether there was one."""
         return await self._write(Delete(sid, node))
 
-    async def _write(self, operation: Operation[R | Refusal]) -> R:
+    async def _write(self, operation: Operation[R | JournalRefusal]) -> R:
         answer = await write(self._writer, operation)
-        if isinstance(answer, Refusal):
+        if isinstance(answer, JournalRefusal):
             raise answer.error(str(self._database))
         return answer
 

@@ -19,11 +19,11 @@ __all__ = [
     "INVALID_REQUEST",
     "METHOD_NOT_FOUND",
     "PARSE_ERROR",
-    "Call",
-    "Notice",
-    "Reply",
     "RequestId",
     "RpcFault",
+    "RpcNotification",
+    "RpcRequest",
+    "RpcResponse",
     "decode",
     "dump_text",
     "encode_error",
@@ -65,7 +65,7 @@ class RpcFault(TrouperError):
 
 
 @attrs.frozen
-class Call:
+class RpcRequest:
     """A request: it wants a result or an error that carries its `id`."""
 
     id: RequestId
@@ -74,7 +74,7 @@ class Call:
 
 
 @attrs.frozen
-class Notice:
+class RpcNotification:
     """A notification: nobody waits for an answer."""
 
     method: str
@@ -82,7 +82,7 @@ class Notice:
 
 
 @attrs.frozen
-class Reply:
+class RpcResponse:
     """The other side's answer to a request of ours; one of `result` and `error` counts."""
 
     id: RequestId
@@ -90,7 +90,7 @@ class Reply:
     error: Mapping[str, Any] | None = attrs.field(default=None, hash=False)
 
 
-def decode(frame: str) -> Call | Notice | Reply:
+def decode(frame: str) -> RpcRequest | RpcNotification | RpcResponse:
     """Read one text frame.
 
     Raises RpcFault, ready to be answered, for what is not JSON (-32700), not
@@ -106,14 +106,14 @@ def decode(frame: str) -> Call | Notice | Reply:
     return _classify(cast("dict[str, Any]", loaded))
 
 
-def _classify(body: dict[str, Any]) -> Call | Notice | Reply:
+def _classify(body: dict[str, Any]) -> RpcRequest | RpcNotification | RpcResponse:
     asked = _request_id(body)
     if body.get("jsonrpc") != "2.0":
         raise RpcFault(INVALID_REQUEST, 'jsonrpc: expected "2.0"', id=asked)
     method: Any = body.get("method")
     if method is None and ("result" in body or "error" in body):
         error = body.get("error")
-        return Reply(asked, body.get("result"), error if isinstance(error, dict) else None)
+        return RpcResponse(asked, body.get("result"), error if isinstance(error, dict) else None)
     if not isinstance(method, str):
         raise RpcFault(INVALID_REQUEST, "method: expected a string", id=asked)
     params: Any = body.get("params")
@@ -121,7 +121,7 @@ def _classify(body: dict[str, Any]) -> Call | Notice | Reply:
         params = {}
     if not isinstance(params, dict):
         raise RpcFault(INVALID_PARAMS, "params: expected an object", id=asked)
-    return Call(asked, method, params) if "id" in body else Notice(method, params)
+    return RpcRequest(asked, method, params) if "id" in body else RpcNotification(method, params)
 
 
 def _request_id(body: dict[str, Any]) -> RequestId:

@@ -26,10 +26,10 @@ from .jsonrpc import (
     INVALID_PARAMS,
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
-    Call,
-    Reply,
     RequestId,
     RpcFault,
+    RpcRequest,
+    RpcResponse,
     decode,
 )
 from .session_params import (
@@ -100,16 +100,16 @@ _NOTICES: dict[str, type[Params]] = {
 }
 
 
-def read_frame(frame: str) -> Inbound | Reply | None:
+def read_frame(frame: str) -> Inbound | RpcResponse | None:
     """One text frame as what the client said; None for what needs no attention.
 
     That is a notification that we do not know. Raises RpcFault, whose code,
     words and id are to be sent back.
     """
     message = decode(frame)
-    if isinstance(message, Reply):
+    if isinstance(message, RpcResponse):
         return message
-    if isinstance(message, Call):
+    if isinstance(message, RpcRequest):
         kind = _REQUESTS.get(message.method)
         if kind is None:
             known = ", ".join(_REQUESTS)

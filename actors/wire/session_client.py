@@ -11,7 +11,7 @@ from typing import Any, cast
 import attrs
 import orjson
 
-from .jsonrpc import Call, Notice, Reply, RequestId, decode
+from .jsonrpc import RequestId, RpcNotification, RpcRequest, RpcResponse, decode
 from .session import PROTOCOL_VERSION
 
 __all__ = [
@@ -147,9 +147,9 @@ def read_server_frame(frame: str) -> News | Answered | Refused | None:
     Raises RpcFault for what is no JSON-RPC.
     """
     message = decode(frame)
-    if isinstance(message, Reply):
+    if isinstance(message, RpcResponse):
         return _answer(message)
-    if isinstance(message, Call):
+    if isinstance(message, RpcRequest):
         return _asked(message) if message.method == "session/request_permission" else None
     return _news(message) if message.method == "session/update" else None
 
@@ -162,7 +162,7 @@ def _frame(body: dict[str, Any]) -> str:
     return orjson.dumps({"jsonrpc": "2.0", **body}).decode()
 
 
-def _answer(reply: Reply) -> Answered | Refused | None:
+def _answer(reply: RpcResponse) -> Answered | Refused | None:
     if not isinstance(reply.id, int):
         return None
     if reply.error is None:
@@ -176,7 +176,7 @@ def _answer(reply: Reply) -> Answered | Refused | None:
     )
 
 
-def _asked(call: Call) -> Asked | None:
+def _asked(call: RpcRequest) -> Asked | None:
     session_id, tool = call.params.get("sessionId"), _object(call.params.get("toolCall"))
     call_id, options = tool.get("toolCallId"), call.params.get("options")
     if not (isinstance(session_id, str) and isinstance(call_id, str)):
@@ -195,7 +195,7 @@ def _asked(call: Call) -> Asked | None:
     )
 
 
-def _news(notice: Notice) -> News | None:
+def _news(notice: RpcNotification) -> News | None:
     session_id, update = notice.params.get("sessionId"), _object(notice.params.get("update"))
     if not isinstance(session_id, str):
         return None

@@ -9,7 +9,7 @@ import re
 
 import attrs
 
-__all__ = ["Refusal", "refusal_in"]
+__all__ = ["WindowRefusal", "refusal_in"]
 
 # In the words of OpenAI and vLLM, Anthropic, llama.cpp, Mistral, Gemini and xAI, in this order.
 _WINDOW = re.compile(
@@ -26,16 +26,16 @@ _LEAST, _MOST = 16, 100_000_000
 
 
 @attrs.frozen
-class Refusal:
+class WindowRefusal:
     """Tokens of the `prompt` that was refused, and of the `window`; None where that is not said."""
 
     prompt: int | None = None
     window: int | None = None
 
 
-def refusal_in(message: str) -> Refusal:
+def refusal_in(message: str) -> WindowRefusal:
     """What a provider's message says of a prompt that is too long."""
-    return Refusal(_number(_PROMPT, message), _number(_WINDOW, message))
+    return WindowRefusal(_number(_PROMPT, message), _number(_WINDOW, message))
 
 
 def _number(pattern: re.Pattern[str], message: str) -> int | None:

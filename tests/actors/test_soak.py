@@ -24,7 +24,7 @@ from trouper.actors.config import AssistantConfig, BudgetConfig, ModelConfig
 from trouper.actors.config.attempts import BreakerConfig, RetryConfig
 from trouper.actors.errors import TurnFailed
 from trouper.actors.provider.connection import Connection
-from trouper.actors.store import sums
+from trouper.actors.store import budget_sums
 
 ROUNDS = int(os.environ.get("TROUPER_SOAK_ROUNDS", "3"))
 TURNS = 300
@@ -109,7 +109,7 @@ async def test_memory_is_flat_over_thousands_of_turns(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(Connection, "_own_transport", transport)
     # Instead of 10,000 kinds of rows, which these turns would not fill.
-    monkeypatch.setattr(sums, "_MOST", 1)
+    monkeypatch.setattr(budget_sums, "_MOST", 1)
     async with open_app(config(), signals=False) as app:
         # What is bounded is filled first: counts, latencies, what was learned.
         await play(app, 0)

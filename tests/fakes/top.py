@@ -5,8 +5,8 @@ from typing import Any
 import attrs
 
 from trouper.actors.cli.top.cells import width_of
+from trouper.actors.cli.top.console_socket import Lost
 from trouper.actors.cli.top.desk import Desk
-from trouper.actors.cli.top.link import Lost
 from trouper.actors.cli.top.view import screen
 from trouper.actors.console.protocol import COLUMNS
 

@@ -12,8 +12,8 @@ import attrs
 
 from ..console_acting import effect_in_words, outcome_in_words
 from ..inspect import lines_of
+from .console_socket import Lost
 from .items import Item
-from .link import Lost
 from .pages import PAGES, SORTS, actor_items, items_of
 from .picture import TOPICS, Picture
 

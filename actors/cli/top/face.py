@@ -16,8 +16,8 @@ import urwid
 from urwid.display import raw as raw_display
 
 from .cells import Line, fit
+from .console_socket import ConsoleSocket, Lost
 from .desk import Desk
-from .link import Link, Lost
 from .view import screen
 
 __all__ = ["run_face"]
@@ -79,7 +79,7 @@ class _Face:
     """The loop: keys, frames, seconds."""
 
     def __init__(self, find: Callable[[], Path]) -> None:
-        self._link = Link(find, self._unwatch)
+        self._link = ConsoleSocket(find, self._unwatch)
         self._desk = Desk(self._link.send, time.monotonic)
         self._canvas = _Canvas(self)
         self._watched: Any = None

@@ -11,7 +11,7 @@ from tests.fakes.sessions import FakeSession, says
 from tests.fakes.severed import open_way
 from trouper.actors.chat import ToolCallPart
 from trouper.actors.client.errors import CannotConnect, ConnectionLost
-from trouper.actors.client.link import Link, open_link
+from trouper.actors.client.link import ServerLink, open_link
 from trouper.actors.client.session import open_client
 from trouper.actors.gateway.auth import Access
 from trouper.actors.session.events import (
@@ -32,13 +32,13 @@ async def prompted(running: Running, prompts: int = 1) -> FakeSession:
     return running.sessions.only
 
 
-async def call(link: Link, id: int, method: str, **params: Any) -> dict[str, Any]:
+async def call(link: ServerLink, id: int, method: str, **params: Any) -> dict[str, Any]:
     """The answer to a call; the updates before it are let pass."""
     link.send(json.dumps({"jsonrpc": "2.0", "id": id, "method": method, "params": params}))
     return await answer(link, id)
 
 
-async def answer(link: Link, id: int) -> dict[str, Any]:
+async def answer(link: ServerLink, id: int) -> dict[str, Any]:
     with trio.fail_after(PATIENCE):
         while (body := json.loads(await link.receive())).get("id") != id:
             pass

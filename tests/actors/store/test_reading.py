@@ -13,7 +13,7 @@ from trouper.actors.store.database import Database
 from trouper.actors.store.errors import StoreCorrupt, StoreTooNew, StoreTooOld, StoreUnusable
 from trouper.actors.store.ledger import Selection
 from trouper.actors.store.ledger_operations import Page
-from trouper.actors.store.reading import GroupBy, LedgerReader, Sum, read_page
+from trouper.actors.store.reading import GroupBy, LedgerReader, UsageSum, read_page
 from trouper.actors.store.schema import MIGRATIONS, VERSION
 from trouper.actors.store.store import open_ledger
 
@@ -107,7 +107,7 @@ async def test_a_sum_has_the_tokens_and_says_where_any_are_estimated(path: Path)
     with LedgerReader(path) as reader:
         (bob,) = reader.sums(Selection(user="bob"), by="provider")
 
-    assert bob == Sum(
+    assert bob == UsageSum(
         key="openai",
         attempts=3,
         usage=Usage(input=7, output=5, cache_read=3, estimated=True),

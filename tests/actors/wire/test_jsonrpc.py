@@ -11,10 +11,10 @@ from trouper.actors.wire.jsonrpc import (
     INVALID_PARAMS,
     INVALID_REQUEST,
     PARSE_ERROR,
-    Call,
-    Notice,
-    Reply,
     RpcFault,
+    RpcNotification,
+    RpcRequest,
+    RpcResponse,
     decode,
     dump_text,
     encode_error,
@@ -26,18 +26,18 @@ def test_a_request_has_an_id_and_a_notification_has_none() -> None:
     call = decode('{"jsonrpc":"2.0","id":7,"method":"m","params":{"a":1}}')
     notice = decode('{"jsonrpc":"2.0","method":"m"}')
 
-    assert call == Call(7, "m", {"a": 1})
-    assert notice == Notice("m", {})
+    assert call == RpcRequest(7, "m", {"a": 1})
+    assert notice == RpcNotification("m", {})
 
 
 def test_an_id_of_null_is_still_a_request() -> None:
-    assert decode('{"jsonrpc":"2.0","id":null,"method":"m"}') == Call(None, "m", {})
+    assert decode('{"jsonrpc":"2.0","id":null,"method":"m"}') == RpcRequest(None, "m", {})
 
 
 def test_an_answer_is_told_from_a_request() -> None:
-    assert decode('{"jsonrpc":"2.0","id":"x","result":null}') == Reply("x")
+    assert decode('{"jsonrpc":"2.0","id":"x","result":null}') == RpcResponse("x")
     failed = decode('{"jsonrpc":"2.0","id":"x","error":{"code":1,"message":"no"}}')
-    assert failed == Reply("x", None, {"code": 1, "message": "no"})
+    assert failed == RpcResponse("x", None, {"code": 1, "message": "no"})
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_an_error_reads_back_as_it_was_meant(
 def test_a_result_reads_back_as_it_was_meant() -> None:
     frame = decode(encode_result(3, {"a": [1]}))
 
-    assert frame == Reply(3, {"a": [1]})
+    assert frame == RpcResponse(3, {"a": [1]})
 
 
 @given(st.text(st.characters(codec=None)))

@@ -8,7 +8,7 @@ from tests.fakes.budgets import RATES
 from tests.fakes.ledger import FakeLedger
 from trouper.actors.chat import Usage
 from trouper.actors.gate.budget import Budgets
-from trouper.actors.gate.budget_sums import Sums
+from trouper.actors.gate.limit_sums import LimitSums
 from trouper.actors.policy.budget import Budget
 from trouper.actors.store.ledger import Limit, Opening, Totals
 
@@ -19,7 +19,7 @@ def limit(user: int, most: int = 1_000) -> Limit:
 
 async def test_those_who_come_at_once_share_one_look(autojump_clock: MockClock) -> None:
     ledger = FakeLedger(delay=1)
-    sums = Sums(ledger)
+    sums = LimitSums(ledger)
     async with trio.open_nursery() as nursery:
         for _ in range(10):
             nursery.start_soon(sums.begin, [limit(1), limit(2)])
@@ -33,7 +33,7 @@ async def test_who_is_cancelled_while_it_looks_leaves_the_look_to_the_next(
     autojump_clock: MockClock,
 ) -> None:
     ledger = FakeLedger(delay=1)
-    sums = Sums(ledger)
+    sums = LimitSums(ledger)
 
     async def impatient() -> None:
         with trio.move_on_after(0.5):
@@ -54,12 +54,12 @@ async def test_a_look_that_fails_fails_who_looked_and_is_tried_again() -> None:
 
     for _ in range(2):
         with pytest.raises(RuntimeError, match="the disk is gone"):
-            await Sums(Down()).begin([limit(1)])
+            await LimitSums(Down()).begin([limit(1)])
 
 
 async def test_the_sums_of_those_who_are_not_here_are_forgotten_and_read_again() -> None:
     ledger = FakeLedger()
-    sums = Sums(ledger, most=10)
+    sums = LimitSums(ledger, most=10)
     (busy,) = await sums.begin([limit(0)])
     for user in range(1, 100):
         (one,) = await sums.begin([limit(user)])

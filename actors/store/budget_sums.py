@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import attrs
 
-__all__ = ["Names", "StoreConnection", "Sum", "Sums", "sums_of"]
+__all__ = ["BudgetSum", "BudgetSums", "Names", "StoreConnection", "sums_of"]
 
 _OF_ROW = (
     "SELECT scope, window, spent_nano, reserved_nano FROM budget "
@@ -28,7 +28,7 @@ Names = tuple[str, str, str, str, str, str, str, str]
 
 
 @attrs.define(eq=False)
-class Sum:
+class BudgetSum:
     """What is spent of a scope in a window, and reserved, in nano-dollars."""
 
     scope: str
@@ -37,40 +37,40 @@ class Sum:
     reserved: int
 
 
-class Sums:
+class BudgetSums:
     """Those of one connection. All calls are made within its transactions."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str], Sum] = {}
-        self._of_rows: dict[Names, list[Sum]] = {}
-        self._changed: set[Sum] = set()
+        self._known: dict[tuple[str, str], BudgetSum] = {}
+        self._of_rows: dict[Names, list[BudgetSum]] = {}
+        self._changed: set[BudgetSum] = set()
 
     def __len__(self) -> int:
         """For how many kinds of rows it is known which sums there are."""
         return len(self._of_rows)
 
-    def of_row(self, connection: sqlite3.Connection, names: Names) -> list[Sum]:
+    def of_row(self, connection: sqlite3.Connection, names: Names) -> list[BudgetSum]:
         """The sums that there are of those in which a row of these names weighs."""
         found = self._of_rows.get(names)
         if found is None:
             found = [
-                self._known.setdefault((scope, window), Sum(scope, window, spent, reserved))
+                self._known.setdefault((scope, window), BudgetSum(scope, window, spent, reserved))
                 for scope, window, spent, reserved in connection.execute(_OF_ROW, names)
             ]
             self._of_rows[names] = found
         return found
 
-    def find(self, scope: str, window: str) -> Sum | None:
+    def find(self, scope: str, window: str) -> BudgetSum | None:
         """One of those that `of_row` has found."""
         return self._known.get((scope, window))
 
-    def begin(self, connection: sqlite3.Connection, new: Sum) -> None:
+    def begin(self, connection: sqlite3.Connection, new: BudgetSum) -> None:
         """Keep a sum from now on."""
         connection.execute(_BEGIN, (new.scope, new.window, new.spent, new.reserved))
         self._known[new.scope, new.window] = new
         self._of_rows.clear()  # some lack it now
 
-    def add(self, sums: list[Sum], *, spent: int, reserved: int) -> None:
+    def add(self, sums: list[BudgetSum], *, spent: int, reserved: int) -> None:
         """Change them all."""
         if spent or reserved:
             for one in sums:
@@ -100,10 +100,10 @@ class StoreConnection(sqlite3.Connection):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.sums = Sums()
+        self.sums = BudgetSums()
 
 
-def sums_of(connection: sqlite3.Connection) -> Sums:
+def sums_of(connection: sqlite3.Connection) -> BudgetSums:
     """Those of a writer's connection; no other changes any."""
     assert isinstance(connection, StoreConnection), "only the writer's connection has sums"
     return connection.sums

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ..console_client import Failed
 
-__all__ = ["Link", "Lost"]
+__all__ = ["ConsoleSocket", "Lost"]
 
 # Seconds. A socket of this machine takes what we say at once, or is stuck.
 _PATIENCE: Final = 1.0
@@ -25,7 +25,7 @@ class Lost(Exception):
     """There is no program at the other end; why, in words."""
 
 
-class Link:
+class ConsoleSocket:
     """At most one connection. `open` makes it, and any Lost has closed it; `closing` is called
     before that."""
 

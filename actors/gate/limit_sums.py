@@ -14,7 +14,7 @@ import trio
 from ..policy.budget import Alert, AlertKind, Budget, alert_between
 from ..store.ledger import Ledger, Limit
 
-__all__ = ["Sum", "Sums"]
+__all__ = ["LimitSum", "LimitSums"]
 
 # Limits whose sums are kept: those of users and sessions that have asked
 # lately. One that was forgotten is read from the ledger again.
@@ -24,7 +24,7 @@ Key = tuple[str, str]
 
 
 @attrs.define(eq=False)
-class Sum:
+class LimitSum:
     """What is spent within one limit; `calls` are under way."""
 
     spent: int
@@ -45,13 +45,13 @@ class Sum:
         return Alert(kind=AlertKind.REFUSED, budget=budget, limit=limit, spent=self.spent)
 
 
-class Sums:
+class LimitSums:
     """The sums of the limits that calls fall under; of the idle ones, about `most` at a time."""
 
     def __init__(self, ledger: Ledger, *, most: int = _MOST) -> None:
         self._ledger = ledger
         self._most = most
-        self._sums: dict[Key, Sum] = {}
+        self._sums: dict[Key, LimitSum] = {}
         self._reading: dict[Key, trio.Event] = {}
 
     def __len__(self) -> int:
@@ -61,7 +61,7 @@ class Sums:
         """Whether the sum of this limit is known, without reading it."""
         return (limit.scope, limit.window) in self._sums
 
-    async def begin(self, limits: Sequence[Limit]) -> list[Sum]:
+    async def begin(self, limits: Sequence[Limit]) -> list[LimitSum]:
         """Note a call, with one sum for each of its limits. Raises what the ledger does.
 
         Nobody passes before a sum is there, so that what is read is what was
@@ -76,7 +76,7 @@ class Sums:
             one.calls += 1
         return sums
 
-    def _all(self, limits: Sequence[Limit]) -> list[Sum] | None:
+    def _all(self, limits: Sequence[Limit]) -> list[LimitSum] | None:
         sums = [self._sums.get((limit.scope, limit.window)) for limit in limits]
         found = [one for one in sums if one is not None]
         return found if len(found) == len(sums) else None
@@ -91,7 +91,7 @@ class Sums:
             totals = await self._ledger.spent(*key)
             if len(self._sums) >= self._most:
                 self._forget()
-            self._sums[key] = Sum(totals.spent)
+            self._sums[key] = LimitSum(totals.spent)
         finally:
             del self._reading[key]
             done.set()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from trouper.actors.chat import Usage
-from trouper.actors.store import sums
+from trouper.actors.store import budget_sums
 from trouper.actors.store.database import MEMORY, Database
 from trouper.actors.store.ledger import Closing, Limit, Opening, Totals
 from trouper.actors.store.ledger_operations import Reserve, Settle, Spent
@@ -87,7 +87,7 @@ def test_what_is_rolled_back_is_in_no_sum(database: Database) -> None:
 def test_names_that_nobody_uses_any_more_do_not_pile_up(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sums, "_MOST", 3)
+    monkeypatch.setattr(budget_sums, "_MOST", 3)
 
     for number in range(10):
         reserve(database, f"op {number}", 10, user=f"user {number}")
