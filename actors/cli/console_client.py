@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..console.where import folder
+from ..redaction import printable
 
 __all__ = [
     "CANNOT_CONNECT",
@@ -98,7 +99,8 @@ class Client:
             frame: dict[str, Any] = json.loads(line)
             if frame["t"] == "err":
                 error = frame["err"]
-                raise Failed(_CODES.get(error["code"], REFUSED), error["msg"])
+                said = error["msg"].replace("\n", " ")
+                raise Failed(_CODES.get(error["code"], REFUSED), said)
             yield frame
 
     def one(self, op: str, **values: Any) -> dict[str, Any]:
@@ -175,5 +177,5 @@ def _is_alive(path: Path) -> bool:
 
 def complain(failed: Failed) -> int:
     """Say why a command ends, and its exit code."""
-    print(f"trouper: {failed}", file=sys.stderr)
+    print(f"trouper: {printable(str(failed))}", file=sys.stderr)
     return failed.code

@@ -21,6 +21,7 @@ __all__ = [
     "milliseconds",
     "money",
     "note",
+    "one_line",
     "repeated",
     "run_on_program",
     "seconds",
@@ -93,13 +94,18 @@ def repeated(args: Namespace, show: Callable[[Client], int]) -> int:
 
 def note(text: str) -> None:
     """Something to know that is no data."""
-    print(text, file=sys.stderr)
+    print(one_line(text), file=sys.stderr)
+
+
+def one_line(text: str) -> str:
+    """`text` for a terminal: what comes from a model or a stranger, also as a name, must neither
+    move the cursor nor begin another line."""
+    return printable(text).replace("\n", " ").replace("\t", " ")
 
 
 def write_value(out: TextIO, name: str, value: Any) -> None:
     """One document."""
-    json.dump({"v": 1, name: value}, out, ensure_ascii=False)
-    out.write("\n")
+    out.write(_json({"v": 1, name: value}) + "\n")
 
 
 def write_rows(
@@ -111,10 +117,10 @@ def write_rows(
         case "json":
             write_value(out, name, list(rows))
         case "jsonl":
-            out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            out.writelines(_json(row) + "\n" for row in rows)
         case "name":
             key = next(iter(columns))
-            out.writelines(f"{row[key]}\n" for row in rows)
+            out.writelines(f"{one_line(str(row[key]))}\n" for row in rows)
         case _:
             _write_table(out, list(rows), columns)
 
@@ -142,8 +148,13 @@ def _is_number(values: Iterable[Any]) -> bool:
 def _cell(value: Any) -> str:
     if value is None or value == "":
         return "-"
-    # What comes from a model or a stranger must not move the cursor.
-    return printable(str(value)).replace("\n", " ").replace("\t", " ")
+    return one_line(str(value))
+
+
+def _json(value: Any) -> str:
+    """As people read it, unless something in it is not for terminals: bidirectional marks, say."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if text.isprintable() else json.dumps(value)
 
 
 def seconds(value: float | None) -> str | None:

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..console.stacks import own_frames
-from ..redaction import printable
 from .console_client import NOT_FOUND, Client, Failed
-from .console_output import add_output_arguments, repeated, write_value
+from .console_output import add_output_arguments, one_line, repeated, write_value
 
 __all__ = ["add_arguments", "run"]
 
@@ -42,7 +41,7 @@ def _show(args: Namespace, client: Client) -> int:
         return 0
     groups = told["groups"] if args.all_frames else _folded(told["groups"])
     for line in _lines(groups):
-        print(printable(line))
+        print(one_line(line))
     return 0
 
 

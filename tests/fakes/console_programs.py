@@ -37,8 +37,8 @@ class Program:
 
 
 @contextmanager
-def open_program() -> Generator[Program]:
-    """Players `company/a`, `company/b`, `company/slow` (which backs off for long) and `spare`."""
+def open_program(*more: str) -> Generator[Program]:
+    """Players `company/a`, `company/b`, `company/slow` (which backs off for long), `spare` and `more`."""
     there: list[Program] = []
     begun = threading.Event()
 
@@ -46,9 +46,9 @@ def open_program() -> Generator[Program]:
         play = Play()
         slow = Backoff(first=1e3, initial=1e3, maximum=1e3, jitter=0)
         # Some hang when the program ends.
-        a, b, spare = (play.part(name, shutdown=0.1) for name in ("a", "b", "spare"))
+        a, b, *spare = (play.part(name, shutdown=0.1) for name in ("a", "b", "spare", *more))
         tree = supervisor("company", a, b, play.part("slow", backoff=slow), intensity=100)
-        async with open_console(tree, spare, role="admin", inject=True) as opened:
+        async with open_console(tree, *spare, role="admin", inject=True) as opened:
             stop = trio.Event()
             there.append(Program(opened, trio.lowlevel.current_trio_token(), stop))
             begun.set()
