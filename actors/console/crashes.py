@@ -38,6 +38,7 @@ _A_SECOND = 20
 _BEFORE = 20
 # Siblings that are told, each with where it was.
 _SIBLINGS = 20
+_SIBLING = 300
 
 
 @attrs.frozen
@@ -165,7 +166,7 @@ def _sibling(inspector: Inspector, path: str) -> str:
     for hand in snapshot.in_hand[:1]:
         said += f", {hand.message} in hand for {hand.seconds:.1f} s"
     own = own_frames(inspector.stack(path))
-    return _clean(f"{said}, at {own[-1]}" if own else said, _ERROR)
+    return _clean(f"{said}, at {own[-1]}" if own else said, _SIBLING)
 
 
 def _traceback(error: BaseException) -> str:

@@ -103,6 +103,9 @@ export function CrashPage({ rest }) {
       ${fault && html`<p class="dim">The rest is not to be had: ${fault}. All of it is in the crash file.</p>`}
       ${told && html`<${Traceback} text=${told.traceback} whole=${whole} onWhole=${() => setWhole(!whole)} />`}
     </section>
+    ${told?.supervisor && html`<section class="card"><h2>Who restarts it</h2>
+      <p>${told.supervisor.path ? html`<${Actor} path=${told.supervisor.path} />` : "The system itself"}, ${told.supervisor.strategy}: it takes ${some(told.supervisor.restarts, "restart", "restarts")} in ${told.supervisor.period} s, and had used ${told.supervisor.used}.</p>
+      ${told.siblings.length > 0 && html`<p class="dim">Beside it, at that moment:</p><ol class="before mono">${told.siblings.map((line, i) => html`<li key=${i}>${line}</li>`)}</ol>`}</section>`}
     ${told?.before.length > 0 && html`<section class="card"><h2>What had happened before</h2><ol class="before mono">${told.before.map((line, i) => html`<li key=${i}>${line}</li>`)}</ol></section>`}
     ${told && html`<p class="dim">${told.versions}</p>`}
   </main>`;

@@ -358,6 +358,8 @@ async def test_every_page_can_be_looked_at(see: See, tmp_path: Path) -> None:
                     # No wider than the window: nothing has to be pushed aside to be read.
                     await here.page.until("document.documentElement.scrollWidth <= innerWidth")
                     await here.page.picture(folder / f"{name}-{scheme}-{wide}.png")
+        # The last of them, and what a report has besides its traceback.
+        await here.says("Who restarts it", "rest_for_one: it takes", "Beside it, at that moment")
         here.quiet()
 
     taken = {path.name for path in await trio.Path(folder).glob("*.png")}
