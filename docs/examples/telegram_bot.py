@@ -3,6 +3,7 @@
     pip install trouper 'python-telegram-bot[rate-limiter]>=22'
     TELEGRAM_TOKEN=... python telegram_bot.py trouper.toml
 
+Step by step, with a model that needs no key: docs/how-to/embed-in-asyncio.md.
 In trouper.toml, beside a provider and a model:
 
     [assistants.default]
@@ -57,6 +58,7 @@ class Keeper:
         self.running: dict[int, asyncio.Task[None]] = {}
 
     async def respond(self, user: int, text: str, shown: Message) -> None:
+        end = shown.edit_text  # instead of "..."; what has been read of an answer stays
         try:
             # Not kept: a bot has more users than there are places for conversations.
             session = await self.app.session(f"telegram.{user}", user=str(user), kept=False)
@@ -64,16 +66,17 @@ class Keeper:
                 edited = time.monotonic()
                 async for _ in turn:
                     if turn.answer and time.monotonic() - edited >= EDIT_EVERY:
+                        end = shown.reply_text
                         with suppress(TelegramError):  # the next one says more
                             await shown.edit_text(f"{turn.answer[: LONGEST - 4]} ...")
                         edited = time.monotonic()
             await show(shown, turn.answer or "(nothing)")
         except TurnInProgress:
-            await show(shown, "I am still at your last one; /stop ends it.")
+            await end("I am still at your last one; /stop ends it.")
         except TrouperError as error:  # a provider is down, a budget is used up: it says which
-            await show(shown, f"That did not work: {error}")
+            await end(f"That did not work: {error}"[:LONGEST])
         except asyncio.CancelledError:
-            await show(shown, "Stopped.")
+            await end("Stopped.")
             raise
 
     async def on_text(self, update: Update, _: object) -> None:
