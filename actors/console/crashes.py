@@ -16,6 +16,7 @@ import attrs
 import trio
 
 from ...runtime.events import ChildCrashed, RuntimeEvent
+from ...runtime.inspection import ActorSnapshot
 from ...runtime.inspector import Inspector
 from ..redaction import printable, redact_text
 from .events import EventLog, shown_error
@@ -155,17 +156,15 @@ def _around(inspector: Inspector, path: str) -> dict[str, Any]:
         return {}
     told = attrs.asdict(supervision)
     siblings = told.pop("siblings")[:_SIBLINGS]
-    return {"supervisor": told, "siblings": tuple(_sibling(inspector, each) for each in siblings)}
+    seen = filter(None, (inspector.snapshot(each) for each in siblings))
+    return {"supervisor": told, "siblings": tuple(_sibling(inspector, each) for each in seen)}
 
 
-def _sibling(inspector: Inspector, path: str) -> str:
-    snapshot = inspector.snapshot(path)
-    if snapshot is None:
-        return f"{path} is not there"
-    said = f"{path} {snapshot.state}"
+def _sibling(inspector: Inspector, snapshot: ActorSnapshot) -> str:
+    said = f"{snapshot.path} {snapshot.state}"
     for hand in snapshot.in_hand[:1]:
         said += f", {hand.message} in hand for {hand.seconds:.1f} s"
-    own = own_frames(inspector.stack(path))
+    own = own_frames(inspector.stack(snapshot.path))
     return _clean(f"{said}, at {own[-1]}" if own else said, _SIBLING)
 
 

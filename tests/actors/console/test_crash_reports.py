@@ -11,6 +11,7 @@ from tests.fakes.players import Crash, Hang, Play, Player, eventually
 from trouper.actors.config import Secret
 from trouper.actors.redaction import MASK
 from trouper.runtime import child, dynamic, supervisor
+from trouper.runtime.events import ChildCrashed
 
 
 def lives(opened: Opened, life: int) -> bool:
@@ -79,6 +80,27 @@ async def test_a_crash_at_the_top_is_under_the_system_and_one_of_many_names_no_s
     assert [each.split()[0] for each in top.siblings[:2]] == ["many", "providers"]
     assert one_of_many.supervisor is not None
     assert (one_of_many.supervisor["path"], one_of_many.siblings) == ("many", ())
+
+
+async def test_a_crash_before_its_siblings_have_begun_says_so_and_one_of_nobody_is_kept(
+    play: Play,
+) -> None:
+    falls = iter([True])
+
+    async def falls_once() -> None:
+        if next(falls, False):
+            raise ValueError("at once")
+        await trio.sleep_forever()
+
+    async with open_console(
+        supervisor("s", child("first", falls_once), play.part("later"))
+    ) as opened:
+        book = opened.console._crashes
+        book.observe(ChildCrashed("nobody", 1, ValueError("who?"), None))
+        (early,), (nobodys,) = book.of("s/first"), book.of("nobody")
+
+    assert early.siblings == ("s/later down",)
+    assert (nobodys.kind, nobodys.supervisor, nobodys.siblings) == ("", None, ())
 
 
 async def test_of_many_siblings_the_first_twenty_are_told_with_where_the_code_is(
