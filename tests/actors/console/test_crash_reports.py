@@ -43,7 +43,7 @@ async def test_a_crash_is_shown_with_its_traceback_and_what_came_before(play: Pl
 
 
 async def test_a_crash_says_who_restarts_it_and_what_its_siblings_did(play: Play) -> None:
-    parts = [play.part(name) for name in ("a", "b", "c")]
+    parts = [play.part(name, shutdown=0.1) for name in ("a", "b", "c")]
     sub = supervisor("s", *parts, strategy="rest_for_one", intensity=4, period=60)
     async with open_console(sub) as opened, trio.open_nursery() as nursery:
         nursery.start_soon(opened.system.ref("s/a", Player).ask, Hang())
