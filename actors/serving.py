@@ -12,7 +12,7 @@ from .config import AppConfig, ConsoleConfig, ServerConfig
 from .config.addresses import is_loopback
 from .console.console import Console
 from .gateway.auth import Access, Credential
-from .gateway.console_door import ConsoleDoor
+from .gateway.console_access import ConsoleAccess
 from .gateway.console_page import ConsolePage
 from .gateway.front import Gateway
 from .gateway.limits import Limits
@@ -69,7 +69,7 @@ def _page(config: ConsoleConfig, console: Console, access: Access) -> ConsolePag
     """The console's page, where it is wanted; its tokens are those of `access`."""
     if not config.web:
         return None
-    return ConsolePage(ConsoleDoor(console.entry, access, config.origins), console.converse)
+    return ConsolePage(ConsoleAccess(console.entry, access, config.origins), console.converse)
 
 
 def _choices(config: AppConfig, assistants: Assistants) -> Choices:

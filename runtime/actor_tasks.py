@@ -20,7 +20,7 @@ from .cycles import waits_for_itself
 from .errors import AskCycle, MailboxFull, Reject, SpecError
 from .events import Announced, AnnouncedLevel
 from .life import Host, Life, refusal_in
-from .mailbox import Aside, DeadReason, Envelope, Line
+from .mailbox import Aside, DeadReason, Envelope, LimitedHandler
 from .ref import FORWARDED
 from .replies import Stream
 from .spec import ChildSpec
@@ -173,16 +173,16 @@ class ActorTasks(Life):
         envelope.where = Aside.TASK
         nursery.start_soon(self._serve, actor, handler, envelope)
 
-    def _line(self, handler: Handler) -> Line:
+    def _line(self, handler: Handler) -> LimitedHandler:
         cell = self.cell
         if cell.lines is None:
             cell.lines = {}
         line = cell.lines.get(handler.message)
         if line is None:
-            line = cell.lines[handler.message] = Line()
+            line = cell.lines[handler.message] = LimitedHandler()
         return line
 
-    def _stand_in_line(self, line: Line, envelope: Envelope) -> None:
+    def _stand_in_line(self, line: LimitedHandler, envelope: Envelope) -> None:
         cell = self.cell
         if len(line.queue) >= cell.mailbox.capacity:
             full = MailboxFull(cell.path, cell.mailbox.capacity)

@@ -18,7 +18,7 @@ from trio.lowlevel import Task, current_task, reschedule
 from .deadlines import Deadlines
 from .errors import ActorDown, ActorError, ActorUnavailable, MailboxFull, SpecError
 from .events import ActorStopped, Reports
-from .mailbox import DeadReason, Envelope, Idle, Line, Mailbox, Place
+from .mailbox import DeadReason, Destination, Envelope, Idle, LimitedHandler, Mailbox
 from .replies import Reply
 from .tallies import Tally
 from .wording import Wording
@@ -154,7 +154,7 @@ class Environment:
         holder = self._holder()
         return holder.current if isinstance(holder, Cell) else holder
 
-    def acting(self) -> "Place | None":
+    def acting(self) -> "Destination | None":
         """The cell whose code is running; None outside of actors."""
         holder = self._holder()
         return holder.cell if isinstance(holder, Envelope) else holder
@@ -206,7 +206,7 @@ class Cell:
     idle: Idle | None = None
     since: float = inf
     in_flight: dict[Envelope, float] | None = None
-    lines: dict[type, Line] | None = None
+    lines: dict[type, LimitedHandler] | None = None
     retry_at: float = inf
     down_reason: str = "it has not been started"
     exits: deque[Exit] | None = None

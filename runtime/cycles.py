@@ -10,14 +10,14 @@ from collections import defaultdict, deque
 from collections.abc import Iterable
 from math import inf
 
-from .mailbox import Envelope, Line, Place, Waits
+from .mailbox import Destination, Envelope, LimitedHandler, Waits
 
 __all__ = ["closes_cycle", "waits_for_itself"]
 
-_Node = Envelope | Line | Place
+_Node = Envelope | LimitedHandler | Destination
 
 
-def closes_cycle(hand: Envelope, target: Place | Envelope) -> tuple[str, ...] | None:
+def closes_cycle(hand: Envelope, target: Destination | Envelope) -> tuple[str, ...] | None:
     """The cycle that `hand` would close by waiting for `target`, as paths; or None."""
     if not isinstance(target, Envelope):
         # What most asks of most actors find.
@@ -28,7 +28,7 @@ def closes_cycle(hand: Envelope, target: Place | Envelope) -> tuple[str, ...] | 
     return (hand.cell.path, *way) if way is not None else None
 
 
-def waits_for_itself(envelope: Envelope, line: Line) -> tuple[str, ...] | None:
+def waits_for_itself(envelope: Envelope, line: LimitedHandler) -> tuple[str, ...] | None:
     """The cycle that `envelope` would close by waiting in `line`, as paths; or None."""
     if any(running.waiting is None for running in line.running):
         return None  # as in nearly all lines
@@ -76,7 +76,7 @@ def _stuck(start: _Node, hand: Envelope) -> dict[_Node, list[_Node]]:
             continue
         leads[node] = awaited = list(_awaited(node, hand))
         # A line moves with the first of its tasks, all else waits for the last.
-        holds[node] = min(1, len(awaited)) if isinstance(node, Line) else len(awaited)
+        holds[node] = min(1, len(awaited)) if isinstance(node, LimitedHandler) else len(awaited)
         for other in awaited:
             followers[other].append(node)
         todo.extend(awaited)
@@ -93,7 +93,7 @@ def _stuck(start: _Node, hand: Envelope) -> dict[_Node, list[_Node]]:
 
 def _awaited(node: _Node, hand: Envelope) -> Iterable[_Node]:
     """What a node waits for directly."""
-    if isinstance(node, Line):
+    if isinstance(node, LimitedHandler):
         # A handler that has forwarded and works on waits for what it says, and
         # not for what it forwarded: it is let go here, which errs to the safe side.
         forwarded = any(isinstance(running.where, Envelope) for running in node.running)
@@ -101,7 +101,7 @@ def _awaited(node: _Node, hand: Envelope) -> Iterable[_Node]:
     if isinstance(node, Envelope):
         if node.where is None:
             return (node.cell,)
-        if isinstance(node.where, (Line, Envelope)):
+        if isinstance(node.where, (LimitedHandler, Envelope)):
             return (node.where,)
         return _members(node.waiting)
     current = node.current
@@ -118,6 +118,6 @@ def _members(waits: Waits) -> Iterable[Envelope]:
 
 def _path(node: _Node) -> str | None:
     """How a node is named in the error: a message by the actor that has it."""
-    if isinstance(node, Line):
+    if isinstance(node, LimitedHandler):
         return None
     return node.cell.path if isinstance(node, Envelope) else node.path

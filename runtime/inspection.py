@@ -12,7 +12,7 @@ import attrs
 from .cell import Cell, Environment, Exit, State
 from .wording import Wording
 
-__all__ = ["ActorSnapshot", "Crash", "InHand", "kind_of", "snapshot", "snapshot_of"]
+__all__ = ["ActorSnapshot", "InHand", "LastCrash", "kind_of", "snapshot", "snapshot_of"]
 
 # Characters: what fits a line of a log.
 _ERROR_LIMIT = 1_000
@@ -27,7 +27,7 @@ class InHand:
 
 
 @attrs.frozen
-class Crash:
+class LastCrash:
     """The last crash: how many seconds `ago`, the `error` in words, and the type of the `message`
     in hand, None where there was none.
 
@@ -81,7 +81,7 @@ class ActorSnapshot:
     in_hand: tuple[InHand, ...]
     retry_in: float | None
     stopped_because: str | None
-    last_crash: Crash | None
+    last_crash: LastCrash | None
 
 
 def snapshot(env: Environment, under: str = "") -> tuple[ActorSnapshot, ...]:
@@ -129,7 +129,7 @@ def _in_hand(cell: Cell, now: float) -> Iterable[InHand]:
         yield InHand(type(envelope.message).__name__, now - since)
 
 
-def _crash(cell: Cell, exit: Exit, now: float) -> Crash:
+def _crash(cell: Cell, exit: Exit, now: float) -> LastCrash:
     assert exit.error is not None  # a cell keeps crashes only
     words = exit.words[:_ERROR_LIMIT]
-    return Crash(now - exit.at, words, exit.message, exit.error, cell.env.wording)
+    return LastCrash(now - exit.at, words, exit.message, exit.error, cell.env.wording)

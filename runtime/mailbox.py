@@ -17,12 +17,12 @@ from .replies import Reply
 __all__ = [
     "Aside",
     "DeadReason",
+    "Destination",
     "Envelope",
     "Idle",
-    "Line",
+    "LimitedHandler",
     "Mailbox",
     "Overflow",
-    "Place",
     "Starting",
     "Waits",
     "wait_for",
@@ -67,7 +67,7 @@ class DeadReason(Enum):
     """The target has no handler for it."""
 
 
-class Place(Protocol):
+class Destination(Protocol):
     """Where an envelope goes: a cell, as its envelopes see it."""
 
     path: str
@@ -87,7 +87,7 @@ class Envelope:
 
     def __init__(
         self,
-        cell: Place,
+        cell: Destination,
         message: Any,
         reply: Reply | None,
         context: Context,
@@ -99,7 +99,7 @@ class Envelope:
         self.context = context
         self.enqueued = enqueued
         self.waiting: Waits = None
-        self.where: Envelope | Line | Aside | None = None
+        self.where: Envelope | LimitedHandler | Aside | None = None
 
 
 class Idle(Protocol):
@@ -134,7 +134,7 @@ class Aside(Enum):
     """In a task of its own."""
 
 
-class Line:
+class LimitedHandler:
     """The tasks of one limited handler, and the messages that wait for a place among them."""
 
     __slots__ = ("queue", "running")

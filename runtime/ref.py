@@ -16,7 +16,7 @@ import trio
 from .cell import Cell, Door
 from .cycles import closes_cycle
 from .errors import ActorDown, AskCycle, SpecError
-from .mailbox import Envelope, Place, wait_for, wait_no_more
+from .mailbox import Destination, Envelope, wait_for, wait_no_more
 from .messages import Asked, Request, Streamed, Streams
 from .replies import Promise, Stream
 
@@ -280,7 +280,7 @@ class _HeldStream(Stream[T]):
             wait_no_more(hand, envelope)
 
 
-def _refuse_cycle(hand: Envelope, target: Place | Envelope) -> None:
+def _refuse_cycle(hand: Envelope, target: Destination | Envelope) -> None:
     cycle = closes_cycle(hand, target)
     if cycle is not None:
         raise AskCycle(cycle)

@@ -12,7 +12,7 @@ import trio
 
 from ..chat import Completion
 from ..errors import ErrorKind, ProviderError
-from ..wire.batch import CANCELLED, Fault
+from ..wire.batch import CANCELLED, BatchFault
 from .house import House
 from .lines import answer_of, answer_of_fault, request_of
 from .operations import RecordResults, RequestResult
@@ -60,7 +60,7 @@ async def run_background(house: House, batch: BatchRow, called_off: trio.Event) 
 
 async def cancel_waiting(house: House, batch: BatchRow, part: int) -> None:
     """Say of all of a part that nobody has begun that it was called off."""
-    fault = Fault(CANCELLED, "it was called off before it was begun")
+    fault = BatchFault(CANCELLED, "it was called off before it was begun")
     while True:
         found = await read_requests(house.path, batch.id, part, "waiting", -1, _CANCELLED)
         answers = [RequestResult(row.n, "cancelled", answer_of_fault(fault)) for row in found]
@@ -95,7 +95,7 @@ async def _answer(
             return _answered(row, await house.ask(request, batch))
         except ProviderError as error:
             if not tries_left or not (error.retryable or error.kind in _PASSES):
-                fault = Fault(error.kind.value, error.message)
+                fault = BatchFault(error.kind.value, error.message)
                 return RequestResult(row.n, "failed", answer_of_fault(fault))
             wait = max(pause, error.retry_after or 0.0) * random.uniform(0.8, 1.2)
             _log.info(

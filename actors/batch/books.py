@@ -22,7 +22,7 @@ from ..policy.budget import UNKNOWN_LONGEST, guarded_input, limits_of
 from ..provider.knowledge import Knowledge
 from ..store.ledger import MOST_NANO, Closing, Denied, Limit, Opening, windows_of
 from ..store.ledger_operations import Settled
-from ..wire.batch import CANCELLED, Fault
+from ..wire.batch import CANCELLED, BatchFault
 from .lines import answer_of, answer_of_fault
 from .operations import RequestResult
 from .rows import BatchRow, RequestState, op_id_of
@@ -30,9 +30,9 @@ from .rows import BatchRow, RequestState, op_id_of
 __all__ = ["Books", "fault_of"]
 
 
-def fault_of(error: ProviderError) -> Fault:
+def fault_of(error: ProviderError) -> BatchFault:
     """Why a request has no answer, as an error says it."""
-    return Fault(error.kind.value, error.message)
+    return BatchFault(error.kind.value, error.message)
 
 
 class Books:
@@ -76,16 +76,16 @@ class Books:
         # What is free goes on when nothing is left.
         return opening, tuple(limit for _, limit in held) if reserved else ()
 
-    async def refused(self, opening: Opening, denied: Denied) -> Fault:
+    async def refused(self, opening: Opening, denied: Denied) -> BatchFault:
         """That a budget does not cover it. Raises what the ledger does."""
         held = limits_of(self._budgets.budgets, opening)
         budget = next(budget for budget, limit in held if limit == denied.limit)
         await self._budgets.refused(opening, denied)
         return fault_of(budget_exceeded(budget, opening, denied))
 
-    def answered(self, n: int, outcome: Completion | Fault) -> RequestResult:
+    def answered(self, n: int, outcome: Completion | BatchFault) -> RequestResult:
         """What became of request `n` at its provider, with what it cost."""
-        if isinstance(outcome, Fault):
+        if isinstance(outcome, BatchFault):
             # Nothing is billed for what was not answered.
             return self.failed(n, outcome, Closing(state="released", outcome=outcome.kind, cost=0))
         usage, rates = outcome.usage, self._rates()
@@ -129,7 +129,7 @@ class Books:
             user=self._batch.user,
         )
 
-    def failed(self, n: int, fault: Fault, closing: Closing | None) -> RequestResult:
+    def failed(self, n: int, fault: BatchFault, closing: Closing | None) -> RequestResult:
         """A request that has no answer; `closing` is None where it has no row to close."""
         state: RequestState = "cancelled" if fault.kind == CANCELLED else "failed"
         op_id = op_id_of(self._batch.id, n)

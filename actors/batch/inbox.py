@@ -22,7 +22,7 @@ import orjson
 from ..store.errors import StoreUnusable
 from ..wire.openai_request import BadRequest
 from .errors import BadBatch
-from .lines import MOST_LINE, Line, ModelNames, read_line
+from .lines import MOST_LINE, BatchRequest, ModelNames, read_line
 from .rows import BatchRow, Way
 
 __all__ = ["MOST_REQUESTS", "Inbox", "Unreadable"]
@@ -105,7 +105,7 @@ class Inbox:
         """The ids of batches that were called off, and nobody has heard it yet."""
         return self._ids(".cancel")
 
-    def open(self, id: str) -> tuple[BatchRow, Iterator[Line]]:
+    def open(self, id: str) -> tuple[BatchRow, Iterator[BatchRequest]]:
         """A batch that was submitted, its requests as they are asked for.
 
         Raises Unreadable for what `submit` has not written, as iterating does.
@@ -149,18 +149,18 @@ class Inbox:
         return [each.name.removesuffix(suffix) for each in found]
 
 
-def _lines(source: BinaryIO) -> Iterator[Line]:
+def _lines(source: BinaryIO) -> Iterator[BatchRequest]:
     with closing(source):
         for raw in source:
             try:
                 custom_id, model, body = orjson.loads(raw)
-                line = Line(custom_id, model, body.encode())
+                line = BatchRequest(custom_id, model, body.encode())
             except (ValueError, TypeError, AttributeError) as error:
                 raise Unreadable(f"{source.name}: it is damaged: {error}") from error
             yield line
 
 
-def _checked(source: BinaryIO, names: ModelNames, name: str, model: str) -> Iterator[Line]:
+def _checked(source: BinaryIO, names: ModelNames, name: str, model: str) -> Iterator[BatchRequest]:
     """The requests, until there is a fault; from then on only the faults are looked for."""
     faults: list[str] = []
     more = 0

@@ -12,7 +12,7 @@ from ..store.threads import in_thread
 from .endpoint import Endpoint, batch_wire
 from .house import House
 from .inbox import Inbox
-from .lines import Line
+from .lines import BatchRequest
 from .operations import Begin, Load, Loaded
 from .rows import BACKGROUND, BatchRow, PartRow, RequestRow
 
@@ -77,7 +77,7 @@ class _Cut:
         self._open: dict[str, _Open] = {}
         self.parts: list[PartRow] = []
 
-    async def part_of(self, line: Line) -> int:
+    async def part_of(self, line: BatchRequest) -> int:
         model = self._config.models.get(line.model)
         if model is None or self._batch.way == "background":
             # One that is not configured any more is refused when it is asked.
@@ -129,8 +129,8 @@ async def take_in(house: House, inbox: Inbox, id: str, probe: Probe) -> None:
     await in_thread(inbox.done, id)
 
 
-def _page(lines: Iterator[Line]) -> list[Line]:
-    page: list[Line] = []
+def _page(lines: Iterator[BatchRequest]) -> list[BatchRequest]:
+    page: list[BatchRequest] = []
     size = 0
     for line in lines:
         page.append(line)

@@ -19,7 +19,7 @@ import orjson
 from ..chat import ChatRequest, Completion
 from ..config import AppConfig
 from ..redaction import redact_text
-from ..wire.batch import Fault
+from ..wire.batch import BatchFault
 from ..wire.converter import shown, suggestion
 from ..wire.encoded import dump_json
 from ..wire.openai_request import BadRequest, read_request
@@ -28,7 +28,7 @@ from .rows import RequestRow
 
 __all__ = [
     "MOST_LINE",
-    "Line",
+    "BatchRequest",
     "ModelNames",
     "answer_of",
     "answer_of_fault",
@@ -47,7 +47,7 @@ _LONGEST_ID: Final = 256
 
 
 @attrs.frozen
-class Line:
+class BatchRequest:
     """A request of a batch: its id, a configured model's name, and its body in JSON."""
 
     custom_id: str
@@ -85,7 +85,7 @@ class ModelNames:
         return known
 
 
-def read_line(raw: bytes, number: int, names: ModelNames, model: str) -> Line:
+def read_line(raw: bytes, number: int, names: ModelNames, model: str) -> BatchRequest:
     """The request in line `number`; `model` is asked where it names none.
 
     Raises BadRequest with all that is wrong.
@@ -115,7 +115,7 @@ def read_line(raw: bytes, number: int, names: ModelNames, model: str) -> Line:
         faults += [fault if short else _within_body(line, fault) for fault in error.faults]
     if faults:
         raise BadRequest(tuple(faults))
-    return Line(custom_id, named, orjson.dumps(body))
+    return BatchRequest(custom_id, named, orjson.dumps(body))
 
 
 def request_of(row: RequestRow) -> ChatRequest:
@@ -156,7 +156,7 @@ def answer_of(completion: Completion, cost: int | None) -> bytes:
     )
 
 
-def answer_of_fault(fault: Fault) -> bytes:
+def answer_of_fault(fault: BatchFault) -> bytes:
     """The same of a request that has no answer."""
     return dump_json({"error": {"kind": fault.kind, "message": redact_text(fault.message)}})
 

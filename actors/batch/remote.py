@@ -25,7 +25,7 @@ import trio
 from ..catalog.facts import ModelRef
 from ..errors import ProviderError
 from ..store.ledger import Closing
-from ..wire.batch import CANCELLED, EXPIRED, Fault, RemoteBatch, Result
+from ..wire.batch import CANCELLED, EXPIRED, BatchFault, RemoteBatch, Result
 from .background import cancel_waiting
 from .books import Books, fault_of
 from .endpoint import Endpoint
@@ -234,7 +234,7 @@ class RemoteRun:
 
     async def _fetch(self, batch: RemoteBatch) -> None:
         if batch.fault and not batch.outputs:
-            await self._lost(Fault("invalid_request", batch.fault), billed=batch.done > 0)
+            await self._lost(BatchFault("invalid_request", batch.fault), billed=batch.done > 0)
             return
         for output in batch.outputs:
             try:
@@ -290,15 +290,18 @@ class RemoteRun:
         """What the results do not tell of."""
         match batch.status:
             case "expired":
-                fault, billed = Fault(EXPIRED, "the provider did not come to it in time"), False
+                fault, billed = (
+                    BatchFault(EXPIRED, "the provider did not come to it in time"),
+                    False,
+                )
             case "cancelled" | "cancelling":
-                fault, billed = Fault(CANCELLED, "it was called off"), False
+                fault, billed = BatchFault(CANCELLED, "it was called off"), False
             case _:
                 words = "the provider's results do not tell of it"
-                fault, billed = Fault("protocol_error", words), True
+                fault, billed = BatchFault("protocol_error", words), True
         await self._lost(fault, billed=billed)
 
-    async def _lost(self, fault: Fault, *, billed: bool = True) -> None:
+    async def _lost(self, fault: BatchFault, *, billed: bool = True) -> None:
         """All that has no answer gets none, and the part has ended."""
         closing = Closing(
             state="unknown" if billed else "released",
@@ -308,7 +311,7 @@ class RemoteRun:
         await self._fail_all("sent", fault, closing)
         await self._change(state="ended")
 
-    async def _fail_all(self, state: RequestState, fault: Fault, closing: Closing) -> None:
+    async def _fail_all(self, state: RequestState, fault: BatchFault, closing: Closing) -> None:
         while found := await self._requests(state, -1):
             answers = [self._books.failed(row.n, fault, closing) for row in found]
             await self._record(answers)

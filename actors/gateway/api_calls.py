@@ -19,7 +19,7 @@ from ...runtime.errors import ActorError
 from ..errors import ProviderError
 from ..wire.openai_faults import ApiFault, fault_of
 from ..wire.openai_served_request import RefusedRequest
-from .door import Door
+from .admission import Admission
 from .exchange import Exchange, Verdict
 from .http import HttpConnection, HttpFault, Request, Response, announced_body
 from .limits import Limits
@@ -85,11 +85,11 @@ class Asked:
 class ApiCalls(ABC):
     """Answers requests, each in the task of its connection. `run` must be running.
 
-    `door` says who may come in, and how many requests each may have under way.
+    `admission` says who may come in, and how many requests each may have under way.
     """
 
-    def __init__(self, door: Door, limits: Limits) -> None:
-        self._door = door
+    def __init__(self, admission: Admission, limits: Limits) -> None:
+        self._admission = admission
         self._limits = limits
         self._watchdog = Watchdog(_SWEEP)
         self._stopping = False

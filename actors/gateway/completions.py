@@ -21,9 +21,9 @@ from ..wire.openai_faults import ApiFault
 from ..wire.openai_frames import FrameWriter
 from ..wire.openai_served_request import ServedRequest, read_served_request
 from ..wire.openai_serving import completion_body, model_body, models_body
+from .admission import Admission
 from .api_calls import ApiCalls, Asked
 from .auth import Principal
-from .door import Door
 from .limits import Limits
 from .models import Models
 
@@ -36,8 +36,8 @@ MODELS = "/v1/models"
 class Completions(ApiCalls):
     """Answers with chat completions, and says what models there are."""
 
-    def __init__(self, models: Models, door: Door, limits: Limits) -> None:
-        super().__init__(door, limits)
+    def __init__(self, models: Models, admission: Admission, limits: Limits) -> None:
+        super().__init__(admission, limits)
         self._models = models
         # That of no model is known; clients want one.
         self._created = int(time.time())
@@ -56,9 +56,9 @@ class Completions(ApiCalls):
         allowed = "OPTIONS, POST" if path == CHAT else "GET, HEAD, OPTIONS"
         if (again := await self._options(asked, allowed)) is not None:
             return again
-        principal = self._door.admit(asked.request, Scope.MODELS)
+        principal = self._admission.admit(asked.request, Scope.MODELS)
         if path == CHAT:
-            with self._door.request(principal):
+            with self._admission.request(principal):
                 return await self._chat(asked, principal)
         await asked.http.body()
         if path == MODELS:

@@ -7,7 +7,7 @@ import trio
 from ..console.conversation import Receive, SendLine
 from ..console.peer import Peer
 from .auth import Principal
-from .console_door import visitor_of
+from .console_access import visitor_of
 from .websocket import OVERLOAD, POLICY, Websocket
 
 __all__ = ["Converse", "FeedHandler"]

@@ -14,7 +14,7 @@ import orjson
 
 from ..config.tokens import Scope
 from ..console.entry import Visitor
-from .console_door import ConsoleDoor
+from .console_access import ConsoleAccess
 from .console_feed import Converse, FeedHandler
 from .http import HttpFault, Request, Response
 from .routes import PlainRoute, SocketRoute
@@ -91,8 +91,8 @@ class _File:
 class ConsolePage:
     """The routes of the page. `converse` serves those who have come in."""
 
-    def __init__(self, door: ConsoleDoor, converse: Converse) -> None:
-        self._door = door
+    def __init__(self, access: ConsoleAccess, converse: Converse) -> None:
+        self._access = access
         self._files = {f"/console/{name}": _read(name) for name in FILES}
         self._files["/console/"] = self._files.pop("/console/index.html")
         session = {"GET": self._who, "POST": self._enter, "DELETE": self._leave}
@@ -106,13 +106,13 @@ class ConsolePage:
             begin=lambda websocket, principal: FeedHandler(converse, websocket, principal),
             scope=Scope.CONSOLE_READ,
             subprotocols=("trouper.inspect.v1",),
-            admit=door.admit,
+            admit=access.admit,
         )
         self.sockets = {"/console/feed": feed}
         """For the front's table."""
 
     async def _file(self, request: Request, body: bytes) -> Response:
-        self._door.check_host(request)
+        self._access.check_host(request)
         file = self._files[request.path]
         headers = (*_HEADERS, _FRESH, ("ETag", file.tag))
         if request.headers.get("if-none-match") == file.tag:
@@ -120,31 +120,31 @@ class ConsolePage:
         return Response(200, file.body, file.kind, headers)
 
     async def _moved(self, request: Request, body: bytes) -> Response:
-        self._door.check_host(request)
+        self._access.check_host(request)
         return Response(308, headers=(("Location", "/console/"), *_HEADERS))
 
     async def _who(self, request: Request, body: bytes) -> Response:
         """Whether this browser is let in: what a page asks before it opens the feed."""
-        self._door.check_host(request)
-        visitor = self._door.seen(request)
+        self._access.check_host(request)
+        visitor = self._access.seen(request)
         if visitor is None:
-            visitor = self._door.by_token(request)
+            visitor = self._access.by_token(request)
         return _told(visitor)
 
     async def _enter(self, request: Request, body: bytes) -> Response:
-        self._door.check_page(request)
+        self._access.check_page(request)
         code = _code(body)
         if code is None:
-            visitor = self._door.by_token(request)
-            secret = self._door.enter(visitor)
+            visitor = self._access.by_token(request)
+            secret = self._access.enter(visitor)
         else:
-            secret, visitor = self._door.by_code(request, code)
-        return _told(visitor, self._door.cookie(request, secret))
+            secret, visitor = self._access.by_code(request, code)
+        return _told(visitor, self._access.cookie(request, secret))
 
     async def _leave(self, request: Request, body: bytes) -> Response:
-        self._door.check_page(request)
-        self._door.leave(request)
-        headers = (*_HEADERS, _NEVER, self._door.cookie(request, ""))
+        self._access.check_page(request)
+        self._access.leave(request)
+        headers = (*_HEADERS, _NEVER, self._access.cookie(request, ""))
         return Response(200, b"{}", "application/json", headers)
 
 

@@ -28,9 +28,9 @@ from ..store.memory_responses import MemoryResponses
 from ..store.responses import ResponseStore, Retention
 from ..wire.session_results import NO_CHOICES, Choices
 from .acp import AcpHandler
+from .admission import Admission, Slot
 from .auth import Access, Principal
 from .completions import Completions
-from .door import Door, Place
 from .handshake import read_handshake, upgrade_required, wants_websocket
 from .http import HttpConnection, HttpFault, Request, Response, announced_body, problem, text
 from .limits import Limits
@@ -63,10 +63,10 @@ _ALIVE = 2.0
 
 @attrs.frozen
 class _Upgrade:
-    """A websocket that may be opened, and its place among those of its client."""
+    """A websocket that may be opened, and its slot among those of its client."""
 
     opening: Opening
-    place: Place
+    slot: Slot
 
 
 async def _always() -> Readiness:
@@ -109,7 +109,7 @@ class Gateway:
         self._version = version
         self._choices = choices
         self._limits = limits or Limits()
-        self._door = Door(access or Access(), self._limits)
+        self._admission = Admission(access or Access(), self._limits)
         self._ready = ready
         self._routes = {
             "/healthz": PlainRoute({"GET": self._healthz}),
@@ -124,7 +124,7 @@ class Gateway:
         self._sockets = {"/acp": acp, **(sockets or {})}
         self._calls: list[Calls] = []
         if models is not None:
-            self._calls.append(Completions(models, self._door, self._limits))
+            self._calls.append(Completions(models, self._admission, self._limits))
             self._respond(models, responses or MemoryResponses(_IN_MEMORY))
         self._watchdog = Watchdog()
         self._unread = Unread(self._limits.unread_bytes)
@@ -134,7 +134,7 @@ class Gateway:
     def _respond(self, models: Models, store: ResponseStore) -> None:
         """Serve Responses at their one path, over HTTP and websocket."""
         responding = Responding(models, store, self._limits)
-        self._calls.append(Responses(responding, self._door, self._limits))
+        self._calls.append(Responses(responding, self._admission, self._limits))
         self._sockets[RESPONSES] = SocketRoute(
             begin=partial(ResponsesHandler, responding, self._limits),
             scope=Scope.MODELS,
@@ -165,7 +165,7 @@ class Gateway:
 
         Raises ConfigError where one cannot listen there, or should not.
         """
-        self._door.check_bind(self._host)
+        self._admission.check_bind(self._host)
         listeners = await self._listen()
         stop = trio.Event()
         async with trio.open_nursery() as nursery:
@@ -219,9 +219,9 @@ class Gateway:
         """Serve one accepted connection to its end. Raises nothing but cancellation."""
         try:
             client = ClientStream(stream, self._unread)
-            room = self._door.has_room(client.address)
+            room = self._admission.has_room(client.address)
             if room and self._connections < self._limits.connections:
-                with self._door.connection(client.address):
+                with self._admission.connection(client.address):
                     await self._serve(client)
             elif self._turned_away < _MOST_TURNED_AWAY:
                 await self._turn_away(client)
@@ -247,7 +247,7 @@ class Gateway:
         try:
             upgrade = await self._serve_http(HttpConnection(stream, self._limits))
             if upgrade is not None:
-                with upgrade.place:
+                with upgrade.slot:
                     await converse(stream, upgrade.opening, self._limits, self._watchdog)
             await stream.finish(self._limits.close_seconds)
         finally:
@@ -290,19 +290,19 @@ class Gateway:
         if route.admit is not None:
             principal = route.admit(request, handshake.subprotocols)
         else:
-            principal = self._door.admit(
+            principal = self._admission.admit(
                 request, route.scope, handshake.subprotocols, own_pages=route.own_pages
             )
         opening = Opening(
             head=handshake.head,
             early=early,
             begin=partial(_begin, route, principal),
-            place=partial(self._door.request, principal),
+            slot=partial(self._admission.request, principal),
             subprotocol=handshake.choose(route.subprotocols),
             headers=[(b"Acp-Connection-Id", secrets.token_hex(16).encode())],
             frame_chars=route.frame_chars or self._limits.frame_chars,
         )
-        return _Upgrade(opening, self._door.websocket(principal))
+        return _Upgrade(opening, self._admission.websocket(principal))
 
     def _not_found(self, request: Request) -> HttpFault:
         asked = (path for calls in self._calls for path in calls.paths)
@@ -324,7 +324,7 @@ class Gateway:
             )
         announced_body(request, self._limits)
         if route.scope is not None:
-            self._door.admit(request, route.scope)
+            self._admission.admit(request, route.scope)
         body = await http.body()
         try:
             return await handler(request, body)

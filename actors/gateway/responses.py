@@ -18,8 +18,8 @@ from ..wire.openai_served_request import load_body
 from ..wire.responses_serving import ALIVE, Event, sse_frames
 from ..wire.responses_serving_events import ResponseWriter
 from ..wire.responses_serving_request import read_response_request
+from .admission import Admission
 from .api_calls import ApiCalls, Asked
-from .door import Door
 from .http import HttpFault
 from .limits import Limits
 from .responding import Responding
@@ -32,8 +32,8 @@ RESPONSES: Final = "/v1/responses"
 class Responses(ApiCalls):
     """Answers with responses, by `responding`."""
 
-    def __init__(self, responding: Responding, door: Door, limits: Limits) -> None:
-        super().__init__(door, limits)
+    def __init__(self, responding: Responding, admission: Admission, limits: Limits) -> None:
+        super().__init__(admission, limits)
         self._responding = responding
 
     @property
@@ -54,10 +54,10 @@ class Responses(ApiCalls):
         allowed = "OPTIONS, POST" if path == RESPONSES else "DELETE, GET, HEAD, OPTIONS"
         if (again := await self._options(asked, allowed)) is not None:
             return again
-        owner = self._door.admit(asked.request, Scope.MODELS)
+        owner = self._admission.admit(asked.request, Scope.MODELS)
         if path != RESPONSES:
             return await self._one(asked, owner.name, unquote(path.removeprefix(f"{RESPONSES}/")))
-        with self._door.request(owner):
+        with self._admission.request(owner):
             return await self._watched(asked, partial(self._create, asked, owner.name))
 
     async def _one(self, asked: Asked, owner: str, id: str) -> bool:

@@ -18,7 +18,7 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
 from ..wire.websocket_frames import server_frames
-from .door import Place
+from .admission import Slot
 from .limits import Limits
 from .outbox import Outbox
 from .stream import ClientStream
@@ -71,14 +71,14 @@ class Opening:
     """A websocket that may be opened.
 
     `head` is its handshake, which has been found good, and `early` what came
-    behind it already. `begin` is called when it is open; `place` gives a turn its
-    place among those of the same client, and raises HttpFault where there is none.
+    behind it already. `begin` is called when it is open; `slot` gives a turn its
+    slot among those of the same client, and raises HttpFault where there is none.
     """
 
     head: bytes
     early: bytes
     begin: "Callable[[Websocket], WebsocketHandler]"
-    place: Callable[[], Place]
+    slot: Callable[[], Slot]
     subprotocol: str | None
     headers: list[tuple[bytes, bytes]]
     frame_chars: int
@@ -87,11 +87,11 @@ class Opening:
 class TurnHold:
     """A turn under way on a websocket, which does not end before it because of its age."""
 
-    __slots__ = ("_place", "_websocket")
+    __slots__ = ("_slot", "_websocket")
 
-    def __init__(self, websocket: "Websocket", place: Place) -> None:
+    def __init__(self, websocket: "Websocket", slot: Slot) -> None:
         self._websocket = websocket
-        self._place = place
+        self._slot = slot
 
     def end(self) -> None:
         """Say that it is over: its last frame is in the outbox. Again does nothing.
@@ -99,7 +99,7 @@ class TurnHold:
         The end of the websocket is the end of all its turns.
         """
         if self._websocket._turn_ended(self):  # noqa: SLF001 - a turn is a part of its websocket
-            self._place.leave()
+            self._slot.leave()
 
 
 class Websocket:
@@ -112,8 +112,8 @@ class Websocket:
         "_nursery",
         "_old_at",
         "_pinging",
-        "_place",
         "_refilled",
+        "_slot",
         "_stream",
         "_talk",
         "_turns",
@@ -139,7 +139,7 @@ class Websocket:
         self._old_at = self._refilled + limits.connection_seconds
         self._close_by: float | None = None
         self._pinging = False
-        self._place = opening.place
+        self._slot = opening.slot
         self._turns: set[TurnHold] = set()
         self.finishes_turns = False
         """Whether turns are given some seconds where the server stops: for a conversation of
@@ -156,7 +156,7 @@ class Websocket:
 
         Raises HttpFault 429 where the client has as many under way as it may.
         """
-        turn = TurnHold(self, self._place())
+        turn = TurnHold(self, self._slot())
         self._turns.add(turn)
         return turn
 

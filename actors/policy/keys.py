@@ -41,8 +41,8 @@ __all__ = [
     "REFUSALS_TO_BAR",
     "UNSAID_PAUSE",
     "Choice",
-    "Fault",
     "Key",
+    "KeyFault",
     "Keyring",
     "NoKeyLeft",
     "Use",
@@ -74,7 +74,7 @@ MOST_MODELS = 64
 
 
 @attrs.frozen(kw_only=True)
-class Fault:
+class KeyFault:
     """Why a key is not shown, to anyone or for one model.
 
     `times` counts the refusals without an answer between, `tried_at` is when
@@ -89,7 +89,7 @@ class Fault:
     trying: bool = False
 
 
-_NO_FAULTS: Mapping[str, Fault] = MappingProxyType({})
+_NO_FAULTS: Mapping[str, KeyFault] = MappingProxyType({})
 _NO_DOUBTS: Mapping[str, int] = MappingProxyType({})
 
 
@@ -106,11 +106,11 @@ class Key:
     well_since: float = 0.0
     paused_since: float = 0.0
     paused_until: float = -inf
-    dead: Fault | None = None
-    barred: Mapping[str, Fault] = _NO_FAULTS
+    dead: KeyFault | None = None
+    barred: Mapping[str, KeyFault] = _NO_FAULTS
     doubts: Mapping[str, int] = _NO_DOUBTS
 
-    def fault(self, model: str) -> Fault | None:
+    def fault(self, model: str) -> KeyFault | None:
         """Why it is not shown to `model`, if it is not."""
         return self.dead or self.barred.get(model)
 
@@ -145,7 +145,7 @@ class Choice:
     model: str
     generation: int
     paused_until: float = -inf
-    fault: Fault | None = None
+    fault: KeyFault | None = None
 
 
 @attrs.frozen
@@ -155,7 +155,7 @@ class NoKeyLeft:
     `until` is when one of them may be tried; None while a call is doing so.
     """
 
-    faults: tuple[tuple[str, Fault], ...]
+    faults: tuple[tuple[str, KeyFault], ...]
     until: float | None
 
 
@@ -279,7 +279,7 @@ def _heard(key: Key, model: str, verdict: Verdict, now: float) -> Key:
             assert_never(verdict.says)
 
 
-def _tried(key: Key, model: str, tried: Fault, verdict: Verdict, now: float) -> Key:
+def _tried(key: Key, model: str, tried: KeyFault, verdict: Verdict, now: float) -> Key:
     """What came of the call that tried a fault."""
     if key.fault(model) != tried:
         return key
@@ -306,13 +306,13 @@ def _undead(key: Key, now: float) -> Key:
     return attrs.evolve(key, generation=key.generation + 1, dead=None, well_since=now)
 
 
-def _fault(verdict: Verdict, before: Fault | None, now: float) -> Fault:
+def _fault(verdict: Verdict, before: KeyFault | None, now: float) -> KeyFault:
     """One more refusal."""
     times = 1 if before is None else before.times + 1
     # 2 ** 32 is beyond every ceiling, and far from overflow.
     wait = min(LAST_TRY, FIRST_TRY * 2 ** min(times - 1, 32))
     asked = min(verdict.retry_after or 0.0, LAST_TRY)
-    return Fault(
+    return KeyFault(
         kind=verdict.kind or ErrorKind.AUTH,
         cause=verdict.cause,
         since=now if before is None else before.since,
@@ -321,7 +321,7 @@ def _fault(verdict: Verdict, before: Fault | None, now: float) -> Fault:
     )
 
 
-def _dead(key: Key, fault: Fault) -> Key:
+def _dead(key: Key, fault: KeyFault) -> Key:
     # Whoever tries a bar learns nothing from now on, and must not hold it for ever.
     barred = {model: attrs.evolve(each, trying=False) for model, each in key.barred.items()}
     return attrs.evolve(
@@ -339,7 +339,7 @@ def _doubted(key: Key, model: str, verdict: Verdict, now: float) -> Key:
     return attrs.evolve(key, doubts=_with(key.doubts, model, doubts))
 
 
-def _barred(key: Key, model: str, fault: Fault) -> Key:
+def _barred(key: Key, model: str, fault: KeyFault) -> Key:
     barred = _with(key.barred, model, fault)
     return attrs.evolve(key, barred=barred, doubts=_without(key.doubts, model))
 
@@ -350,7 +350,7 @@ def _with_try(key: Key, model: str) -> Key:
     return _with_fault(key, model, attrs.evolve(fault, trying=True))
 
 
-def _with_fault(key: Key, model: str, fault: Fault) -> Key:
+def _with_fault(key: Key, model: str, fault: KeyFault) -> Key:
     if key.dead is not None:
         return attrs.evolve(key, dead=fault)
     return attrs.evolve(key, barred=_with(key.barred, model, fault))

@@ -20,7 +20,7 @@ from ..config import ProviderConfig, is_loopback
 from ..errors import ErrorKind, ProviderError
 from ..transport import TrioTransport
 from ..wire.http import HttpRequest
-from .deadlines import Deadlines, Exchange, Watch
+from .deadlines import RequestTimeouts, TimedRequest, Watch
 from .exchange import Exchanging, Reading
 from .kinds import authorizations, codec_for
 from .messages import Batch, Chat, Complete, ConnectionMessage, GetEndpoint, is_silent
@@ -79,7 +79,9 @@ class Connection(Actor[ConnectionMessage], background=True):
         self._codec = codec_for(config, models)
         timeouts = config.timeouts
         self._watch = Watch(
-            Deadlines(first_event=timeouts.first_event, idle=timeouts.idle, total=timeouts.total)
+            RequestTimeouts(
+                first_event=timeouts.first_event, idle=timeouts.idle, total=timeouts.total
+            )
         )
         # All other times are kept by the watch.
         self._extensions = {
@@ -174,7 +176,7 @@ class Connection(Actor[ConnectionMessage], background=True):
         except trio.WouldBlock:
             await self._places.acquire()
 
-    async def _send(self, message: Chat | Complete, exchange: Exchange) -> httpx.Response:
+    async def _send(self, message: Chat | Complete, exchange: TimedRequest) -> httpx.Response:
         encoded = self._codec.encode(message.request, stream=isinstance(message, Chat))
         head = self._head(encoded, message.key_id)
         exchange.phase = "headers"
@@ -218,7 +220,7 @@ class Connection(Actor[ConnectionMessage], background=True):
         return head
 
     async def _pass_on(
-        self, body: AsyncIterator[bytes], exchange: Exchange, out: Sink[Batch]
+        self, body: AsyncIterator[bytes], exchange: TimedRequest, out: Sink[Batch]
     ) -> None:
         """Hand on what each read of the socket completes, until the answer is whole."""
         decoder = self._codec.stream()
@@ -257,7 +259,7 @@ class Connection(Actor[ConnectionMessage], background=True):
         await _drain(body)
 
     async def _whole(
-        self, response: httpx.Response, body: AsyncIterator[bytes], exchange: Exchange
+        self, response: httpx.Response, body: AsyncIterator[bytes], exchange: TimedRequest
     ) -> Completion:
         """A body that is read whole: a completion, or the provider's refusal, raised."""
         refused = not response.is_success

@@ -15,14 +15,14 @@ import trio
 
 from ..errors import ErrorKind, Phase, ProviderError
 
-__all__ = ["Deadlines", "Exchange", "Watch"]
+__all__ = ["RequestTimeouts", "TimedRequest", "Watch"]
 
 # Seconds between two sweeps, at most.
 _SWEEP = 1.0
 
 
 @attrs.frozen(kw_only=True)
-class Deadlines:
+class RequestTimeouts:
     """Seconds that each phase of a request may take."""
 
     first_event: float
@@ -31,7 +31,7 @@ class Deadlines:
 
 
 @attrs.define(eq=False)
-class Exchange:
+class TimedRequest:
     """One request under way.
 
     `waiting_since` is when the provider last gave something; infinity while it
@@ -45,9 +45,9 @@ class Exchange:
     already.
     """
 
-    limits: Deadlines
+    limits: RequestTimeouts
     until: float
-    watched: "set[Exchange]" = attrs.field(factory=set, repr=False)
+    watched: "set[TimedRequest]" = attrs.field(factory=set, repr=False)
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     given: bool = False
     waiting_since: float = inf
@@ -112,24 +112,24 @@ class Exchange:
         )
 
 
-def _in_one_piece(deadlines: Deadlines) -> Deadlines:
+def _in_one_piece(deadlines: RequestTimeouts) -> RequestTimeouts:
     # An answer that comes in one piece comes when it is whole: no event is the
     # first, and only the total says anything about it.
     return attrs.evolve(deadlines, first_event=inf)
 
 
-def _pause_for(deadlines: Deadlines) -> float:
+def _pause_for(deadlines: RequestTimeouts) -> float:
     return min(_SWEEP, min(deadlines.first_event, deadlines.idle, deadlines.total) / 4)
 
 
 class Watch:
     """Sweeps over the exchanges of one connection."""
 
-    def __init__(self, deadlines: Deadlines) -> None:
+    def __init__(self, deadlines: RequestTimeouts) -> None:
         self._streamed = deadlines
         self._in_one_piece = _in_one_piece(deadlines)
         self._pause = _pause_for(deadlines)
-        self._under_way: set[Exchange] = set()
+        self._under_way: set[TimedRequest] = set()
         self._some = trio.Event()
 
     def __len__(self) -> int:
@@ -140,9 +140,9 @@ class Watch:
         *,
         until: float = inf,
         in_one_piece: bool = False,
-        deadlines: Deadlines | None = None,
+        deadlines: RequestTimeouts | None = None,
         scope: trio.CancelScope | None = None,
-    ) -> Exchange:
+    ) -> TimedRequest:
         """An exchange whose block is cancelled when it is overdue; at `until`, on trio's
         clock, in any case. `deadlines` are its own, where it has some, and `scope` is the
         one in which its block will run; without it, it has one of its own.
@@ -157,8 +157,8 @@ class Watch:
         until = min(until, trio.current_time() + limits.total)
         self._some.set()
         if scope is None:
-            return Exchange(limits, until, self._under_way)
-        return Exchange(limits, until, self._under_way, scope, given=True)
+            return TimedRequest(limits, until, self._under_way)
+        return TimedRequest(limits, until, self._under_way, scope, given=True)
 
     async def run(self) -> NoReturn:
         """Sweep for ever; sleeps without a timer while nothing is under way."""

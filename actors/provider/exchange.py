@@ -12,7 +12,7 @@ import httpx
 
 from ..errors import ProviderError
 from ..redaction import redact_text
-from .deadlines import Exchange
+from .deadlines import TimedRequest
 from .failures import from_httpx
 
 __all__ = ["Exchanging", "Reading"]
@@ -27,12 +27,12 @@ class Exchanging:
 
     __slots__ = ("_exchange", "_model", "_provider")
 
-    def __init__(self, exchange: Exchange, provider: str, model: str) -> None:
+    def __init__(self, exchange: TimedRequest, provider: str, model: str) -> None:
         self._exchange = exchange
         self._provider = provider
         self._model = model
 
-    def __enter__(self) -> Exchange:
+    def __enter__(self) -> TimedRequest:
         return self._exchange.__enter__()
 
     def __exit__(

@@ -8,7 +8,7 @@ import httpx
 
 from ...runtime.messages import Request, Streams
 from ..chat import ChatRequest, Chunk, Completion, Heartbeat, Started, UsageUpdate
-from .deadlines import Deadlines
+from .deadlines import RequestTimeouts
 
 __all__ = [
     "Batch",
@@ -73,7 +73,7 @@ class Chat(Streams[Batch]):
     deadline: float = inf
     key_id: str = ""
     hearer: Hearer | None = attrs.field(default=None, repr=False)
-    deadlines: Deadlines | None = None
+    deadlines: RequestTimeouts | None = None
 
 
 @attrs.frozen
@@ -84,7 +84,7 @@ class Complete(Request[Completion]):
     deadline: float = inf
     key_id: str = ""
     hearer: Hearer | None = attrs.field(default=None, repr=False)
-    deadlines: Deadlines | None = None
+    deadlines: RequestTimeouts | None = None
 
 
 ConnectionMessage = Chat | Complete

@@ -14,7 +14,7 @@ from ..gate.limiter_messages import LimiterMessage
 from ..policy.backoff import RetryPolicy
 from ..policy.bucket import RESOURCES, RateLimits, Resource
 from ..policy.key_verdict import key_id
-from .deadlines import Deadlines
+from .deadlines import RequestTimeouts
 from .knowledge import Knowledge
 from .messages import ConnectionMessage
 
@@ -93,7 +93,7 @@ class Target:
     kind: str = ""
     base_url: str = ""
     family: str = ""
-    deadlines: Deadlines | None = None
+    deadlines: RequestTimeouts | None = None
     gates: Gates = attrs.field(default=Gates(), repr=False)
     knowledge: Knowledge = attrs.field(factory=Knowledge, repr=False, eq=False)
     name: str = attrs.field(init=False, default=attrs.Factory(_name, takes_self=True))
@@ -112,7 +112,7 @@ def make_target(
 ) -> Target:
     """The target of a configured provider; `first_event` and `idle`, in seconds, outrank its own."""
     timeouts = config.timeouts
-    own = Deadlines(
+    own = RequestTimeouts(
         first_event=timeouts.first_event if first_event is None else first_event,
         idle=timeouts.idle if idle is None else idle,
         total=timeouts.total,

@@ -5,7 +5,7 @@ import trio
 
 from .connection import Connection
 from .decoding import Decompressor
-from .pool import Lease
+from .pool import ConnectionLease
 from .reader import ResponseReader
 
 __all__ = ["ResponseBody"]
@@ -38,7 +38,7 @@ class ResponseBody(httpx.AsyncByteStream):
     def __init__(
         self,
         request: httpx.Request,
-        lease: Lease[Connection],
+        lease: ConnectionLease[Connection],
         connection: Connection,
         reader: ResponseReader,
         decompressor: Decompressor | None,

@@ -21,7 +21,7 @@ import attrs
 import outcome
 import trio
 
-__all__ = ["Lease", "Pool", "Poolable", "TransportStatistics"]
+__all__ = ["ConnectionLease", "Pool", "Poolable", "TransportStatistics"]
 
 
 class Poolable(Protocol):
@@ -51,7 +51,7 @@ class TransportStatistics:
     waiting: int
 
 
-class Lease(Generic[C]):
+class ConnectionLease(Generic[C]):
     """A place in the pool, with a connection in it or leave to open one.
 
     Belongs to one request. `end` must be called, whatever happens.
@@ -106,11 +106,11 @@ class Pool(Generic[C]):
         self._keepalive = keepalive
         self._idle: dict[Hashable, deque[C]] = {}
         self._idle_count = 0
-        self._leased: set[Lease[C]] = set()
+        self._leased: set[ConnectionLease[C]] = set()
         self._waiting: OrderedDict[_Waiter, None] = OrderedDict()
         self._closed = False
 
-    async def lease(self, key: Hashable) -> Lease[C]:
+    async def lease(self, key: Hashable) -> ConnectionLease[C]:
         """A place, at once if there is one, else in turn.
 
         Raises `trio.ClosedResourceError` when the pool is closed, also to those in line.
@@ -127,7 +127,7 @@ class Pool(Generic[C]):
             del self._waiting[waiter]
             return trio.lowlevel.Abort.SUCCEEDED
 
-        return cast("Lease[C]", await trio.lowlevel.wait_task_rescheduled(leave_the_line))
+        return cast("ConnectionLease[C]", await trio.lowlevel.wait_task_rescheduled(leave_the_line))
 
     def statistics(self) -> TransportStatistics:
         return TransportStatistics(
@@ -166,8 +166,8 @@ class Pool(Generic[C]):
     def closed(self) -> bool:
         return self._closed
 
-    def take_back(self, lease: Lease[C]) -> None:
-        """What `Lease.end` calls: pass the place to the first in line, or let it lie idle."""
+    def take_back(self, lease: ConnectionLease[C]) -> None:
+        """What `ConnectionLease.end` calls: the place goes to the first in line, or lies idle."""
         self._leased.remove(lease)
         if self._waiting:
             waiter, _ = self._waiting.popitem(last=False)
@@ -187,12 +187,12 @@ class Pool(Generic[C]):
     def _open(self) -> int:
         return self._idle_count + len(self._leased)
 
-    def _grant(self, key: Hashable, connection: C | None) -> Lease[C]:
-        lease = Lease(self, key, connection)
+    def _grant(self, key: Hashable, connection: C | None) -> ConnectionLease[C]:
+        lease = ConnectionLease(self, key, connection)
         self._leased.add(lease)
         return lease
 
-    def _lease_nowait(self, key: Hashable) -> Lease[C] | None:
+    def _lease_nowait(self, key: Hashable) -> ConnectionLease[C] | None:
         # While somebody waits, nothing is idle and no place is free, so a
         # newcomer cannot overtake: it finds nothing to take.
         if key in self._idle:

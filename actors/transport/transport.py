@@ -11,7 +11,7 @@ from .body import ResponseBody
 from .connection import Connection, SendFailed
 from .decoding import decompressor
 from .dial import Route, dial
-from .pool import Lease, Pool, TransportStatistics
+from .pool import ConnectionLease, Pool, TransportStatistics
 from .proxy import Proxies
 from .reader import ResponseReader
 from .request import Outgoing, outgoing
@@ -138,14 +138,18 @@ class TrioTransport(httpx.AsyncBaseTransport):
         port = port or (443 if scheme == "https" else 80)
         return Route(scheme, host, port, self._proxies.proxy_for(scheme, host, port))
 
-    async def _lease(self, route: Route) -> Lease[Connection]:
+    async def _lease(self, route: Route) -> ConnectionLease[Connection]:
         try:
             return await self._pool.lease(route.key)
         except trio.ClosedResourceError as error:
             raise httpx.ConnectError("the transport is closed") from error
 
     async def _exchange(
-        self, request: httpx.Request, route: Route, message: Outgoing, lease: Lease[Connection]
+        self,
+        request: httpx.Request,
+        route: Route,
+        message: Outgoing,
+        lease: ConnectionLease[Connection],
     ) -> httpx.Response:
         if lease.connection is not None and lease.connection.is_stale():
             lease.drop_connection()
@@ -170,7 +174,7 @@ class TrioTransport(httpx.AsyncBaseTransport):
         return self._response(request, lease, connection, reader)
 
     async def _open(
-        self, request: httpx.Request, route: Route, lease: Lease[Connection]
+        self, request: httpx.Request, route: Route, lease: ConnectionLease[Connection]
     ) -> Connection:
         timeout = request.extensions.get("timeout", {}).get("connect")
         if timeout is None:
@@ -186,7 +190,7 @@ class TrioTransport(httpx.AsyncBaseTransport):
     def _response(
         self,
         request: httpx.Request,
-        lease: Lease[Connection],
+        lease: ConnectionLease[Connection],
         connection: Connection,
         reader: ResponseReader,
     ) -> httpx.Response:

@@ -22,7 +22,7 @@ import orjson
 from ..chat import Completion
 from ..errors import ProviderError
 from .anthropic_errors import error_in_answer, error_in_stream
-from .batch import CANCELLED, EXPIRED, Fault, Listing, RemoteBatch, Result, object_in
+from .batch import CANCELLED, EXPIRED, BatchFault, Listing, RemoteBatch, Result, object_in
 from .codec import Codec
 from .encoded import dump_json
 from .http import HttpRequest
@@ -31,8 +31,10 @@ from .openai_errors import not_the_wire
 __all__ = ["AnthropicBatchWire"]
 
 _FAULTS: Final = {
-    "canceled": Fault(CANCELLED, "it was called off before the provider came to it"),
-    "expired": Fault(EXPIRED, "the provider did not come to it within 24 hours; submit it again"),
+    "canceled": BatchFault(CANCELLED, "it was called off before the provider came to it"),
+    "expired": BatchFault(
+        EXPIRED, "the provider did not come to it within 24 hours; submit it again"
+    ),
 }
 
 
@@ -113,13 +115,13 @@ class AnthropicBatchWire:
         if kind in _FAULTS:
             return Result(custom_id, _FAULTS[kind])
         error = error_in_stream(result.get("error"))
-        return Result(custom_id, Fault(error.kind.value, error.message))
+        return Result(custom_id, BatchFault(error.kind.value, error.message))
 
-    def _answered(self, message: Any) -> Completion | Fault:
+    def _answered(self, message: Any) -> Completion | BatchFault:
         try:
             return self.codec.parse(200, {}, dump_json(message))
         except ProviderError as error:
-            return Fault(error.kind.value, error.message)
+            return BatchFault(error.kind.value, error.message)
 
     def refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
         """What an error status means."""

@@ -27,8 +27,8 @@ from .openai_errors import not_the_wire
 __all__ = [
     "CANCELLED",
     "EXPIRED",
+    "BatchFault",
     "BatchWire",
-    "Fault",
     "Listing",
     "RemoteBatch",
     "Result",
@@ -72,7 +72,7 @@ class Listing:
 
 
 @attrs.frozen
-class Fault:
+class BatchFault:
     """Why a request has no answer: CANCELLED, EXPIRED or the kind of an error, and its words."""
 
     kind: str
@@ -84,7 +84,7 @@ class Result:
     """What became of one request of a batch."""
 
     custom_id: str
-    outcome: Completion | Fault
+    outcome: Completion | BatchFault
 
 
 def object_in(

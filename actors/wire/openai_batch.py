@@ -19,7 +19,7 @@ import orjson
 
 from ..chat import Completion
 from ..errors import ProviderError
-from .batch import CANCELLED, EXPIRED, Fault, Listing, RemoteBatch, Result, object_in
+from .batch import CANCELLED, EXPIRED, BatchFault, Listing, RemoteBatch, Result, object_in
 from .codec import Codec
 from .counts import count_of
 from .encoded import dump_json
@@ -137,9 +137,9 @@ class OpenAIBatchWire:
             return Result(custom_id, self._answered(response))
         told = ErrorBody.read(error)
         kind = _KINDS.get(told.code or "") or told.kind(None).value
-        return Result(custom_id, Fault(kind, told.message or "the provider does not say why"))
+        return Result(custom_id, BatchFault(kind, told.message or "the provider does not say why"))
 
-    def _answered(self, response: Mapping[str, Any]) -> Completion | Fault:
+    def _answered(self, response: Mapping[str, Any]) -> Completion | BatchFault:
         status = response.get("status_code")
         headers = {"x-request-id": str(response.get("request_id") or "")}
         try:
@@ -147,7 +147,7 @@ class OpenAIBatchWire:
                 status if isinstance(status, int) else 200, headers, dump_json(response["body"])
             )
         except ProviderError as error:
-            return Fault(error.kind.value, error.message)
+            return BatchFault(error.kind.value, error.message)
 
     def refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
         """What an error status means."""

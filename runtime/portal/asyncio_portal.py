@@ -10,7 +10,7 @@ import trio
 
 from .asyncio_stream import AsyncioStream, Waiter
 from .base import BUFFER, STOP_TIMEOUT, Portal
-from .calls import Call, SyncCall
+from .calls import PortalCall, SyncCall
 from .errors import PortalError
 from .flow import Source
 from .letters import Letters
@@ -106,7 +106,7 @@ class AsyncioPortal(Portal[T]):
         PortalClosed where the run is not there, or ends before it does.
         """
         waiter = self._waiter()
-        call = Call(partial(function, *args, **kwargs), self._teller(waiter))
+        call = PortalCall(partial(function, *args, **kwargs), self._teller(waiter))
         try:
             self._thread.begin(call)
             await waiter.again()

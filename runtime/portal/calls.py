@@ -12,7 +12,7 @@ import trio
 
 from .errors import PortalClosed
 
-__all__ = ["Call", "Called", "SyncCall"]
+__all__ = ["Called", "PortalCall", "SyncCall"]
 
 R = TypeVar("R")
 
@@ -89,7 +89,7 @@ class _Outcome(Generic[R]):
             self.result()
 
 
-class Call(_Outcome[R]):
+class PortalCall(_Outcome[R]):
     """A call of an async function, in a task of its own."""
 
     __slots__ = ("_function", "_scope", "_why")

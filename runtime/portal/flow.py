@@ -17,7 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 import trio
 from trio.lowlevel import Abort, RaiseCancelT, Task, current_task, reschedule
 
-from .calls import Call
+from .calls import PortalCall
 from .letters import Job
 
 __all__ = ["Flow", "Source"]
@@ -28,7 +28,7 @@ Source = AsyncIterable[T] | AbstractAsyncContextManager[AsyncIterable[T]]
 """An async iterator, or a block that gives one, as `Ref.stream` does."""
 
 
-class Flow(Call[None], Generic[T]):
+class Flow(PortalCall[None], Generic[T]):
     """A call that brings the items of `opened()`; `wake` is told when a waiting reader may look."""
 
     __slots__ = ("_items", "_limit", "_opened", "_parked", "_post", "_wake", "full", "waited_for")

@@ -14,7 +14,7 @@ from typing import ParamSpec, Self, TypeVar
 import trio
 
 from .base import Portal, PortalStream
-from .calls import Call, Called, SyncCall
+from .calls import Called, PortalCall, SyncCall
 from .errors import PortalError, WouldBlock
 from .flow import Flow, Source
 from .trio_thread import LAST_WORDS, TrioThread
@@ -79,7 +79,7 @@ class ThreadPortal(Portal[T]):
         """
         self._refuse_loops()
         told = _signal()
-        call = Call(partial(function, *args, **kwargs), told.release)
+        call = PortalCall(partial(function, *args, **kwargs), told.release)
         try:
             self._thread.begin(call)
             _acquire(told)

@@ -11,7 +11,7 @@ import attrs
 import trio
 
 from trouper.runtime import Actor, Backoff, ChildSpec, Request, Sink, Streams, System, child, on
-from trouper.runtime.inspection import Crash
+from trouper.runtime.inspection import LastCrash
 
 __all__ = [
     "Act",
@@ -164,7 +164,7 @@ class Stage:
     def __getitem__(self, path: str) -> Any:
         return self.system.ref(path, Player)
 
-    def crash(self, path: str) -> Crash:
+    def crash(self, path: str) -> LastCrash:
         """The last crash of a player."""
         crash = self.system.snapshot(path)[0].last_crash
         assert crash is not None

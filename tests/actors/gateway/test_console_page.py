@@ -18,7 +18,7 @@ from trouper.actors.config.tokens import Scope
 from trouper.actors.console.console import Console
 from trouper.actors.console.entry import Entry
 from trouper.actors.gateway.auth import Access, Credential
-from trouper.actors.gateway.console_door import ConsoleDoor
+from trouper.actors.gateway.console_access import ConsoleAccess
 from trouper.actors.gateway.console_page import FILES, ConsolePage
 
 WEB = Path(__file__).resolve().parents[3] / "actors" / "console" / "web"
@@ -103,7 +103,7 @@ async def served(
         trio.open_nursery() as nursery,
     ):
         console = opened.console
-        page = ConsolePage(ConsoleDoor(console.entry, access, origins), console.converse)
+        page = ConsolePage(ConsoleAccess(console.entry, access, origins), console.converse)
         running = await start_gateway(
             nursery, access=access, routes=page.routes, sockets=page.sockets
         )
@@ -304,7 +304,7 @@ async def test_a_client_that_asks_faster_than_it_is_answered_is_closed() -> None
         await trio.sleep_forever()
 
     access = Access([Credential(READER, "reader", frozenset({Scope.CONSOLE_READ}))])
-    page = ConsolePage(ConsoleDoor(Entry("read"), access), busy)
+    page = ConsolePage(ConsoleAccess(Entry("read"), access), busy)
     async with trio.open_nursery() as nursery:
         running = await start_gateway(
             nursery, access=access, routes=page.routes, sockets=page.sockets

@@ -9,9 +9,9 @@ from hypothesis import given, strategies as st
 from trio.testing import MockClock
 
 from trouper.actors.errors import ErrorKind, ProviderError
-from trouper.actors.provider.deadlines import Deadlines, Exchange, Watch
+from trouper.actors.provider.deadlines import RequestTimeouts, TimedRequest, Watch
 
-LIMITS = Deadlines(first_event=120, idle=300, total=900)
+LIMITS = RequestTimeouts(first_event=120, idle=300, total=900)
 SECONDS = st.floats(0.001, 10_000)
 
 
@@ -116,7 +116,7 @@ async def test_a_whole_answer_cannot_be_late_any_more(autojump_clock: MockClock)
 
 
 async def test_short_deadlines_are_kept_to_within_a_quarter(autojump_clock: MockClock) -> None:
-    watch = Watch(Deadlines(first_event=0.2, idle=1, total=10))
+    watch = Watch(RequestTimeouts(first_event=0.2, idle=1, total=10))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch.run)
         with pytest.raises(ProviderError), watch.exchange() as exchange:
@@ -173,8 +173,8 @@ async def test_an_idle_watch_sleeps_without_a_timer(mock_clock: MockClock) -> No
 def test_nothing_is_ever_called_late_too_early(
     first_event: float, idle: float, total: float, waited: float, lasted: float, phase: str
 ) -> None:
-    limits = Deadlines(first_event=first_event, idle=idle, total=total)
-    exchange = Exchange(limits, until=total, phase=phase)  # type: ignore[arg-type]
+    limits = RequestTimeouts(first_event=first_event, idle=idle, total=total)
+    exchange = TimedRequest(limits, until=total, phase=phase)  # type: ignore[arg-type]
     exchange.waiting_since = lasted - waited
 
     patience = idle if phase == "stream" else first_event

@@ -5,7 +5,7 @@ import pytest
 import trio
 import trio.testing
 
-from trouper.actors.transport.pool import Lease, Pool
+from trouper.actors.transport.pool import ConnectionLease, Pool
 
 
 @attrs.define(eq=False)
@@ -22,7 +22,9 @@ class FakeConnection:
 FakePool = Pool[FakeConnection]
 
 
-async def opened(pool: FakePool, key: str = "a") -> tuple[Lease[FakeConnection], FakeConnection]:
+async def opened(
+    pool: FakePool, key: str = "a"
+) -> tuple[ConnectionLease[FakeConnection], FakeConnection]:
     lease = await pool.lease(key)
     assert lease.connection is None
     lease.connection = FakeConnection()
@@ -95,7 +97,7 @@ async def test_who_waits_is_served_in_turn(autojump_clock: trio.testing.MockCloc
 async def test_a_connection_goes_straight_to_the_first_in_line(nursery: trio.Nursery) -> None:
     pool = FakePool(1, 30)
     lease, connection = await opened(pool)
-    got: list[Lease[FakeConnection]] = []
+    got: list[ConnectionLease[FakeConnection]] = []
 
     async def wait() -> None:
         got.append(await pool.lease("a"))
@@ -115,7 +117,7 @@ async def test_who_wants_another_origin_gets_the_place_and_not_the_connection(
 ) -> None:
     pool = FakePool(1, 30)
     lease, connection = await opened(pool, "a")
-    got: list[Lease[FakeConnection]] = []
+    got: list[ConnectionLease[FakeConnection]] = []
 
     async def wait() -> None:
         got.append(await pool.lease("b"))

@@ -9,7 +9,7 @@ from trouper.actors.chat import ChatRequest, Completion, Message, TextPart
 from trouper.actors.errors import ErrorKind, ProviderError
 from trouper.actors.wire.anthropic import AnthropicCodec
 from trouper.actors.wire.anthropic_batch import AnthropicBatchWire
-from trouper.actors.wire.batch import BatchWire, Fault
+from trouper.actors.wire.batch import BatchFault, BatchWire
 
 CODEC = AnthropicCodec(max_tokens_default=64)
 WIRE = AnthropicBatchWire(codec=CODEC)
@@ -120,7 +120,7 @@ def test_an_answer_is_what_the_codec_makes_of_it() -> None:
 )
 def test_what_has_failed_says_how(result: dict[str, Any], kind: str) -> None:
     outcome = WIRE.result(json.dumps({"custom_id": "a", "result": result}).encode()).outcome
-    assert isinstance(outcome, Fault)
+    assert isinstance(outcome, BatchFault)
     assert outcome.kind == kind
     assert outcome.message
 

@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 
 from trouper.actors.chat import ChatRequest, Completion, Message, TextPart
 from trouper.actors.errors import ErrorKind, ProviderError
-from trouper.actors.wire.batch import Fault
+from trouper.actors.wire.batch import BatchFault
 from trouper.actors.wire.openai import OpenAICodec
 from trouper.actors.wire.openai_batch import OpenAIBatchWire
 
@@ -148,7 +148,7 @@ def test_an_answer_is_what_the_codec_makes_of_it() -> None:
 )
 def test_what_has_failed_says_how(line: dict[str, Any], kind: str, words: str) -> None:
     outcome = WIRE.result(json.dumps({"custom_id": "a", **line}).encode()).outcome
-    assert isinstance(outcome, Fault)
+    assert isinstance(outcome, BatchFault)
     assert outcome.kind == kind
     assert words in outcome.message
 

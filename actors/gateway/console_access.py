@@ -26,7 +26,7 @@ from .auth import TOKEN_PROTOCOL, Access, Principal, Refused
 from .guesses import Guesses
 from .http import HttpFault, Request
 
-__all__ = ["ConsoleDoor", "visitor_of"]
+__all__ = ["ConsoleAccess", "visitor_of"]
 
 log = structlog.get_logger("trouper.gateway")
 
@@ -51,7 +51,7 @@ def visitor_of(principal: Principal) -> Visitor:
     return Visitor(principal.name, role)
 
 
-class ConsoleDoor:
+class ConsoleAccess:
     """Lets visitors in. `origins` are those under which the page may be opened beside loopback."""
 
     def __init__(self, entry: Entry, access: Access, origins: Iterable[str] = ()) -> None:

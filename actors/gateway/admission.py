@@ -1,4 +1,4 @@
-"""The door: who comes in, and how much each of them may have at once.
+"""Admission: who comes in, and how much each of them may have at once.
 
 Clients are told apart by their principal; before one is known, by the machine
 that they come from, which by IPv6 is the /64 of its address. Where there are no
@@ -21,15 +21,15 @@ from .guesses import home_of
 from .http import HttpFault, Request
 from .limits import Limits
 
-__all__ = ["Door", "Place"]
+__all__ = ["Admission", "Slot"]
 
 log = structlog.get_logger("trouper.gateway")
 
-# Seconds after which a place may be free; the clients that wait so long are few.
+# Seconds after which a slot may be free; the clients that wait so long are few.
 _AGAIN = "1"
 
 
-class Place:
+class Slot:
     """One of those that a client may have at once; given back once, by `leave` or after a block."""
 
     __slots__ = ("_counter", "_key")
@@ -52,7 +52,7 @@ class Place:
         self.leave()
 
 
-class Door:
+class Admission:
     """Lets clients in, by `access`, and counts what they have, by `limits`."""
 
     def __init__(self, access: Access, limits: Limits) -> None:
@@ -105,12 +105,12 @@ class Door:
         most = self._limits.connections_per_client
         return _is_here(address) or self._machines[home_of(address)] < most
 
-    def connection(self, address: str) -> Place:
-        """A place for a connection from `address`; look first whether there `has_room`."""
-        return Place(self._machines, home_of(address))
+    def connection(self, address: str) -> Slot:
+        """A slot for a connection from `address`; look first whether there `has_room`."""
+        return Slot(self._machines, home_of(address))
 
-    def websocket(self, principal: Principal) -> Place:
-        """A place for a websocket of this principal.
+    def websocket(self, principal: Principal) -> Slot:
+        """A slot for a websocket of this principal.
 
         Raises HttpFault 429 where it has as many as it may.
         """
@@ -123,10 +123,10 @@ class Door:
                 (("Retry-After", _AGAIN),),
                 code="websocket_connection_limit_reached",
             )
-        return Place(self._websockets, principal.name)
+        return Slot(self._websockets, principal.name)
 
-    def request(self, principal: Principal) -> Place:
-        """A place for a request of this principal, or a turn.
+    def request(self, principal: Principal) -> Slot:
+        """A slot for a request of this principal, or a turn.
 
         Raises HttpFault 429 where it has as many under way as it may.
         """
@@ -139,7 +139,7 @@ class Door:
                 (("Retry-After", _AGAIN),),
                 code="rate_limit_exceeded",
             )
-        return Place(self._requests, principal.name)
+        return Slot(self._requests, principal.name)
 
 
 def _is_here(address: str) -> bool:

@@ -14,8 +14,8 @@ from tests.fakes.gateway import PATIENCE, Running, acp_client, acp_in_memory, st
 from tests.fakes.http_by_hand import GOOD_HANDSHAKE, LAST, exchange, get, status, words
 from tests.fakes.sessions import FakeSessions
 from trouper.actors.config import Scope
+from trouper.actors.gateway.admission import Admission
 from trouper.actors.gateway.auth import Access, Credential, Principal
-from trouper.actors.gateway.door import Door
 from trouper.actors.gateway.front import Gateway
 from trouper.actors.gateway.http import HttpConnection, HttpFault, Request, Response, text
 from trouper.actors.gateway.limits import Limits
@@ -127,21 +127,21 @@ async def test_turns_are_counted_over_all_websockets_of_a_client(nursery: trio.N
 def test_another_machine_has_so_many_connections_and_this_one_all(
     address: str, *, room: bool
 ) -> None:
-    door = Door(Access(), Limits(connections_per_client=1))
-    with door.connection(address):
-        assert door.has_room(address) is room
-        assert door.has_room("192.0.2.2")
+    admission = Admission(Access(), Limits(connections_per_client=1))
+    with admission.connection(address):
+        assert admission.has_room(address) is room
+        assert admission.has_room("192.0.2.2")
 
-    assert door.has_room(address)
+    assert admission.has_room(address)
 
 
 def test_one_machine_has_no_more_connections_for_its_many_addresses() -> None:
-    door = Door(Access(), Limits(connections_per_client=1))
-    with door.connection("2001:db8:1:2::1"):
-        assert not door.has_room("2001:db8:1:2:ffff::9")
-        assert door.has_room("2001:db8:1:3::1")
+    admission = Admission(Access(), Limits(connections_per_client=1))
+    with admission.connection("2001:db8:1:2::1"):
+        assert not admission.has_room("2001:db8:1:2:ffff::9")
+        assert admission.has_room("2001:db8:1:3::1")
 
-    assert door.has_room("2001:db8:1:2:ffff::9")
+    assert admission.has_room("2001:db8:1:2:ffff::9")
 
 
 async def test_a_token_without_the_scope_is_403_and_named_what_it_needs(
