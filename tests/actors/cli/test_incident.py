@@ -21,7 +21,7 @@ import trio
 import trio.testing
 
 from tests.fakes.chromium import MISSING, PATH, Browser, Page, start_browser
-from tests.fakes.commands import TROUPER, trouper
+from tests.fakes.commands import TROUPER, trouper, trouper_process
 from tests.fakes.consoles import short_folder
 from tests.fakes.terminal import terminal
 from trouper.actors import open_app
@@ -151,7 +151,9 @@ def page_of_it() -> Generator[Callable[[Look], Future[None]]]:
 async def opened(browser: Browser, look: Look) -> None:
     async with browser.page() as page:
         await page.size(1440, 900)
-        await page.open(trouper("console").out.strip())
+        # In a process of its own: this is another thread than that of the other commands, which
+        # take standard output for themselves.
+        await page.open(trouper_process("console").out.strip())
         await page.until("document.querySelectorAll('.row').length > 5")
         await look(page)
         assert page.complaints == []
