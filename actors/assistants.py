@@ -15,8 +15,8 @@ from .provider.route import Route, facts_of, make_route
 from .provider.target import Target
 from .response_cache_setup import ResponseCacheSetup
 from .session.assistant import Assistant, Company
+from .session.prompt_fit import PromptFit, prompt_fit_of
 from .session.prompts import SystemPrompt
-from .session.room import Room, room_for
 from .store.ledger import Ledger
 from .telemetry.observer import RequestObserver
 from .telemetry.steps import NO_STEPS, Steps
@@ -92,12 +92,12 @@ class Assistants:
         """The tools that the assistant of that name may use now. Raises KeyError."""
         return self._tools.view(name)
 
-    async def room_for(
+    async def prompt_fit_of(
         self, text: str, name: str, *, session: str = "", user: str = ""
-    ) -> Room | None:
+    ) -> PromptFit | None:
         """How much of `text` that assistant can read at once; None where nobody knows."""
         assistant, tools = self.assistant(name), self.tools(name).specs()
-        return await room_for(text, assistant, tools=tools, session=session, user=user)
+        return await prompt_fit_of(text, assistant, tools=tools, session=session, user=user)
 
     def _made(self, name: str, model: str) -> Assistant:
         known = self._assistants.get((name, model))

@@ -27,8 +27,8 @@ from ..policy.long_text import groups, joining, reading, request_in
 from ..session.events import PermissionAsked, PermissionSettled, StopReason
 from ..session.messages import CancelTurn, Permit, SessionMessage
 from ..session.owners import owner_of
+from ..session.prompt_fit import PromptFit
 from ..session.reader import SessionHandle
-from ..session.room import Room
 from .commands import Ask, Command, Help, Ruling, Unknown, Word, help_for, help_of, parse
 from .lines import LONGEST_LINE, lines_of
 from .saying import Saying
@@ -209,10 +209,10 @@ class Bot:
             if not self._talks[user]:
                 del self._talks[user]
 
-    async def _room(self, session: SessionHandle, user: str, command: Ask) -> Room | None:
+    async def _room(self, session: SessionHandle, user: str, command: Ask) -> PromptFit | None:
         if self._app.config.assistants[command.assistant].long_text == "refuse":
             return None
-        return await self._app.assistants.room_for(
+        return await self._app.assistants.prompt_fit_of(
             command.text, command.assistant, session=session.id, user=user
         )
 
@@ -266,7 +266,7 @@ class Bot:
     # A text that is too long.
 
     async def _in_parts(
-        self, user: str, session: SessionHandle, talk: _Talk, command: Ask, room: Room
+        self, user: str, session: SessionHandle, talk: _Talk, command: Ask, room: PromptFit
     ) -> Lines:
         request, text = request_in(command.text)
         parts = room.parts(text)
@@ -305,7 +305,7 @@ class Bot:
         left = answers
         while True:
             last = joining(request, left)
-            room = await self._app.assistants.room_for(
+            room = await self._app.assistants.prompt_fit_of(
                 last, command.assistant, session=session.id, user=user
             )
             if room is None or room.fits:

@@ -19,10 +19,10 @@ from ...runtime.registry import Registry
 from ..errors import SessionError, TooManySessions, UnknownSession
 from ..store.journal import Journal, StoredSession
 from .assistant import Assistant, Company
-from .audience import Audience
-from .keeper import Keeper
+from .broadcast import Broadcast
 from .messages import Retire, SessionMessage
 from .session import Session
+from .session_journal import SessionJournal
 
 __all__ = ["Directory"]
 
@@ -187,9 +187,11 @@ class Directory:
     async def _start_child(
         self, id: str, assistant: str, owner: str, *, kept: bool = False
     ) -> Ref[SessionMessage]:
-        who, keeper = self._assistant(assistant), None
+        who, journal = self._assistant(assistant), None
         if self._journal is not None:
-            keeper = Keeper(self._journal(), self._node, id, owner=owner, assistant=who.name)
+            journal = SessionJournal(
+                self._journal(), self._node, id, owner=owner, assistant=who.name
+            )
         try:
             ref = await self._children().start(
                 id,
@@ -197,8 +199,8 @@ class Directory:
                 who,
                 owner=owner,
                 kept=kept,
-                audience=Audience(id),
-                keeper=keeper,
+                broadcast=Broadcast(id),
+                journal=journal,
                 company=self._company,
             )
         except TooManyChildren as error:

@@ -1,10 +1,10 @@
 """A conversation: its history, its one running turn, and who listens.
 
 The turn (turn.py) runs beside the mailbox, so that a cancel is heard while a
-model talks or a tool works. What it says goes to the audience, synchronously and
+model talks or a tool works. What it says goes to the broadcast, synchronously and
 in order; a slow listener is its attachment's own matter and never slows a turn.
 
-Where there is a keeper, what the session is asked to do is done when it is in
+Where there is a journal, what the session is asked to do is done when it is in
 the journal: a turn is accepted, a title or a model is another one.
 """
 
@@ -24,12 +24,13 @@ from ..gate.limiter_messages import Priority
 from ..policy.context import TooLong, drop_oldest
 from ..policy.summary import Summary
 from ..provider.call import Call
+from .answer_record import size_of
 from .assistant import Assistant, Company
-from .audience import Audience
-from .choice import Choice
+from .broadcast import Broadcast
+from .chosen_assistant import ChosenAssistant
 from .context import Context
+from .event_emitter import EventEmitter
 from .events import AssistantChanged, ModelChanged, TitleChanged
-from .keeper import Keeper
 from .messages import (
     Attach,
     Attached,
@@ -46,7 +47,6 @@ from .messages import (
     SwitchModel,
     Transcript,
 )
-from .narration import Narrator
 from .overview import Overview
 from .owners import user_of
 from .record import (
@@ -58,11 +58,11 @@ from .record import (
     Titled,
     TurnAccepted,
 )
-from .scribe import Scribe
+from .recorder import Recorder
+from .session_journal import SessionJournal
 from .state import conversation, first_words, messages_of
 from .titles import ask_title
 from .turn import MAX_HISTORY, RunningTurn
-from .written import size_of
 
 __all__ = ["MAX_HISTORY", "Assistant", "Session"]
 
@@ -78,8 +78,8 @@ _LONGEST_TITLE = 200
 class Session(Actor[SessionMessage], background=True):
     """One conversation with one assistant at a time. `owner` is the principal whose it is.
 
-    `audience` and `keeper` outlive it: who listens, and the journal that it is
-    written into. Without a keeper it ends with its actor.
+    `broadcast` and `journal` outlive it: who listens, and the journal that it is
+    written into. Without a journal it ends with its actor.
     """
 
     inspected: ClassVar[Mapping[str, Inspected]] = {
@@ -98,8 +98,8 @@ class Session(Actor[SessionMessage], background=True):
         *,
         owner: str = "",
         kept: bool = False,
-        audience: Audience | None = None,
-        keeper: Keeper | None = None,
+        broadcast: Broadcast | None = None,
+        journal: SessionJournal | None = None,
         company: Company | None = None,
     ) -> None:
         self._id = id
@@ -112,15 +112,15 @@ class Session(Actor[SessionMessage], background=True):
         self._company = company or Company()
         self._history: list[Message] = []
         self._size = 0
-        self._audience = audience if audience is not None else Audience(id)
-        self._narrator = Narrator(self._audience)
-        self._keeper = keeper
+        self._broadcast = broadcast if broadcast is not None else Broadcast(id)
+        self._emitter = EventEmitter(self._broadcast)
+        self._journal = journal
         opened = Opened(owner=owner, assistant=assistant.name)
-        self._scribe = Scribe(id, self._narrator, keeper, opened)
+        self._recorder = Recorder(id, self._emitter, journal, opened)
         self._turn: RunningTurn | None = None
         self._prompt: Prompt | None = None
         self._idle_since = 0.0
-        self._choice = Choice(assistant, self._company)
+        self._chosen = ChosenAssistant(assistant, self._company)
         self._enter(assistant)
 
     def _enter(self, assistant: Assistant) -> None:
@@ -128,7 +128,7 @@ class Session(Actor[SessionMessage], background=True):
         self._assistant = assistant
         self._system = self._told()
         self._fitter = Context(assistant.context, assistant.route, self._call, assistant.small)
-        summary = self._scribe.state.summary
+        summary = self._recorder.state.summary
         if summary is not None:
             self._fitter.take_up(Summary(summary.text, summary.until + len(self._system)))
 
@@ -144,13 +144,13 @@ class Session(Actor[SessionMessage], background=True):
 
     async def init(self) -> None:
         self._idle_since = trio.current_time()
-        if self._keeper is not None:
-            await self._reopen(self._keeper)
+        if self._journal is not None:
+            await self._reopen(self._journal)
 
     async def terminate(self, reason: Exit) -> None:
         """Give the session back."""
-        if self._keeper is not None:
-            await self._keeper.close()
+        if self._journal is not None:
+            await self._journal.close()
 
     # What is asked of it.
 
@@ -160,17 +160,17 @@ class Session(Actor[SessionMessage], background=True):
         if self._turn is not None:
             raise TurnInProgress(self._id)
         await self._ready()
-        if self._choice.next is not self._assistant:
-            self._enter(self._choice.next)
+        if self._chosen.next is not self._assistant:
+            self._enter(self._chosen.next)
         self._system = self._told()
-        user, number = Message("user", message.parts), self._scribe.state.number + 1
+        user, number = Message("user", message.parts), self._recorder.state.number + 1
         forgotten = self._forget(user) if self._size + size_of(user) > MAX_HISTORY else 0
-        await self._scribe.write(
+        await self._recorder.write(
             lambda seq: _accepted(number, seq, message, forgotten),
-            lambda: self._narrator.begin(number),
+            lambda: self._emitter.begin(number),
             events=1,
             patience=_TO_BEGIN,
-            title=None if self._scribe.state.title else first_words(user),
+            title=None if self._recorder.state.title else first_words(user),
         )
         self._prompt = message
         self._turn = RunningTurn(
@@ -181,8 +181,8 @@ class Session(Actor[SessionMessage], background=True):
             hidden=len(self._system),
             call=self._call,
             fitter=self._fitter,
-            scribe=self._scribe,
-            narrator=self._narrator,
+            recorder=self._recorder,
+            emitter=self._emitter,
             tools=self._company.tools,
             steps=self._company.steps,
             over=self._over,
@@ -210,13 +210,13 @@ class Session(Actor[SessionMessage], background=True):
     @on(Attach)
     async def attach(self, message: Attach) -> Attached:
         """Tell one more."""
-        self._audience.join(message.attachment, message.after)
-        return Attached(self._audience.seq, self._running)
+        self._broadcast.join(message.attachment, message.after)
+        return Attached(self._broadcast.seq, self._running)
 
     @on(Detach)
     async def detach(self, message: Detach) -> None:
         """Tell one less."""
-        self._audience.leave(message.attachment)
+        self._broadcast.leave(message.attachment)
         self._idle_since = trio.current_time()
 
     @on(GetHistory)
@@ -232,22 +232,22 @@ class Session(Actor[SessionMessage], background=True):
     @on(SwitchModel)
     async def switch_model(self, message: SwitchModel) -> None:
         """Ask another model from the next turn on."""
-        chosen = self._choice.other_model(message.model)
+        chosen = self._chosen.other_model(message.model)
         await self._put_down(
             lambda seq: ModelSwitched(model=message.model, seq=seq),
-            lambda: self._narrator.tell(ModelChanged, model=message.model),
+            lambda: self._emitter.tell(ModelChanged, model=message.model),
         )
-        self._choice.take(chosen, own_model=not message.model)
+        self._chosen.take(chosen, own_model=not message.model)
 
     @on(SwitchAssistant)
     async def switch_assistant(self, message: SwitchAssistant) -> None:
         """Let another assistant answer from the next turn on."""
-        chosen = self._choice.other(message.assistant)
+        chosen = self._chosen.other(message.assistant)
         await self._put_down(
             lambda seq: AssistantSwitched(assistant=chosen.name, seq=seq),
-            lambda: self._narrator.tell(AssistantChanged, assistant=chosen.name),
+            lambda: self._emitter.tell(AssistantChanged, assistant=chosen.name),
         )
-        self._choice.take(chosen, own_model=True)
+        self._chosen.take(chosen, own_model=True)
 
     @on(Retitle)
     async def retitle(self, message: Retitle) -> None:
@@ -258,7 +258,7 @@ class Session(Actor[SessionMessage], background=True):
     async def retire(self, message: Retire) -> None:
         """End, if nobody needs it."""
         idle = trio.current_time() - self._idle_since
-        if self._kept or len(self._audience) or self._turn is not None:
+        if self._kept or len(self._broadcast) or self._turn is not None:
             return
         if idle >= message.idle:
             self.stop()
@@ -268,11 +268,11 @@ class Session(Actor[SessionMessage], background=True):
         """What GetTranscript is answered, also where the mailbox is full or is not read."""
         turn = self._turn
         if turn is None:
-            return Transcript(seq=self._audience.seq, running=None, state=self._scribe.state)
+            return Transcript(seq=self._broadcast.seq, running=None, state=self._recorder.state)
         return Transcript(
-            seq=self._audience.seq,
+            seq=self._broadcast.seq,
             running=turn.number,
-            state=self._scribe.state,
+            state=self._recorder.state,
             streamed=turn.streamed,
             asked=turn.asked,
         )
@@ -280,7 +280,7 @@ class Session(Actor[SessionMessage], background=True):
     @property
     def overview(self) -> Overview:
         """What an operator sees of it."""
-        state, turn = self._scribe.state, self._turn
+        state, turn = self._recorder.state, self._turn
         return Overview(
             owner=state.owner,
             assistant=self._assistant.name,
@@ -289,7 +289,7 @@ class Session(Actor[SessionMessage], background=True):
             running=self._running,
             asked=len(turn.asked) if turn is not None else 0,
             messages=len(self._history),
-            listeners=len(self._audience),
+            listeners=len(self._broadcast),
             usage=state.usage,
             cost=state.cost,
             unpriced=state.unpriced,
@@ -306,8 +306,8 @@ class Session(Actor[SessionMessage], background=True):
             await turn.run()
         finally:
             self._over(turn)
-        if self._keeper is not None:
-            await self._keeper.tidy()
+        if self._journal is not None:
+            await self._journal.tidy()
         small = self._assistant.small
         if small is not None and turn.number == 1 and self._history:
             title = await ask_title(small, self._call, self._history)
@@ -327,8 +327,8 @@ class Session(Actor[SessionMessage], background=True):
         self._pinned = turn.pinned
         self._idle_since = trio.current_time()
         # What could not be written down is read again, before the next turn.
-        if self._scribe.is_open:
-            said = list(messages_of(self._scribe.state.turns[-1]))
+        if self._recorder.is_open:
+            said = list(messages_of(self._recorder.state.turns[-1]))
             self._history += said
             self._size += sum(map(size_of, said))
 
@@ -348,43 +348,43 @@ class Session(Actor[SessionMessage], background=True):
 
     async def _ready(self) -> None:
         """Be able to write. Raises NotKept."""
-        await self._scribe.ready(self._reopen_between_turns)
+        await self._recorder.ready(self._reopen_between_turns)
 
-    async def _reopen_between_turns(self, keeper: Keeper) -> None:
+    async def _reopen_between_turns(self, journal: SessionJournal) -> None:
         # Who opens the journal ends the turn that is under way in it.
         if self._turn is None:
-            await self._reopen(keeper)
+            await self._reopen(journal)
 
-    async def _reopen(self, keeper: Keeper) -> None:
+    async def _reopen(self, journal: SessionJournal) -> None:
         """Take up the conversation as the journal has it."""
-        reopened = await keeper.open()
-        self._audience.remember(reopened.told, reopened.seq)
+        reopened = await journal.open()
+        self._broadcast.remember(reopened.told, reopened.seq)
         for event in reopened.news:
-            self._audience.tell(attrs.evolve(event, first=self._audience.seq + 1))
-        self._history = conversation(keeper.state)
+            self._broadcast.tell(attrs.evolve(event, first=self._broadcast.seq + 1))
+        self._history = conversation(journal.state)
         self._size = sum(map(size_of, self._history))
-        self._choice.restore(self._id, keeper.state.assistant, keeper.state.model)
-        self._enter(self._choice.next)
+        self._chosen.restore(self._id, journal.state.assistant, journal.state.model)
+        self._enter(self._chosen.next)
 
     async def _put_down(
         self, make: Callable[[int], Record], tell: Callable[[], None], title: str | None = None
     ) -> None:
         """Write down a record with one event, and tell it. Raises NotKept."""
         await self._ready()
-        await self._scribe.write(
+        await self._recorder.write(
             lambda seq: [make(seq)], tell, events=1, patience=_TO_BEGIN, title=title
         )
 
     async def _entitle(self, title: str) -> None:
         await self._put_down(
             lambda seq: Titled(title=title, seq=seq),
-            lambda: self._narrator.tell(TitleChanged, title=title),
+            lambda: self._emitter.tell(TitleChanged, title=title),
             title,
         )
 
     async def _propose(self, title: str) -> None:
         """A title that nobody has asked for."""
-        state = self._scribe.state
+        state = self._recorder.state
         if state.turns and state.title != first_words(state.turns[0].asked):
             return
         try:

@@ -24,16 +24,16 @@ from ..provider.call import Call
 from ..telemetry.labels import error_type
 from ..telemetry.steps import NO_STEPS, Outcome, Steps, TurnBegan
 from ..tools import ToolDirectory, ToolView
-from .acting import Acting
+from .answer_record import answer_record, cost_of, in_words, log_answer, size_of, spoken
 from .assistant import Assistant
 from .context import Context
+from .event_emitter import EventEmitter
+from .event_replay import told_of
 from .events import StopReason, TurnEnded
-from .narration import Narrator
 from .record import Record, Summarised, ToolReturned, TurnOver
-from .retelling import told_of
-from .scribe import Scribe
+from .recorder import Recorder
 from .state import PastTurn, calls_of, messages_of, total
-from .written import answer_record, cost_of, in_words, log_answer, size_of, spoken
+from .turn_tools import TurnTools
 
 __all__ = ["MAX_HISTORY", "RunningTurn"]
 
@@ -90,8 +90,8 @@ class RunningTurn:
         before: Sequence[Message],
         call: Call,
         fitter: Context,
-        scribe: Scribe,
-        narrator: Narrator,
+        recorder: Recorder,
+        emitter: EventEmitter,
         tools: ToolDirectory,
         over: "Callable[[RunningTurn], None]",
         steps: Steps = NO_STEPS,
@@ -109,13 +109,13 @@ class RunningTurn:
         self._hidden = hidden
         self._call = attrs.evolve(call, fitter=fitter)
         self._fitter = fitter
-        self._scribe = scribe
-        self._narrator = narrator
+        self._recorder = recorder
+        self._emitter = emitter
         self._view: ToolView = tools.view(*assistant.tools)
-        self._acting = Acting(
+        self._tools = TurnTools(
             number,
-            scribe,
-            narrator,
+            recorder,
+            emitter,
             self._view,
             session=id,
             principal=call.user,
@@ -134,19 +134,19 @@ class RunningTurn:
     @property
     def asked(self) -> tuple[ToolCallPart, ...]:
         """The calls that wait for somebody to permit them."""
-        return self._acting.asked
+        return self._tools.asked
 
     @property
     def streamed(self) -> Message:
         """What was told of the answer that is not written down, as far as it was told."""
         if self._unwritten is None:
             return Message("assistant", ())
-        said = told_of(self._narrator.cuts, self._unwritten.completion().message)
+        said = told_of(self._emitter.cuts, self._unwritten.completion().message)
         return attrs.evolve(said, parts=(*said.parts, *self._called))
 
     def permit(self, call_id: str, *, granted: bool) -> bool:
         """Somebody says whether a call may be run: whether it still waited for that."""
-        return self._acting.permit(call_id, granted=granted)
+        return self._tools.permit(call_id, granted=granted)
 
     async def run(self) -> None:
         """All of it; its end is told, whatever happens."""
@@ -193,10 +193,10 @@ class RunningTurn:
             calls = calls_of(said)
             if not calls:
                 return _Ending(_STOP_REASONS.get(finish, StopReason.END_TURN))
-            self._acting.take(calls)
+            self._tools.take(calls)
             await self._write(said)
             if done < most:
-                await self._acting.run()
+                await self._tools.run()
             if sum(map(size_of, (*self._before, *self._messages()))) > MAX_HISTORY:
                 return _Ending(
                     StopReason.ERROR,
@@ -211,14 +211,14 @@ class RunningTurn:
 
     async def _ask(self) -> tuple[Finish, Message]:
         """One leg: why the answer ended, and what of it belongs to the conversation."""
-        self._narrator.answer_begins()
+        self._emitter.answer_begins()
         answer = self._answer = self._unwritten = provider_request.stream(
             self._assistant.route, self._request(), self._call, pinned=self.pinned
         )
         self._called = ()
         async with aclosing(answer):
             async for batch in answer:
-                self._narrator.hand_on(self.number, batch)
+                self._emitter.hand_on(self.number, batch)
         completion = answer.completion()
         self.pinned = answer.target
         self._fitter.answered(answer.target, completion.usage)
@@ -234,7 +234,7 @@ class RunningTurn:
         self._called = calls
         self._usage = total(self._usage, usage or Usage())
         self._cost = None if cost is None or self._cost is None else self._cost + cost
-        self._narrator.answer_ends(
+        self._emitter.answer_ends(
             self.number,
             calls,
             None
@@ -253,8 +253,8 @@ class RunningTurn:
         assert answer is not None, "it was asked for"
         self._answer = None
         window = self._fitter.window(answer.target)
-        await self._scribe.write(
-            lambda _: [answer_record(self.number, self._narrator, answer, said, window)],
+        await self._recorder.write(
+            lambda _: [answer_record(self.number, self._emitter, answer, said, window)],
             patience=_TO_END,
         )
         self._unwritten = None
@@ -278,7 +278,7 @@ class RunningTurn:
 
     @property
     def _past(self) -> PastTurn:
-        turn = self._scribe.state.turn
+        turn = self._recorder.state.turn
         assert turn is not None, "it was accepted"
         return turn
 
@@ -294,15 +294,15 @@ class RunningTurn:
         if ending.stop is StopReason.ERROR:
             self.pinned = ""
         # One that was broken off calls nothing.
-        self._narrator.answer_ends(self.number)
-        left = self._acting.left(ending.why)
+        self._emitter.answer_ends(self.number)
+        left = self._tools.left(ending.why)
         told = [*left]
 
         def tell() -> None:
             while told:
-                self._acting.tell_end(told.pop(0))
+                self._tools.tell_end(told.pop(0))
             self._over(self)
-            self._narrator.tell(
+            self._emitter.tell(
                 TurnEnded,
                 turn=self.number,
                 stop=ending.stop,
@@ -311,7 +311,7 @@ class RunningTurn:
             )
 
         try:
-            await self._scribe.write(
+            await self._recorder.write(
                 lambda seq: self._last(seq, left, ending),
                 tell,
                 events=len(left) + 1,
@@ -328,13 +328,13 @@ class RunningTurn:
         if answer is not None and answer.target:
             said = spoken(answer.completion(), None)
             window = self._fitter.window(answer.target)
-            records.append(answer_record(turn, self._narrator, answer, said, window))
+            records.append(answer_record(turn, self._emitter, answer, said, window))
         for number, result in enumerate(left, seq):
             records.append(ToolReturned(turn=turn, result=result, seq=number))
         summary = self._fitter.summary
         if summary is not None:
             summary = attrs.evolve(summary, until=summary.until - self._hidden)
-            if self._scribe.state.summary != summary:
+            if self._recorder.state.summary != summary:
                 records.append(Summarised(until=summary.until, text=summary.text))
         records.append(
             TurnOver(

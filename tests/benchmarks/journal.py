@@ -1,7 +1,7 @@
 """What it costs to write conversations down: turns of many sessions in one journal, on this disk.
 
 A turn is two writes that are waited for: what was said, and the answer with the
-turn's end. They go through the keeper, as those of sessions do.
+turn's end. They go through a session's journal, as those of sessions do.
 """
 
 import tempfile
@@ -15,7 +15,7 @@ import trio
 
 from tests.fakes.records import accepted, answered, over
 from trouper.actors.chat import Usage
-from trouper.actors.session.keeper import Keeper
+from trouper.actors.session.session_journal import SessionJournal
 from trouper.actors.store.journal import Journal
 from trouper.actors.store.memory_journal import MemoryJournal
 from trouper.actors.store.store import open_journal
@@ -34,11 +34,14 @@ REPLAYED = 2_000
 
 
 @asynccontextmanager
-async def keepers(journal: Journal, count: int) -> AsyncGenerator[list[Keeper]]:
-    made = [Keeper(journal, "bench", f"sess_{number:032}", owner="me") for number in range(count)]
+async def session_journals(journal: Journal, count: int) -> AsyncGenerator[list[SessionJournal]]:
+    made = [
+        SessionJournal(journal, "bench", f"sess_{number:032}", owner="me")
+        for number in range(count)
+    ]
     async with trio.open_nursery() as nursery:
-        for keeper in made:
-            nursery.start_soon(keeper.open)
+        for kept in made:
+            nursery.start_soon(kept.open)
     yield made
 
 
@@ -49,39 +52,39 @@ async def journal_in_a_file() -> AsyncGenerator[Journal]:
             yield journal
 
 
-async def turn(keeper: Keeper, number: int) -> float:
+async def turn(kept: SessionJournal, number: int) -> float:
     """One turn; the milliseconds until it was acknowledged."""
     seq, began = 30 * number, time.perf_counter()
-    await keeper.write(accepted(number, seq, ASKED), patience=10)
+    await kept.write(accepted(number, seq, ASKED), patience=10)
     took = time.perf_counter() - began
     cuts = (len(ANSWER) // 24,) * 23
     answer = answered(number, seq + 1, ANSWER, cuts=cuts, usage=USAGE, cost=70_000)
-    await keeper.write(answer, over(number, seq + 26), patience=10)
+    await kept.write(answer, over(number, seq + 26), patience=10)
     return took * 1e3
 
 
 async def turns_a_second() -> float:
     """Thousands, of many sessions at once."""
-    async with journal_in_a_file() as journal, keepers(journal, SESSIONS) as made:
+    async with journal_in_a_file() as journal, session_journals(journal, SESSIONS) as made:
 
-        async def session(keeper: Keeper) -> None:
+        async def session(kept: SessionJournal) -> None:
             for number in range(1, TURNS // SESSIONS + 1):
-                await turn(keeper, number)
+                await turn(kept, number)
 
         began = time.perf_counter()
         async with trio.open_nursery() as nursery:
-            for keeper in made:
-                nursery.start_soon(session, keeper)
+            for kept in made:
+                nursery.start_soon(session, kept)
         return TURNS / (time.perf_counter() - began) / 1e3
 
 
 async def acknowledged_late() -> float:
     """The 99th percentile of milliseconds, where turns come at a steady rate."""
-    async with journal_in_a_file() as journal, keepers(journal, RATE) as made:
+    async with journal_in_a_file() as journal, session_journals(journal, RATE) as made:
         took: list[float] = []
 
-        async def one(keeper: Keeper, number: int) -> None:
-            took.append(await turn(keeper, number))
+        async def one(kept: SessionJournal, number: int) -> None:
+            took.append(await turn(kept, number))
 
         begin = trio.current_time()
         async with trio.open_nursery() as nursery:
@@ -93,16 +96,16 @@ async def acknowledged_late() -> float:
 
 async def turns_in(journal: Journal) -> float:
     """The CPU of a turn, in microseconds."""
-    async with keepers(journal, 32) as made:
+    async with session_journals(journal, 32) as made:
 
-        async def session(keeper: Keeper) -> None:
+        async def session(kept: SessionJournal) -> None:
             for number in range(1, 51):
-                await turn(keeper, number)
+                await turn(kept, number)
 
         with cpu() as spent:
             async with trio.open_nursery() as nursery:
-                for keeper in made:
-                    nursery.start_soon(session, keeper)
+                for kept in made:
+                    nursery.start_soon(session, kept)
         return spent.microseconds / (32 * 50)
 
 
@@ -117,10 +120,10 @@ async def in_dicts() -> float:
 
 async def opened_again() -> float:
     """Milliseconds until a conversation of many turns can go on."""
-    async with journal_in_a_file() as journal, keepers(journal, 1) as [keeper]:
+    async with journal_in_a_file() as journal, session_journals(journal, 1) as [kept]:
         for number in range(1, REPLAYED // 4):
-            await turn(keeper, number)
-        again = Keeper(journal, "bench", f"sess_{0:032}")
+            await turn(kept, number)
+        again = SessionJournal(journal, "bench", f"sess_{0:032}")
         began = time.perf_counter()
         await again.open()
         return (time.perf_counter() - began) * 1e3

@@ -8,7 +8,7 @@ import trio
 from trouper.actors.chat import Finish, Message, Part, TextPart, ToolCallPart, Usage
 from trouper.actors.errors import TurnInProgress, UnknownAssistant, UnknownModel, UnknownSession
 from trouper.actors.gateway.sessions import Sessions
-from trouper.actors.session.audience import Audience
+from trouper.actors.session.broadcast import Broadcast
 from trouper.actors.session.events import (
     AnswerReset,
     AssistantChanged,
@@ -50,7 +50,7 @@ class FakeSession:
     def __init__(self, id: str, nursery: trio.Nursery, behaviour: Behaviour | None) -> None:
         self.id = id
         self.attachments: list[Attachment] = []
-        self.audience = Audience(id)
+        self.broadcast = Broadcast(id)
         self.state = State()
         self.permits: list[tuple[str, bool]] = []
         self.streamed = ""
@@ -72,14 +72,14 @@ class FakeSession:
         if self.down is not None:
             raise self.down
         if isinstance(message, Attach):
-            self.audience.join(message.attachment, message.after)
+            self.broadcast.join(message.attachment, message.after)
             self.attachments.append(message.attachment)
             if self.hold_attach is not None:
                 await self.hold_attach.wait()
             return Attached(self.seq, self.turn)
         if isinstance(message, GetTranscript):
             transcript = Transcript(
-                seq=self.audience.seq,
+                seq=self.broadcast.seq,
                 running=self.turn,
                 state=self.state,
                 streamed=Message("assistant", (TextPart(self.streamed),)),
@@ -118,7 +118,7 @@ class FakeSession:
 
     def tell(self, message: CancelTurn | Detach, /) -> None:
         if isinstance(message, Detach):
-            self.audience.leave(message.attachment)
+            self.broadcast.leave(message.attachment)
             self.attachments = [one for one in self.attachments if one is not message.attachment]
             return
         if self.refuses is not None:
@@ -130,11 +130,11 @@ class FakeSession:
     def emit(self, event: SessionEvent) -> None:
         """Tell all who are attached."""
         self.seq = event.seq
-        self.audience.tell(event)
+        self.broadcast.tell(event)
 
     def remember(self, asked: str, answered: str) -> None:
         """Have a past turn in which this was said."""
-        seq = self.audience.seq
+        seq = self.broadcast.seq
         records: list[Record] = [
             TurnAccepted(turn=1, seq=1, parts=(TextPart(asked),)),
             Answered(

@@ -248,12 +248,12 @@ async def test_one_stops_an_answer_that_has_not_begun(
     """A stop that came while a text was measured found no turn, and the answer was made."""
     measuring, measured = trio.Event(), trio.Event()
 
-    async def room_for(*_: object, **__: object) -> None:
+    async def prompt_fit_of(*_: object, **__: object) -> None:
         measuring.set()
         await measured.wait()
 
     async with open_bot(simulator, long_text="split") as (bot, app), trio.open_nursery() as nursery:
-        monkeypatch.setattr(app.assistants, "room_for", room_for)
+        monkeypatch.setattr(app.assistants, "prompt_fit_of", prompt_fit_of)
         lines: list[str] = []
 
         async def ask() -> None:

@@ -117,7 +117,7 @@ async def test_a_loaded_session_tells_all_of_it_and_then_goes_on(nursery: trio.N
             said(1, 3, TextPart("It is noon.")),
             TurnOver(turn=1, seq=4, stop="end_turn"),
         )
-        running.sessions.only.audience.seq = running.sessions.only.seq = 4
+        running.sessions.only.broadcast.seq = running.sessions.only.seq = 4
         await two.initialize()
         loaded = await two.call("session/load", join(session))
         history = kinds(two)
@@ -156,7 +156,7 @@ async def test_a_history_of_many_times_the_outbox_is_loaded_whole(nursery: trio.
             said(1, 2, TextPart(text)),
             TurnOver(turn=1, seq=3, stop="end_turn"),
         )
-        running.sessions.only.audience.seq = 3
+        running.sessions.only.broadcast.seq = 3
         await client.call("session/load", join(session))
 
     assert client.said == text
@@ -174,7 +174,7 @@ async def test_a_picture_larger_than_the_outbox_is_loaded(nursery: trio.Nursery)
             asked(1, 1, TextPart("what is it"), *pictures),
             TurnOver(turn=1, seq=2, stop="end_turn"),
         )
-        running.sessions.only.audience.seq = running.sessions.only.seq = 2
+        running.sessions.only.broadcast.seq = running.sessions.only.seq = 2
         await two.initialize()
         loaded = await two.call("session/load", join(session))
 
@@ -251,7 +251,7 @@ async def test_what_is_no_longer_at_hand_is_to_be_loaded(nursery: trio.Nursery) 
     running = await start_gateway(nursery, says("fine"))
     async with acp_client(running) as client:
         session = await client.open()
-        running.sessions.only.audience.seq = 500
+        running.sessions.only.broadcast.seq = 500
         gone = await client.call("session/resume", join(session, **{"trouper.dev/afterSeq": 7}))
         plain = await client.call("session/resume", join(session))
         await client.answer(await client.prompt(session))

@@ -25,7 +25,7 @@ async def opened_before(running: Running) -> tuple[str, FakeSession]:
 
 async def until_left(fake: FakeSession) -> None:
     with trio.fail_after(PATIENCE):
-        while len(fake.audience):  # noqa: ASYNC110 - a fake announces nothing
+        while len(fake.broadcast):  # noqa: ASYNC110 - a fake announces nothing
             await trio.sleep(0.001)
 
 
@@ -109,7 +109,7 @@ async def test_a_session_closed_while_it_is_loaded_is_left_once_it_is(
 
         assert "result" in joined
         assert {answer["id"]: answer["result"] for answer in answers} == {closing: {}, again: {}}
-        assert len(fake.audience) == 0
+        assert len(fake.broadcast) == 0
 
 
 async def test_a_session_that_is_loaded_while_it_is_attached_has_one_listener(
@@ -126,7 +126,7 @@ async def test_a_session_that_is_loaded_while_it_is_attached_has_one_listener(
         await heard(client)
         fake.hold_transcript.set()
         answers = await both(client)
-        listeners = len(fake.audience)
+        listeners = len(fake.broadcast)
     await until_left(fake)
 
     assert all("error" not in answer for answer in answers)
@@ -149,12 +149,12 @@ async def test_a_session_that_had_no_room_for_a_farewell_is_left_with_its_next_e
         monkeypatch.setattr(fake, "tell", full)
         await client.call("session/close", {"sessionId": session})
         monkeypatch.setattr(fake, "tell", tell)
-        assert len(fake.audience) == 1
+        assert len(fake.broadcast) == 1
         fake.happens(TitleChanged, title="Anything")
         await heard(client)
 
     assert client.updates == []
-    assert len(fake.audience) == 0
+    assert len(fake.broadcast) == 0
 
 
 async def test_a_session_is_not_switched_while_it_is_loaded(nursery: trio.Nursery) -> None:

@@ -3,8 +3,8 @@
 from hypothesis import given, strategies as st
 
 from trouper.actors.chat import Message, TextPart, ThinkingPart
+from trouper.actors.session.event_replay import told_of
 from trouper.actors.session.record import OTHER
-from trouper.actors.session.retelling import told_of
 
 PIECES = st.lists(st.tuples(st.booleans(), st.text(min_size=1, max_size=5)), max_size=20)
 

@@ -14,10 +14,10 @@ from tests.fakes.journals import JOURNALS, Failing, event
 from tests.fakes.records import accepted, answered, over
 from trouper.actors.chat import TextPart
 from trouper.actors.errors import NotKept, SessionUnreadable
-from trouper.actors.session import keeper as keeper_module
+from trouper.actors.session import session_journal as module
 from trouper.actors.session.events import TurnEnded
-from trouper.actors.session.keeper import Keeper
 from trouper.actors.session.record import MOST_IN_A_TURN, Titled, TurnAccepted
+from trouper.actors.session.session_journal import SessionJournal
 from trouper.actors.session.state import State, conversation
 from trouper.actors.store.errors import Fenced, StoreUnusable, WriteFailed
 from trouper.actors.store.journal import Journal, Snapshot, StoredEvent
@@ -30,23 +30,23 @@ async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenera
         yield opened
 
 
-def keeper(journal: Journal, node: str = "here") -> Keeper:
-    return Keeper(journal, node, "s", owner="alice", assistant="poet")
+def session_journal(journal: Journal, node: str = "here") -> SessionJournal:
+    return SessionJournal(journal, node, "s", owner="alice", assistant="poet")
 
 
-async def turn(keeper: Keeper, number: int, seq: int, text: str = "hi") -> None:
-    await keeper.write(accepted(number, seq), patience=1)
-    await keeper.write(answered(number, seq + 1, text), over(number, seq + 2), patience=1)
+async def turn(kept: SessionJournal, number: int, seq: int, text: str = "hi") -> None:
+    await kept.write(accepted(number, seq), patience=1)
+    await kept.write(answered(number, seq + 1, text), over(number, seq + 2), patience=1)
 
 
 async def read_back(journal: Journal) -> State:
-    again = keeper(journal)
+    again = session_journal(journal)
     await again.open()
     return again.state
 
 
 async def test_a_session_knows_after_its_opening_what_it_knew_before(journal: Journal) -> None:
-    first = keeper(journal)
+    first = session_journal(journal)
     opened = await first.open()
     await turn(first, 1, 1)
     await first.write(Titled(title="Greetings"), patience=1, title="Greetings")
@@ -63,15 +63,15 @@ async def test_a_session_knows_after_its_opening_what_it_knew_before(journal: Jo
 
 
 async def test_a_turn_under_way_is_marked_as_interrupted_once(journal: Journal) -> None:
-    first = keeper(journal)
+    first = session_journal(journal)
     await first.open()
     await turn(first, 1, 1)
     await first.write(accepted(2, 4, "and?"), patience=1)
 
-    second = keeper(journal)
+    second = session_journal(journal)
     with structlog.testing.capture_logs() as logs:
         opened = await second.open()
-    third = keeper(journal)
+    third = session_journal(journal)
     again = await third.open()
 
     end = 4 + MOST_IN_A_TURN
@@ -89,7 +89,7 @@ async def test_a_turn_under_way_is_marked_as_interrupted_once(journal: Journal) 
 
 async def test_a_short_trouble_of_the_store_is_waited_for(autojump_clock: MockClock) -> None:
     journal = Failing(None, WriteFailed("f", "full"), WriteFailed("f", "full"))
-    one = keeper(journal)
+    one = session_journal(journal)
     await one.open()
     await turn(one, 1, 1)
 
@@ -101,7 +101,7 @@ async def test_a_store_that_stays_down_is_not_waited_for_for_ever(
     autojump_clock: MockClock,
 ) -> None:
     journal = Failing(None, *[WriteFailed("f", "full")] * 50)
-    one = keeper(journal)
+    one = session_journal(journal)
     await one.open()
     began = trio.current_time()
 
@@ -118,7 +118,7 @@ async def test_what_waiting_cannot_mend_is_told_at_once(
     autojump_clock: MockClock, error: Exception
 ) -> None:
     journal = Failing(None, error)
-    one = keeper(journal)
+    one = session_journal(journal)
     await one.open()
     began = trio.current_time()
 
@@ -133,7 +133,7 @@ async def test_after_a_write_that_failed_the_journal_says_what_is_there(
     autojump_clock: MockClock, late: bool
 ) -> None:
     journal = Failing(None, StoreUnusable("f", "gone"), late=late)
-    one = keeper(journal)
+    one = session_journal(journal)
     await one.open()
     with pytest.raises(NotKept):
         await one.write(accepted(1, 1, "was I heard?"), patience=1)
@@ -149,7 +149,7 @@ async def test_after_a_write_that_failed_the_journal_says_what_is_there(
 
 async def test_a_write_that_is_cancelled_is_made_all_the_same() -> None:
     journal = MemoryJournal()
-    one = keeper(journal)
+    one = session_journal(journal)
     await one.open()
     with trio.CancelScope() as scope:
         scope.cancel()
@@ -164,7 +164,7 @@ async def test_a_write_that_is_cancelled_tries_on_for_less_time_than_a_stop_has(
     autojump_clock: MockClock, at: float
 ) -> None:
     journal = Failing(None, *[WriteFailed("f", "full")] * 1_000)
-    one = keeper(journal)
+    one = session_journal(journal)
     await one.open()
     began = trio.current_time()
 
@@ -177,9 +177,9 @@ async def test_a_write_that_is_cancelled_tries_on_for_less_time_than_a_stop_has(
 
 async def test_a_session_that_another_has_claimed_cannot_be_opened() -> None:
     journal = MemoryJournal()
-    await keeper(journal, "there").open()
+    await session_journal(journal, "there").open()
 
-    one = keeper(journal)
+    one = session_journal(journal)
     with pytest.raises(NotKept, match="there has it"):
         await one.open()
     assert not one.is_open
@@ -188,13 +188,13 @@ async def test_a_session_that_another_has_claimed_cannot_be_opened() -> None:
 
 async def test_a_session_whose_events_cannot_be_read_is_not_opened() -> None:
     journal = MemoryJournal()
-    first = keeper(journal)
+    first = session_journal(journal)
     await first.open()
     claim = await journal.open("s", "here")
     await journal.append("s", claim.fence, 2, [event(kind="dream")])
 
     with pytest.raises(SessionUnreadable, match="event 2: it is 'dream' of version 1"):
-        await keeper(journal).open()
+        await session_journal(journal).open()
 
 
 async def test_events_that_are_missing_are_not_passed_over() -> None:
@@ -203,23 +203,23 @@ async def test_events_that_are_missing_are_not_passed_over() -> None:
             return []
 
     journal = Losing()
-    await keeper(journal).open()
+    await session_journal(journal).open()
     with pytest.raises(NotKept, match="its events behind 0 are not there"):
-        await keeper(journal).open()
+        await session_journal(journal).open()
 
 
 # Many turns.
 
 
 async def test_old_records_give_way_to_a_snapshot_and_nothing_is_lost(journal: Journal) -> None:
-    one = keeper(journal)
+    one = session_journal(journal)
     await one.open()
     for number in range(1, 401):
         await turn(one, number, 3 * number - 2, f"answer {number}")
         await one.tidy()
 
     events = await journal.read("s", limit=10_000)
-    again = keeper(journal)
+    again = session_journal(journal)
     opened = await again.open()
 
     assert again.state == one.state
@@ -236,14 +236,14 @@ async def test_others_go_on_while_a_long_conversation_is_written_and_read(
 ) -> None:
     threads: list[int] = []
     for name in ("write_state", "read_state"):
-        function = getattr(keeper_module, name)
+        function = getattr(module, name)
 
         def noted(*args: Any, function: Any = function) -> Any:
             threads.append(threading.get_ident())
             return function(*args)
 
-        monkeypatch.setattr(keeper_module, name, noted)
-    one = keeper(journal := MemoryJournal())
+        monkeypatch.setattr(module, name, noted)
+    one = session_journal(journal := MemoryJournal())
     await one.open()
     threads.clear()
     parts = tuple(TextPart("word ") for _ in range(words))
@@ -251,7 +251,7 @@ async def test_others_go_on_while_a_long_conversation_is_written_and_read(
     for number in range(2, 200):
         await turn(one, number, 3 * number)
     await one.tidy()
-    again = keeper(journal)
+    again = session_journal(journal)
     await again.open()
 
     assert again.state == one.state
@@ -267,7 +267,7 @@ async def test_a_snapshot_that_fails_is_tried_again(autojump_clock: MockClock) -
             raise WriteFailed("f", "full")
 
     journal = Full()
-    one = keeper(journal)
+    one = session_journal(journal)
     await one.open()
     with structlog.testing.capture_logs() as logs:
         for number in range(1, 172):
@@ -283,7 +283,7 @@ async def test_to_give_back_what_the_store_cannot_write_says_nothing() -> None:
         async def release(self, sid: str, fence: int) -> None:
             raise WriteFailed("f", "full")
 
-    one = keeper(Down())
+    one = session_journal(Down())
     await one.open()
     await one.close()
 

@@ -5,7 +5,7 @@ others are being written share the next write: the tools of one answer begin
 together, and are written down together.
 
 Before you edit: a write that is cancelled would leave it open what is in the
-journal, so the keeper shields each. It sees for itself whether it is cancelled, and
+journal, so `SessionJournal` shields each. It sees for itself whether it is cancelled, and
 then does not try for long: so no shield may be around it.
 """
 
@@ -17,12 +17,12 @@ import attrs
 import trio
 
 from ..errors import NotKept
-from .keeper import Keeper
-from .narration import Narrator
+from .event_emitter import EventEmitter
 from .record import Opened, Record
+from .session_journal import SessionJournal
 from .state import State, applied
 
-__all__ = ["Make", "Scribe", "nothing"]
+__all__ = ["Make", "Recorder", "nothing"]
 
 Make = Callable[[int], Sequence[Record]]
 """The records, when the number that the next event will have is known."""
@@ -35,7 +35,7 @@ def nothing() -> None:
 
 
 @attrs.define(eq=False)
-class _Note:
+class _Waiting:
     make: Make
     tell: Callable[[], None]
     events: int
@@ -45,40 +45,42 @@ class _Note:
     why: str = _REOPEN
 
 
-class Scribe:
-    """The pen of one session. Without a keeper what is written is only kept in `state`."""
+class Recorder:
+    """Writes for one session. Without a journal what is written is only kept in `state`."""
 
     # A server has thousands of sessions, of which most do nothing: each of these counts.
-    __slots__ = ("_id", "_keeper", "_narrator", "_pen", "_state", "_waiting")
+    __slots__ = ("_emitter", "_id", "_journal", "_state", "_waiting", "_write_lock")
 
-    def __init__(self, id: str, narrator: Narrator, keeper: Keeper | None, opened: Opened) -> None:
+    def __init__(
+        self, id: str, emitter: EventEmitter, journal: SessionJournal | None, opened: Opened
+    ) -> None:
         self._id = id
-        self._narrator = narrator
-        self._keeper = keeper
+        self._emitter = emitter
+        self._journal = journal
         self._state = applied(State(), opened, time.time())
-        self._waiting: list[_Note] = []
-        self._pen: trio.Lock | None = None
+        self._waiting: list[_Waiting] = []
+        self._write_lock: trio.Lock | None = None
 
     @property
     def state(self) -> State:
         """What all that was written comes to."""
-        return self._state if self._keeper is None else self._keeper.state
+        return self._state if self._journal is None else self._journal.state
 
     @property
     def is_open(self) -> bool:
         """Whether `state` is what is there, and more can be written."""
-        return self._keeper is None or self._keeper.is_open
+        return self._journal is None or self._journal.is_open
 
-    async def ready(self, reopen: Callable[[Keeper], Awaitable[None]]) -> None:
+    async def ready(self, reopen: Callable[[SessionJournal], Awaitable[None]]) -> None:
         """Be able to write: where a write has failed, `reopen` reads the journal again.
 
         Not while one is under way, when nobody knows yet whether it fails.
         """
-        if self._keeper is None:
+        if self._journal is None:
             return
         async with self._lock():
-            if not self._keeper.is_open:
-                await reopen(self._keeper)
+            if not self._journal.is_open:
+                await reopen(self._journal)
 
     async def write(
         self,
@@ -94,52 +96,52 @@ class Scribe:
         Waits `patience` seconds for a store that is down. Raises NotKept; then
         nothing was told.
         """
-        note = _Note(make, tell, events, patience, title)
-        if self._keeper is None:
-            for record in make(self._narrator.seq + 1):
+        write = _Waiting(make, tell, events, patience, title)
+        if self._journal is None:
+            for record in make(self._emitter.seq + 1):
                 self._state = applied(self._state, record, time.time())
             tell()
             return
-        self._waiting.append(note)
-        pen = self._lock()
+        self._waiting.append(write)
+        lock = self._lock()
         with trio.CancelScope(shield=True):
-            await pen.acquire()
+            await lock.acquire()
         try:
-            if note in self._waiting:
-                await self._write_all(self._keeper)
+            if write in self._waiting:
+                await self._write_all(self._journal)
         finally:
-            pen.release()
-        if not note.written:
-            raise NotKept(self._id, note.why)
+            lock.release()
+        if not write.written:
+            raise NotKept(self._id, write.why)
 
     def _lock(self) -> trio.Lock:
-        if self._pen is None:
-            self._pen = trio.Lock()
-        return self._pen
+        if self._write_lock is None:
+            self._write_lock = trio.Lock()
+        return self._write_lock
 
-    async def _write_all(self, keeper: Keeper) -> None:
-        notes, self._waiting = self._waiting, []
+    async def _write_all(self, journal: SessionJournal) -> None:
+        writes, self._waiting = self._waiting, []
         told: list[Callable[[], None]] = []
-        self._narrator.hold()
+        self._emitter.hold()
         try:
-            if not keeper.is_open:
+            if not journal.is_open:
                 return
             records: list[Record] = []
-            seq = self._narrator.seq + 1
-            for note in notes:
-                records += note.make(seq)
-                seq += note.events
-            titles = [note.title for note in notes if note.title is not None]
-            await keeper.write(
+            seq = self._emitter.seq + 1
+            for write in writes:
+                records += write.make(seq)
+                seq += write.events
+            titles = [write.title for write in writes if write.title is not None]
+            await journal.write(
                 *records,
-                patience=max(note.patience for note in notes),
+                patience=max(write.patience for write in writes),
                 title=titles[-1] if titles else None,
             )
-            for note in notes:
-                note.written = True
-                told.append(note.tell)
+            for write in writes:
+                write.written = True
+                told.append(write.tell)
         except NotKept as error:
-            for note in notes:
-                note.why = error.why
+            for write in writes:
+                write.why = error.why
         finally:
-            self._narrator.release(told)
+            self._emitter.release(told)

@@ -13,7 +13,7 @@ from ..provider.route import facts_of
 from ..provider.target import Target
 from .assistant import Assistant
 
-__all__ = ["Room", "room_for"]
+__all__ = ["PromptFit", "prompt_fit_of"]
 
 # Of the room that there is, a part has this much: some texts have more tokens in
 # one half than in the other, and around it stands what is asked.
@@ -24,7 +24,7 @@ _FRAME = 100
 
 
 @attrs.frozen
-class Room:
+class PromptFit:
     """A text of about `tokens`, of `limit` that it may have, by our estimate."""
 
     tokens: int
@@ -43,14 +43,14 @@ class Room:
         return cut_text(text, max(1, math.floor(len(text) / self.tokens * usable)))
 
 
-async def room_for(
+async def prompt_fit_of(
     text: str,
     assistant: Assistant,
     *,
     tools: Iterable[ToolSpec] = (),
     session: str = "",
     user: str = "",
-) -> Room | None:
+) -> PromptFit | None:
     """How much of `text` the largest of the assistant's models can read at once; None where
     nobody knows their windows."""
     windows = {
@@ -66,7 +66,7 @@ async def room_for(
     )
     said = Message("user", (TextPart(text),))
     if not tools and surely_fits((*system, said), window):
-        return Room(0, window)
+        return PromptFit(0, window)
     return await _measured(said, system, target, window, assistant, tools)
 
 
@@ -77,7 +77,7 @@ async def _measured(
     window: int,
     assistant: Assistant,
     tools: tuple[ToolSpec, ...],
-) -> Room:
+) -> PromptFit:
     knowledge = target.knowledge
     ref = ModelRef(target.provider, target.model, target.family)
     correction = knowledge.correction(ref)
@@ -86,4 +86,4 @@ async def _measured(
     fixed = await knowledge.tokens.count_request_async(bare, target.model)
     usual = max(USUAL_ANSWER, knowledge.likely_output(ref, None))
     most = prompt_limit(window, assistant.max_output_tokens, usual)
-    return Room(correction.apply(tokens), most - correction.apply(fixed))
+    return PromptFit(correction.apply(tokens), most - correction.apply(fixed))

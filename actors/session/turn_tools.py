@@ -15,12 +15,12 @@ import trio
 from ..chat import ToolCallPart, ToolResultPart
 from ..telemetry.steps import NO_STEPS, Outcome, Steps, ToolBegan
 from ..tools import CallHooks, Progress, Tool, ToolContext, ToolView, run_calls
+from .event_emitter import EventEmitter
 from .events import PermissionAsked, PermissionSettled, ToolEnded, ToolProgressed
-from .narration import Narrator
 from .record import ToolIntended, ToolReturned
-from .scribe import Scribe
+from .recorder import Recorder
 
-__all__ = ["Acting"]
+__all__ = ["TurnTools"]
 
 # Seconds that a tool waits for a store that is down: to be begun, and with its result.
 _TO_BEGIN: Final = 3.0
@@ -52,14 +52,14 @@ class _Asked:
     granted: bool = False
 
 
-class Acting(CallHooks):
+class TurnTools(CallHooks):
     """Runs the tools of turn number `turn`; `patience` is for whoever has to agree to a call."""
 
     def __init__(
         self,
         turn: int,
-        scribe: Scribe,
-        narrator: Narrator,
+        recorder: Recorder,
+        emitter: EventEmitter,
         tools: ToolView,
         *,
         session: str,
@@ -68,8 +68,8 @@ class Acting(CallHooks):
         steps: Steps = NO_STEPS,
     ) -> None:
         self._turn = turn
-        self._scribe = scribe
-        self._narrator = narrator
+        self._recorder = recorder
+        self._emitter = emitter
         self._tools = tools
         self._context = ToolContext(
             session=session, principal=principal, on_progress=self._progressed
@@ -112,7 +112,7 @@ class Acting(CallHooks):
     def tell_end(self, result: ToolResultPart) -> None:
         """The call has its result."""
         one = self._open.pop(result.call_id)
-        self._narrator.tell(
+        self._emitter.tell(
             ToolEnded,
             turn=self._turn,
             call_id=result.call_id,
@@ -125,7 +125,7 @@ class Acting(CallHooks):
 
     async def approve(self, call: ToolCallPart, tool: Tool) -> bool:
         asked = self._asked[call.id] = _Asked(call)
-        self._narrator.tell(
+        self._emitter.tell(
             PermissionAsked,
             turn=self._turn,
             call_id=call.id,
@@ -137,7 +137,7 @@ class Acting(CallHooks):
                 await asked.answered.wait()
         finally:
             del self._asked[call.id]
-            self._narrator.tell(
+            self._emitter.tell(
                 PermissionSettled, turn=self._turn, call_id=call.id, granted=asked.granted
             )
         return asked.granted
@@ -145,7 +145,7 @@ class Acting(CallHooks):
     async def starting(self, call: ToolCallPart, tool: Tool) -> None:
         one, harmless = self._open[call.id], tool.policy.idempotent
         intended = ToolIntended(turn=self._turn, call=call, idempotent=harmless)
-        await self._scribe.write(lambda _: [intended], patience=_TO_BEGIN)
+        await self._recorder.write(lambda _: [intended], patience=_TO_BEGIN)
         one.begun, one.harmless = True, harmless
 
     def around(self, call: ToolCallPart) -> AbstractContextManager[Outcome]:
@@ -159,7 +159,7 @@ class Acting(CallHooks):
         )
 
     async def ended(self, call: ToolCallPart, result: ToolResultPart) -> None:
-        await self._scribe.write(
+        await self._recorder.write(
             lambda seq: [ToolReturned(turn=self._turn, result=result, seq=seq)],
             lambda: self.tell_end(result),
             events=1,
@@ -171,7 +171,7 @@ class Acting(CallHooks):
         if one is None or one.heard >= _MOST_HEARD or now < one.heard_at + _SECONDS_BETWEEN:
             return
         one.heard, one.heard_at = one.heard + 1, now
-        self._narrator.tell(
+        self._emitter.tell(
             ToolProgressed,
             turn=self._turn,
             call_id=progress.call_id,

@@ -6,20 +6,20 @@ import pytest
 
 from tests.fakes.house import Listener
 from trouper.actors.chat import Reset, TextDelta, ThinkingDelta, ToolCallPart
-from trouper.actors.session.audience import Audience
+from trouper.actors.session.broadcast import Broadcast
+from trouper.actors.session.event_emitter import EventEmitter
 from trouper.actors.session.events import StopReason, TitleChanged, TurnEnded, TurnStarted
-from trouper.actors.session.narration import Narrator
 from trouper.actors.session.record import MOST_IN_A_TURN, OTHER
 
 
-def narrator() -> tuple[Narrator, Listener]:
-    audience, listener = Audience(), Listener()
-    audience.join(listener)
-    return Narrator(audience), listener
+def emitter() -> tuple[EventEmitter, Listener]:
+    broadcast, listener = Broadcast(), Listener()
+    broadcast.join(listener)
+    return EventEmitter(broadcast), listener
 
 
 def test_the_cuts_of_an_answer_are_those_of_its_events() -> None:
-    telling, listener = narrator()
+    telling, listener = emitter()
     telling.begin(1)
     telling.hand_on(1, [ThinkingDelta(0, "hm"), TextDelta(1, "a"), TextDelta(1, "bc")])
     telling.hand_on(1, [Reset("it broke off")])
@@ -31,7 +31,7 @@ def test_the_cuts_of_an_answer_are_those_of_its_events() -> None:
 
 
 def test_what_has_no_text_is_not_told() -> None:
-    telling, listener = narrator()
+    telling, listener = emitter()
     telling.begin(1)
     telling.hand_on(1, [TextDelta(0, "")])
 
@@ -39,7 +39,7 @@ def test_what_has_no_text_is_not_told() -> None:
 
 
 def test_an_answer_in_too_many_pieces_breaks_off() -> None:
-    telling, listener = narrator()
+    telling, listener = emitter()
     telling.begin(1)
     telling.cuts = array("i", [1]) * (MOST_IN_A_TURN // 2 - 1)
     telling.hand_on(1, [TextDelta(0, "a")])
@@ -50,7 +50,7 @@ def test_an_answer_in_too_many_pieces_breaks_off() -> None:
 
 
 def test_an_answer_that_breaks_off_behind_a_record_takes_nothing_with_it() -> None:
-    telling, listener = narrator()
+    telling, listener = emitter()
     telling.begin(1)
     telling.cuts = array("i", [1]) * (MOST_IN_A_TURN // 2)
     telling.hold()
@@ -65,7 +65,7 @@ def test_an_answer_that_breaks_off_behind_a_record_takes_nothing_with_it() -> No
 
 
 def test_what_is_told_while_a_record_is_written_comes_behind_it_in_order() -> None:
-    telling, listener = narrator()
+    telling, listener = emitter()
     telling.begin(1)
     telling.hand_on(1, [TextDelta(0, "a")])
     telling.hold()
@@ -91,7 +91,7 @@ def test_what_is_told_while_a_record_is_written_comes_behind_it_in_order() -> No
 
 
 def test_an_event_within_an_answer_is_marked_among_its_cuts() -> None:
-    telling, _ = narrator()
+    telling, _ = emitter()
     telling.begin(1)
     telling.hand_on(1, [TextDelta(0, "a")])
     telling.tell(TitleChanged, title="t")

@@ -4,16 +4,16 @@ from hypothesis import given
 
 from tests.fakes.records import accepted, answered, lives, over
 from trouper.actors.chat import Message, TextPart, ToolCallPart, ToolResultPart, Usage
+from trouper.actors.session.event_replay import cuts_of, replayed_events
 from trouper.actors.session.events import TextAdded, TitleChanged, ToolCalled, ToolEnded
 from trouper.actors.session.record import OTHER, ModelSwitched, Record, Titled, ToolReturned
-from trouper.actors.session.retelling import cuts_of, retold
 from trouper.actors.session.state import calls_of, replayed
 
 
 @given(lives())
 def test_all_that_was_told_in_a_life_is_told_again_without_a_gap(written: list[Record]) -> None:
     state = replayed((record, 0.0) for record in written)
-    events = retold(written)
+    events = replayed_events(written)
 
     assert [event.first for event in events] == [1, *[event.seq + 1 for event in events]][
         : len(events)
@@ -38,7 +38,7 @@ def test_an_event_within_an_answer_is_told_where_it_was() -> None:
         over(seq=5),
     ]
 
-    assert retold(records)[1:4] == [
+    assert replayed_events(records)[1:4] == [
         TextAdded(first=2, seq=2, turn=1, text="he"),
         TitleChanged(first=3, seq=3, title="Greetings"),
         TextAdded(first=4, seq=4, turn=1, text="llo"),
@@ -54,7 +54,7 @@ def test_an_answer_whose_cuts_are_unknown_has_its_calls_all_the_same() -> None:
         answered(first=2, text="hello", cuts=(), seq=9, usage=Usage(input=1), message=message),
     ]
 
-    assert retold(records)[1:] == [
+    assert replayed_events(records)[1:] == [
         TextAdded(first=2, seq=8, turn=1, text="hello"),
         ToolCalled(first=9, seq=9, turn=1, call_id="c1", name="look", arguments="{}"),
     ]
@@ -69,4 +69,4 @@ def test_what_an_earlier_version_wrote_of_tools_and_settings_tells_no_event() ->
         ModelSwitched(model="b"),
     ]
 
-    assert [type(event).__name__ for event in retold(records)] == ["TurnStarted"]
+    assert [type(event).__name__ for event in replayed_events(records)] == ["TurnStarted"]

@@ -6,8 +6,8 @@ import pytest
 
 from trouper.actors.chat import Completion, Finish, Message, TextPart, ThinkingPart, ToolCallPart
 from trouper.actors.errors import UnknownAssistant, UnknownModel
+from trouper.actors.session.answer_record import cost_of, spoken
 from trouper.actors.session.assistant import Assistant, Company
-from trouper.actors.session.written import cost_of, spoken
 from trouper.actors.trail import AttemptRecord
 
 

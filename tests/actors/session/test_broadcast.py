@@ -10,7 +10,8 @@ from tests.fakes.house import Listener
 from tests.fakes.records import accepted, answered, over
 from trouper.actors.chat import Finish, Message, TextPart, ThinkingPart, Usage
 from trouper.actors.errors import EventsGone
-from trouper.actors.session.audience import Audience
+from trouper.actors.session.broadcast import Broadcast
+from trouper.actors.session.event_replay import cuts_of, replayed_events
 from trouper.actors.session.events import (
     AnswerReset,
     SessionEvent,
@@ -22,17 +23,16 @@ from trouper.actors.session.events import (
     UsageChanged,
 )
 from trouper.actors.session.record import Answered, Interrupted, Record
-from trouper.actors.session.retelling import cuts_of, retold
 
 
 def text(seq: int, text: str = "x", turn: int = 1) -> TextAdded:
     return TextAdded(first=seq, seq=seq, turn=turn, text=text)
 
 
-def heard(audience: Audience, after: int) -> list[SessionEvent]:
+def heard(broadcast: Broadcast, after: int) -> list[SessionEvent]:
     listener = Listener()
-    audience.join(listener, after)
-    audience.leave(listener)
+    broadcast.join(listener, after)
+    broadcast.leave(listener)
     return listener.events
 
 
@@ -44,17 +44,17 @@ def spelled(events: Sequence[SessionEvent]) -> str:
 def test_who_comes_back_gets_the_rest_and_nothing_twice(
     pieces: list[str], data: st.DataObject
 ) -> None:
-    audience = Audience("s")
+    broadcast = Broadcast("s")
     events: list[SessionEvent] = [TurnStarted(first=1, seq=1, turn=1)]
     for seq, piece in enumerate(pieces, 2):
         thinks = data.draw(st.booleans()) if len(pieces) < 20 else False
         kind = ThoughtAdded if thinks else TextAdded
         events.append(kind(first=seq, seq=seq, turn=1, text=piece))
     for event in events:
-        audience.tell(event)
+        broadcast.tell(event)
     after = data.draw(st.integers(0, len(events)))
 
-    rest = heard(audience, after)
+    rest = heard(broadcast, after)
 
     numbers = [number for event in rest for number in range(event.first, event.seq + 1)]
     assert numbers == list(range(after + 1, len(events) + 1))
@@ -62,76 +62,76 @@ def test_who_comes_back_gets_the_rest_and_nothing_twice(
 
 
 def test_who_does_not_say_what_it_saw_hears_what_comes() -> None:
-    audience, listener = Audience(), Listener()
-    audience.tell(text(1))
-    audience.join(listener)
-    audience.join(listener)
-    audience.tell(text(2))
+    broadcast, listener = Broadcast(), Listener()
+    broadcast.tell(text(1))
+    broadcast.join(listener)
+    broadcast.join(listener)
+    broadcast.tell(text(2))
 
     assert listener.events == [text(2)]
-    assert len(audience) == 1
+    assert len(broadcast) == 1
 
 
 def test_what_is_missed_comes_before_what_is_new() -> None:
-    audience, listener = Audience(), Listener()
+    broadcast, listener = Broadcast(), Listener()
     for seq in (1, 2, 3):
-        audience.tell(text(seq, str(seq)))
-    audience.join(listener, 1)
-    audience.tell(text(4, "4"))
+        broadcast.tell(text(seq, str(seq)))
+    broadcast.join(listener, 1)
+    broadcast.tell(text(4, "4"))
 
     assert spelled(listener.events) == "234"
 
 
 def test_who_is_attached_already_is_told_nothing_again() -> None:
-    audience, listener = Audience(), Listener()
-    audience.join(listener)
+    broadcast, listener = Broadcast(), Listener()
+    broadcast.join(listener)
     for seq in (1, 2, 3):
-        audience.tell(text(seq, str(seq)))
-    audience.join(listener, 1)
-    audience.tell(text(4, "4"))
+        broadcast.tell(text(seq, str(seq)))
+    broadcast.join(listener, 1)
+    broadcast.tell(text(4, "4"))
 
     assert spelled(listener.events) == "1234"
 
 
 @pytest.mark.parametrize("count", [5_000])
 def test_older_than_what_is_at_hand_is_told_to_load(count: int) -> None:
-    audience = Audience("s")
+    broadcast = Broadcast("s")
     for seq in range(1, count + 1):
-        audience.tell(text(seq))
+        broadcast.tell(text(seq))
 
     with pytest.raises(EventsGone, match="load the session"):
-        heard(audience, 10)
+        heard(broadcast, 10)
     with pytest.raises(EventsGone):
-        heard(audience, count + 1)
-    rest = heard(audience, count - 900)
+        heard(broadcast, count + 1)
+    rest = heard(broadcast, count - 900)
     assert (rest[0].first, rest[-1].seq) == (count - 899, count)
-    assert heard(audience, count) == []
+    assert heard(broadcast, count) == []
 
 
 def test_long_texts_are_not_kept_for_long() -> None:
-    audience = Audience("s")
+    broadcast = Broadcast("s")
     for seq in range(1, 50):
-        audience.tell(text(seq, "x" * 10_000))
+        broadcast.tell(text(seq, "x" * 10_000))
     with pytest.raises(EventsGone):
-        heard(audience, 45)
-    assert len(spelled(heard(audience, 48))) == 10_000
+        heard(broadcast, 45)
+    assert len(spelled(heard(broadcast, 48))) == 10_000
 
 
 def test_who_was_refused_is_not_attached() -> None:
-    audience = Audience("s")
+    broadcast = Broadcast("s")
     with pytest.raises(EventsGone):
-        audience.join(Listener(), 7)
-    assert len(audience) == 0
+        broadcast.join(Listener(), 7)
+    assert len(broadcast) == 0
 
 
 # After a restart.
 
 
-def reopened(records: list[Record], seq: int = 0) -> Audience:
-    audience = Audience("s")
-    told = list(retold(records, seq))
-    audience.remember(told, told[-1].seq if told else seq)
-    return audience
+def reopened(records: list[Record], seq: int = 0) -> Broadcast:
+    broadcast = Broadcast("s")
+    told = list(replayed_events(records, seq))
+    broadcast.remember(told, told[-1].seq if told else seq)
+    return broadcast
 
 
 def test_a_whole_turn_is_told_again_as_it_was_cut() -> None:
@@ -143,14 +143,14 @@ def test_a_whole_turn_is_told_again_as_it_was_cut() -> None:
         over(seq=7),
     ]
 
-    assert list(retold(records)) == [
+    assert list(replayed_events(records)) == [
         TurnStarted(first=1, seq=1, turn=1),
         ThoughtAdded(first=2, seq=2, turn=1, text="hm"),
         ThoughtAdded(first=3, seq=3, turn=1, text="m"),
         TextAdded(first=4, seq=4, turn=1, text="hel"),
         TextAdded(first=5, seq=5, turn=1, text="lo"),
         UsageChanged(first=6, seq=6, turn=1, usage=usage, context=7),
-        list(retold(records))[-1],
+        list(replayed_events(records))[-1],
     ]
     assert spelled(heard(reopened(records), 4)) == "lo"
 
@@ -180,41 +180,41 @@ def test_an_interrupted_turn_ends_behind_all_that_may_have_been_told() -> None:
 
 def test_an_answer_whose_cuts_are_unknown_is_told_whole_or_not_at_all() -> None:
     records: list[Record] = [accepted(1, 1), answered(first=2, text="hello", cuts=(), seq=9)]
-    audience = reopened(records)
+    broadcast = reopened(records)
 
-    assert heard(audience, 1) == [TextAdded(first=2, seq=9, turn=1, text="hello")]
+    assert heard(broadcast, 1) == [TextAdded(first=2, seq=9, turn=1, text="hello")]
     with pytest.raises(EventsGone):
-        heard(audience, 5)
-    assert heard(audience, 9) == []
+        heard(broadcast, 5)
+    assert heard(broadcast, 9) == []
 
 
 def test_numbers_that_told_nothing_that_stands_are_within_the_next_event() -> None:
     records: list[Record] = [accepted(1, 1), answered(first=2, text="", seq=5), over(seq=6)]
 
-    assert [(event.first, event.seq) for event in retold(records)] == [(1, 1), (2, 6)]
+    assert [(event.first, event.seq) for event in replayed_events(records)] == [(1, 1), (2, 6)]
 
 
 def test_what_was_told_in_this_life_is_known_better() -> None:
-    audience = reopened([accepted(1, 1)])
-    audience.remember([text(9)], 9)
-    audience.tell(text(10))
+    broadcast = reopened([accepted(1, 1)])
+    broadcast.remember([text(9)], 9)
+    broadcast.tell(text(10))
 
-    assert audience.seq == 10
-    assert [event.seq for event in heard(audience, 0)] == [1, 10]
+    assert broadcast.seq == 10
+    assert [event.seq for event in heard(broadcast, 0)] == [1, 10]
 
 
 def test_large_results_of_tools_are_not_kept_for_long() -> None:
-    audience = Audience("s")
+    broadcast = Broadcast("s")
     for seq in range(1, 50):
         text = "x" * 32_000
-        audience.tell(
+        broadcast.tell(
             ToolEnded(
                 first=seq, seq=seq, turn=1, call_id="c", name="look", result=text, is_error=False
             )
         )
     with pytest.raises(EventsGone):
-        heard(audience, 40)
-    assert len(heard(audience, 45)) == 4
+        heard(broadcast, 40)
+    assert len(heard(broadcast, 45)) == 4
 
 
 def test_cuts_that_do_not_make_up_the_message_are_none() -> None:
@@ -254,7 +254,7 @@ def test_what_is_told_again_is_what_was_told(
         target="",
         usage=usage,
     )
-    events = list(retold([accepted(1, 1), answer, over(seq=last + 1)]))
+    events = list(replayed_events([accepted(1, 1), answer, over(seq=last + 1)]))
 
     assert all(later.first == earlier.seq + 1 for earlier, later in pairwise(events))
     assert events[-1].seq == last + 1

@@ -9,9 +9,9 @@ from ..chat import Completion, Message, OpaquePart, Part, TextPart, ToolCallPart
 from ..errors import ErrorKind, ProviderError
 from ..provider.request import AnswerStream
 from ..trail import AttemptRecord
-from .narration import Narrator
+from .event_emitter import EventEmitter
+from .event_replay import cuts_of
 from .record import Answered
-from .retelling import cuts_of
 
 __all__ = ["answer_record", "cost_of", "in_words", "log_answer", "size_of", "spoken"]
 
@@ -19,15 +19,15 @@ _log = structlog.get_logger("trouper.session")
 
 
 def answer_record(
-    turn: int, narrator: Narrator, answer: AnswerStream, said: Message, window: int | None
+    turn: int, emitter: EventEmitter, answer: AnswerStream, said: Message, window: int | None
 ) -> Answered:
     """The record of an answer as far as it has come, of which `said` is remembered."""
     completion = answer.completion()
     return Answered(
         turn=turn,
-        first=narrator.first,
-        seq=narrator.last,
-        cuts=cuts_of(narrator.cuts, said),
+        first=emitter.first,
+        seq=emitter.last,
+        cuts=cuts_of(emitter.cuts, said),
         message=said,
         finish=completion.finish,
         target=answer.target,

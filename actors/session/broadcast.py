@@ -14,7 +14,7 @@ import attrs
 from ..errors import EventsGone
 from .events import Attachment, SessionEvent, TextAdded, ThoughtAdded, weight
 
-__all__ = ["Audience"]
+__all__ = ["Broadcast"]
 
 # What is at hand for who comes back: some ten seconds of a fast model, and some
 # 30 KiB of the 120 that a session may have which streams.
@@ -70,7 +70,7 @@ class _Run:
         return self.kind(first=first, seq=self.seq, turn=self.turn, text=text)
 
 
-class Audience:
+class Broadcast:
     """Hands events to all who are attached, at once and in order; `seq` is the last one's number."""
 
     __slots__ = ("_attachments", "_characters", "_count", "_id", "_kept", "seq")

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Final
 
 from ..chat import Chunk, RefusalDelta, Reset, TextDelta, ThinkingDelta, ToolCallPart
-from .audience import Audience
+from .broadcast import Broadcast
 from .events import (
     AnswerReset,
     SessionEvent,
@@ -27,19 +27,19 @@ from .events import (
 )
 from .record import MOST_IN_A_TURN, OTHER
 
-__all__ = ["Narrator"]
+__all__ = ["EventEmitter"]
 
 # Pieces of one answer; the other half is for what its tools tell.
 _MOST_PIECES: Final = MOST_IN_A_TURN // 2
 
 
-class Narrator:
-    """Tells an audience, and gives each event the next number."""
+class EventEmitter:
+    """Tells its broadcast, and gives each event the next number."""
 
-    __slots__ = ("_audience", "_held", "_is_answering", "cuts", "first", "last")
+    __slots__ = ("_broadcast", "_held", "_is_answering", "cuts", "first", "last")
 
-    def __init__(self, audience: Audience) -> None:
-        self._audience = audience
+    def __init__(self, broadcast: Broadcast) -> None:
+        self._broadcast = broadcast
         self._held: list[Callable[[], None]] | None = None
         self._is_answering = False
         self.first = 1
@@ -52,7 +52,7 @@ class Narrator:
     @property
     def seq(self) -> int:
         """The number of the last event."""
-        return self._audience.seq
+        return self._broadcast.seq
 
     # While a record is being written.
 
@@ -83,8 +83,8 @@ class Narrator:
             return
         if self._is_answering:
             self._cut(OTHER)
-        seq = self._audience.seq + 1
-        self._audience.tell(kind(first=seq, seq=seq, **fields))
+        seq = self._broadcast.seq + 1
+        self._broadcast.tell(kind(first=seq, seq=seq, **fields))
 
     # An answer.
 
@@ -98,7 +98,7 @@ class Narrator:
         if self._held is not None:
             self._held.append(self.answer_begins)
             return
-        self.first, self.cuts, self._is_answering = self._audience.seq + 1, array("i"), True
+        self.first, self.cuts, self._is_answering = self._broadcast.seq + 1, array("i"), True
 
     def hand_on(self, turn: int, batch: Iterable[Chunk]) -> None:
         """The text of a batch, as few events as its order allows: mostly one."""
@@ -118,7 +118,9 @@ class Narrator:
             elif isinstance(chunk, Reset):
                 # It comes alone, behind all that it takes back.
                 seq = self._cut(0)
-                self._audience.tell(AnswerReset(first=seq, seq=seq, turn=turn, reason=chunk.reason))
+                self._broadcast.tell(
+                    AnswerReset(first=seq, seq=seq, turn=turn, reason=chunk.reason)
+                )
         if texts:
             self._say(turn, texts, thinking=thinking)
 
@@ -128,7 +130,7 @@ class Narrator:
             return
         seq = self._cut(-len(text) if thinking else len(text))
         kind = ThoughtAdded if thinking else TextAdded
-        self._audience.tell(kind(first=seq, seq=seq, turn=turn, text=text))
+        self._broadcast.tell(kind(first=seq, seq=seq, turn=turn, text=text))
 
     def _cut(self, cut: int) -> int:
         self.cuts.append(cut)
@@ -136,7 +138,7 @@ class Narrator:
         # these numbers may be the next program's.
         if len(self.cuts) > _MOST_PIECES:
             raise OverflowError(f"an answer came in more than {_MOST_PIECES:,} pieces")
-        return self._audience.seq + 1
+        return self._broadcast.seq + 1
 
     def answer_ends(
         self,
@@ -158,4 +160,4 @@ class Narrator:
             self.tell(
                 ToolCalled, turn=turn, call_id=call.id, name=call.name, arguments=call.args_json
             )
-        self.last = self._audience.seq
+        self.last = self._broadcast.seq

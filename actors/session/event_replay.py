@@ -41,7 +41,7 @@ from .record import (
 )
 from .state import PastTurn, State, applied, calls_of, results_of
 
-__all__ = ["WAS_INTERRUPTED", "cuts_of", "events_of", "in_order", "retold", "told_of"]
+__all__ = ["WAS_INTERRUPTED", "cuts_of", "events_of", "in_order", "replayed_events", "told_of"]
 
 WAS_INTERRUPTED: Final = "the server was stopped during this turn; ask again"
 """What is said of a turn that was under way when its process ended."""
@@ -69,7 +69,7 @@ def told_of(cuts: Sequence[int], message: Message) -> Message:
     return Message("assistant", (*parts, TextPart(text)) if text else tuple(parts))
 
 
-def retold(records: Iterable[Record], seq: int = 0) -> list[SessionEvent]:
+def replayed_events(records: Iterable[Record], seq: int = 0) -> list[SessionEvent]:
     """The events of these records, of which the first follows number `seq`."""
     state, told = State(seq=seq), list[SessionEvent]()
     for record in records:

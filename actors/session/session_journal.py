@@ -19,13 +19,13 @@ from ..errors import NotKept, SessionError
 from ..store.errors import JournalError, StoreUnusable
 from ..store.journal import Claim, Journal, NewSession, Snapshot
 from ..store.threads import aside
+from .event_replay import events_of, in_order
 from .events import SessionEvent
 from .record import MOST_IN_A_TURN, Interrupted, Opened, Record, TurnAccepted
 from .record_codec import read_record, read_state, write_record, write_state
-from .retelling import events_of, in_order
 from .state import State, applied
 
-__all__ = ["Keeper", "Reopened"]
+__all__ = ["Reopened", "SessionJournal"]
 
 _log = structlog.get_logger("trouper.session")
 
@@ -56,7 +56,7 @@ class Reopened:
     news: tuple[SessionEvent, ...]
 
 
-class Keeper:
+class SessionJournal:
     """The journal of session `sid`, for the one actor that writes it; `node` is this program."""
 
     def __init__(

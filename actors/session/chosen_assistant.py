@@ -5,12 +5,12 @@ import structlog
 from ..errors import SessionError
 from .assistant import Assistant, Company
 
-__all__ = ["Choice"]
+__all__ = ["ChosenAssistant"]
 
 _log = structlog.get_logger("trouper.session")
 
 
-class Choice:
+class ChosenAssistant:
     """What was chosen in one session; at first the assistant that it was opened with."""
 
     __slots__ = ("_company", "_own", "next")
