@@ -9,7 +9,8 @@ in a task of its own, so that the limiter hears of what ended meanwhile; most
 are granted at once and need none. An
 Acquire names its grant before it is asked for: it can be settled whatever
 happens to the ask. An owner that ended without a word (its task is dead, or the
-mailbox was full) is noticed when grants are looked through.
+mailbox was full) is noticed when grants are looked through; a server's pause that
+the mailbox did not take, before each grant.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,6 +36,7 @@ from .limiter_messages import (
     Pause,
     SetLimits,
     Settle,
+    Unheard,
 )
 from .line import Line, Waiter
 
@@ -84,6 +86,7 @@ class Limiter(Actor[LimiterMessage], background=True):
         self._buckets = Buckets.of(limits, self._now())
         self._line = Line()
         self._grants = HeldGrants()
+        self._unheard = Unheard()
         self._taken = NOTHING
         self._looked = -inf
         self._stirred = trio.Event()
@@ -128,8 +131,11 @@ class Limiter(Actor[LimiterMessage], background=True):
     @on(Pause)
     def pause(self, message: Pause) -> None:
         """Make no call for a while, and tell those at once who cannot wait as long."""
+        self._pause_until(self._now() + message.seconds)
+
+    def _pause_until(self, until: float) -> None:
         now = self._now()
-        self._buckets = self._buckets.pause(now + min(message.seconds, _LONGEST_PAUSE), now)
+        self._buckets = self._buckets.pause(min(until, now + _LONGEST_PAUSE), now)
         ahead = NOTHING
         for waiter in list(self._line):
             if not self._refuse_if_late(waiter, ahead, now):
@@ -146,12 +152,20 @@ class Limiter(Actor[LimiterMessage], background=True):
     @on(GetLevel)
     def get_level(self, message: GetLevel) -> LimiterLevel:
         """Say how it is."""
+        self._hear()
         self._reap()
         return self._level(self._now())
+
+    def _hear(self) -> None:
+        """Take what the mailbox was too full for."""
+        if self._unheard.paused_until > -inf:
+            until, self._unheard.paused_until = self._unheard.paused_until, -inf
+            self._pause_until(until)
 
     # Granting.
 
     def _take_at_once(self, acquire: Acquire) -> bool:
+        self._hear()
         if self._grants.grown:
             self._reap()
         return not self._line and self._take(acquire) == 0
@@ -165,6 +179,7 @@ class Limiter(Actor[LimiterMessage], background=True):
         if not wait:
             self._taken += acquire.cost
             self._grants.give(acquire, HeldGrant(now, self._taken))
+            acquire.holder.unheard = self._unheard
             self._granted += 1
         return wait
 
@@ -252,6 +267,7 @@ class Limiter(Actor[LimiterMessage], background=True):
 
     def _advance(self) -> float:
         """Grant what may go now; the seconds after which to look again."""
+        self._hear()
         while (waiter := self._line.head) is not None:
             wait = self._take(waiter.acquire)
             if wait and self._look_again():

@@ -24,6 +24,7 @@ __all__ = [
     "Priority",
     "SetLimits",
     "Settle",
+    "Unheard",
 ]
 
 
@@ -39,14 +40,24 @@ class Priority(IntEnum):
 
 
 @attrs.define(eq=False)
+class Unheard:
+    """What a limiter could not be told, its mailbox being full: until when a server wants no
+    call, on trio's clock. It looks here before each grant."""
+
+    paused_until: float = -inf
+
+
+@attrs.define(eq=False)
 class Holder:
     """Whose a grant is: the task that asked for it, and what it said of its call.
 
-    The limiter looks here where it was not told.
+    The limiter looks here where it was not told. `unheard` is of the limiter that has
+    given the grant.
     """
 
     task: trio.lowlevel.Task | None = attrs.field(factory=trio.lowlevel.current_task, repr=False)
     settled: Demand | None = None
+    unheard: Unheard | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -8,10 +8,11 @@ async with LimiterUse(limiter, Demand(input_tokens=900, output_tokens=400)) as u
 # Leaving the block settles what has not been, also when it is cancelled.
 """
 
-from contextlib import suppress
 from math import inf
 from types import TracebackType
 from typing import Self
+
+import trio
 
 from ...runtime import MailboxFull, Ref
 from ..errors import ErrorKind, ProviderError
@@ -96,15 +97,22 @@ class LimiterUse:
     def close(self, error: BaseException | None) -> None:
         """End a call that has ended with that error, as leaving the block does."""
         if isinstance(error, ProviderError) and error.kind is ErrorKind.RATE_LIMITED:
-            after = error.retry_after
-            with suppress(MailboxFull):
-                self._limiter.tell(Pause(_PAUSE_UNSAID if after is None else after))
+            self._pause(_PAUSE_UNSAID if error.retry_after is None else error.retry_after)
         if not self._sent:
             self._settle(NOTHING)
         elif isinstance(error, ProviderError) and error.billed == "no":
             self._settle(NOTHING if error.phase in ("pool", "connect") else _REFUSED)
         else:
             self._settle(None)
+
+    def _pause(self, seconds: float) -> None:
+        try:
+            self._limiter.tell(Pause(seconds))
+        except MailboxFull:
+            unheard = self._acquire.holder.unheard
+            if unheard is not None:  # else it holds no grant, and nothing was refused
+                until = trio.current_time() + seconds
+                unheard.paused_until = max(unheard.paused_until, until)
 
     async def __aexit__(
         self,

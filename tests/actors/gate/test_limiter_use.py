@@ -185,6 +185,22 @@ async def test_a_full_mailbox_loses_no_settling(autojump_clock: MockClock) -> No
     assert state.waiting == 0
 
 
+async def test_a_429_pauses_all_where_the_mailbox_is_full_too(autojump_clock: MockClock) -> None:
+    def slow_down(after: float) -> ProviderError:
+        return ProviderError(kind=ErrorKind.RATE_LIMITED, message="no", retry_after=after)
+
+    async with limiter(capacity=1) as ref:
+        first, second = LimiterUse(ref, ESTIMATE), LimiterUse(ref, ESTIMATE)
+        async with first, second:
+            ref.tell(Acquire(Demand(1)))  # the mailbox is full now
+            first.close(slow_down(20.0))
+            second.close(slow_down(5.0))
+        async with LimiterUse(ref, ESTIMATE) as third:
+            assert (await ref.ask(GetLevel())).paused_for == 0
+
+    assert third.waited == pytest.approx(20)
+
+
 async def test_a_limiter_that_is_down_says_so(autojump_clock: MockClock) -> None:
     async with limiter() as ref:
         pass
