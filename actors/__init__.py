@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from .chat import ChatRequest, Completion, Message, TextDelta, TextPart
     from .config import AppConfig, ProviderConfig, demo_config, load_config
     from .errors import ConfigError, ErrorKind, ProviderError, SessionError
+    from .gate.limiter_messages import Priority
+    from .session.answer import Answer, TurnEvent
     from .session.reader import SessionHandle, Turn
     from .single import Provider, open_provider
 
 __all__ = [
+    "Answer",
     "App",
     "AppConfig",
     "Bot",
@@ -29,6 +32,7 @@ __all__ = [
     "ConfigError",
     "ErrorKind",
     "Message",
+    "Priority",
     "Provider",
     "ProviderConfig",
     "ProviderError",
@@ -37,6 +41,7 @@ __all__ = [
     "TextDelta",
     "TextPart",
     "Turn",
+    "TurnEvent",
     "demo_config",
     "load_config",
     "open_app",
@@ -49,6 +54,8 @@ _HOMES = {
     "chat": ("ChatRequest", "Completion", "Message", "TextDelta", "TextPart"),
     "config": ("AppConfig", "ProviderConfig", "demo_config", "load_config"),
     "errors": ("ConfigError", "ErrorKind", "ProviderError", "SessionError"),
+    "gate.limiter_messages": ("Priority",),
+    "session.answer": ("Answer", "TurnEvent"),
     "session.reader": ("SessionHandle", "Turn"),
     "single": ("Provider", "open_provider"),
 }

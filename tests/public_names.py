@@ -68,8 +68,6 @@ BESIDES = (
     ("trouper.runtime.registry", "Registry"),
     ("trouper.actors.batch.batches", "Batches"),
     ("trouper.actors.gate.budget", "Budgets"),
-    ("trouper.actors.gate.limiter_messages", "Priority"),
-    ("trouper.actors.session.answer", "TurnEvent"),
     ("trouper.actors.store.ledger", "Ledger"),
     ("trouper.actors.store.ledger", "Selection"),
     ("trouper.actors.tree", "MakeTransport"),

@@ -38,7 +38,7 @@ class SocketRoute:
     may offer, the usual one first. `frame_chars` is the longest message,
     by default as `Limits` says. `own_pages` says whether pages of this server may
     connect, which are under a name of this machine. `admit` decides who may come in
-    instead of the server's door; it gets the subprotocols too, and raises HttpFault.
+    instead of the server's admission; it gets the subprotocols too, and raises HttpFault.
     """
 
     begin: Callable[[Websocket, Principal], WebsocketHandler]

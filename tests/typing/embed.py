@@ -4,11 +4,20 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing, closing
 from typing import assert_type
 
-from trouper.actors import AppConfig, ChatRequest, Completion, Message, TextPart, open_app
+from trouper.actors import (
+    Answer,
+    AppConfig,
+    ChatRequest,
+    Completion,
+    Message,
+    TextPart,
+    TurnEvent,
+    open_app,
+)
 from trouper.actors.chat import Chunk, Usage
 from trouper.actors.embed import AsyncioApp, AsyncioBot, AsyncioSession, ThreadApp, ThreadBot
 from trouper.actors.gateway.readiness import Readiness
-from trouper.actors.session.answer import Answer, ToolUse, TurnEvent
+from trouper.actors.session.answer import ToolUse
 from trouper.actors.session.events import PermissionAsked, StopReason, TextAdded
 from trouper.actors.tools import tool
 
