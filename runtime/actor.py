@@ -122,6 +122,8 @@ class Context(Protocol):
 
     @property
     def ref(self) -> Ref[Any]: ...
+    @property
+    def crashing(self) -> bool: ...
     def find(self, path: str) -> Ref[Any]: ...
     def children(self, path: str, kind: type) -> Children[Any]: ...
     def watch(self, ref: Ref[Any]) -> None: ...
@@ -196,6 +198,15 @@ class Actor(Generic[M]):
     def path(self) -> str:
         """Where this actor stands in the tree, as `providers/openai`."""
         return self._context.ref.path
+
+    @property
+    def crashing(self) -> bool:
+        """Whether a fault is ending this life.
+
+        For a background task that is cancelled and has last words to say: a crash in a
+        handler cancels it as the orderly end does, and means something else.
+        """
+        return self._context.crashing
 
     def find(self, path: str, kind: "type[Actor[T]]") -> Ref[T]:
         """The ref of another actor of this system. Raises SpecError as System.ref does."""

@@ -7,8 +7,7 @@ message.
 """
 
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from math import inf
 from typing import Any
 
@@ -16,7 +15,7 @@ import trio
 from trio.lowlevel import Abort, RaiseCancelT, wait_task_rescheduled
 
 from .actor import Actor, Handler, nearest
-from .actor_tasks import NO_CONTEXT, ActorTasks
+from .actor_tasks import ActorTasks
 from .cell import Cell, Door, Exit, ExitKind
 from .driving import drive
 from .dynamic_children import Children
@@ -152,16 +151,6 @@ class ActorLife(ActorTasks):
         if self.began == inf:
             # It is cancelled: no message is for it any more.
             await trio.lowlevel.checkpoint()
-
-    @contextmanager
-    def _starting(self) -> Generator[None]:
-        """Have `Starting` in hand, so that an ask of itself is found there, too."""
-        cell = self.cell
-        cell.since = cell.env.now()
-        cell.current = Envelope(cell, Starting(), None, NO_CONTEXT, cell.since)
-        yield
-        cell.current = None
-        cell.since = inf
 
     async def _read(self, actor: Actor[Any]) -> None:
         while self.leaving is not Leave.AFTER_THIS:

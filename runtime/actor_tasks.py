@@ -20,7 +20,7 @@ from .cycles import waits_for_itself
 from .errors import AskCycle, MailboxFull, Reject, SpecError
 from .events import Announced, AnnouncedLevel
 from .life import Host, Life, refusal_in
-from .mailbox import Aside, DeadReason, Envelope, LimitedHandler
+from .mailbox import Aside, DeadReason, Envelope, LimitedHandler, Starting
 from .ref import FORWARDED
 from .replies import Stream
 from .spec import ChildSpec
@@ -34,7 +34,15 @@ NO_CONTEXT = Context()
 class ActorTasks(Life):
     """What of an actor runs beside its turns."""
 
-    __slots__ = ("_background", "_has_read", "_nursery", "actor", "halted", "suspended")
+    __slots__ = (
+        "_background",
+        "_has_fault",
+        "_has_read",
+        "_nursery",
+        "actor",
+        "halted",
+        "suspended",
+    )
 
     def __init__(
         self, cell: Cell, spec: ChildSpec, start: Callable[..., Any], host: Host, delay: float
@@ -44,6 +52,7 @@ class ActorTasks(Life):
         self._nursery: trio.Nursery | None = None
         self._background: set[trio.CancelScope] | None = None
         self._has_read = False
+        self._has_fault = False
         # Whether the next message is left where it is: one look a message for both
         # reasons, the end of this life and being suspended.
         self.halted = False
@@ -72,7 +81,25 @@ class ActorTasks(Life):
             assert self.actor is not None
             self._advance(self.actor, self.actor._handlers[message])
 
+    @contextmanager
+    def _starting(self) -> Generator[None]:
+        """Have `Starting` in hand, so that an ask of itself is found there, too."""
+        cell = self.cell
+        cell.since = cell.env.now()
+        cell.current = Envelope(cell, Starting(), None, NO_CONTEXT, cell.since)
+        try:
+            yield
+        except BaseException as error:
+            self._note(error)
+            raise
+        cell.current = None
+        cell.since = inf
+
     # Background tasks.
+
+    @property
+    def crashing(self) -> bool:
+        return self._has_fault or self.injected is not None
 
     def start_soon(self, function: Callable[..., Awaitable[object]], *args: Any) -> None:
         if self._nursery is None:
@@ -93,7 +120,11 @@ class ActorTasks(Life):
     ) -> None:
         # It acts for the actor, and not for the message that was in hand at its start.
         with self._acting(Envelope(self.cell, None, None, NO_CONTEXT, 0.0)), scope:
-            await function(*args)
+            try:
+                await function(*args)
+            except BaseException as error:
+                self._note(error)
+                raise
         assert self._background is not None
         self._background.discard(scope)
 
@@ -282,10 +313,16 @@ class ActorTasks(Life):
             self.cell.failed += 1
             self.cell.lose(envelope, refusal, DeadReason.REFUSED)
             return True
-        faults = error.split(Exception)[0] if isinstance(error, BaseExceptionGroup) else error
-        if self.fatal is None and isinstance(faults, Exception):
+        if self._note(error) and self.fatal is None:
             self.fatal = envelope
         return False
+
+    def _note(self, error: BaseException) -> bool:
+        """Note a fault before it cancels what runs beside; whether it is one, and no cancel."""
+        faults = error.split(Exception)[0] if isinstance(error, BaseExceptionGroup) else error
+        if isinstance(faults, Exception):
+            self._has_fault = True
+        return isinstance(faults, Exception)
 
     async def _park(self) -> None:
         self.cell.parked = self.task
