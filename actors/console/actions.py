@@ -29,7 +29,7 @@ from .events import shown_error
 from .injection import message_of
 from .log_level import LogLevel
 from .peer import Peer
-from .protocol import ACTIONS, Act, BadRequest, allows
+from .protocol import ACTIONS, Act, ConsoleFault, allows
 
 __all__ = ["CONSOLE", "Actions"]
 
@@ -66,7 +66,7 @@ class _Deed:
 
     ended: trio.Event = attrs.field(factory=trio.Event)
     effect: Effect = attrs.field(factory=dict[str, Any])
-    error: BadRequest | None = None
+    error: ConsoleFault | None = None
     begun: bool = False
     """Whether it is written down as begun: nobody waits for its end any more."""
 
@@ -113,14 +113,14 @@ class Actions:
         ]
 
     async def do(self, act: Act, peer: Peer) -> Effect:
-        """Do it and write it down; what it does besides. Raises BadRequest, written down as well.
+        """Do it and write it down; what it does besides. Raises ConsoleFault, written down as well.
 
         Who is cancelled here leaves the action to its end. One that takes long is
         answered with a `note`.
         """
         try:
             self._check(act, peer)
-        except BadRequest as refused:
+        except ConsoleFault as refused:
             self.audit.acted(act, peer, refused.code, refused.message)
             raise
         deed = _Deed()
@@ -145,15 +145,15 @@ class Actions:
                 await trio.sleep(_LAST_WORD)
             deed.effect = await self._deeds[act.act](act)
             result, why = DONE, ""
-        except BadRequest as refused:
+        except ConsoleFault as refused:
             deed.error, result, why = refused, refused.code, refused.message
         except (ActorError, SpecError, ValueError) as error:
-            deed.error = BadRequest("refused", str(error), act.id)
+            deed.error = ConsoleFault("refused", str(error), act.id)
             result, why = "refused", str(error)
         except Exception as error:  # noqa: BLE001 - of one action; it must not end the console
             _log.exception("console action failed", act=act.act, path=act.path)
             result, why = FAILED, shown_error(error)
-            deed.error = BadRequest("refused", f"a fault of the console: {why}", act.id)
+            deed.error = ConsoleFault("refused", f"a fault of the console: {why}", act.id)
         finally:
             self._under_way -= 1
             seen = act.dry and result in (DONE, BEGUN)
@@ -164,32 +164,34 @@ class Actions:
     def _check(self, act: Act, peer: Peer) -> None:
         least = ACTIONS[act.act]
         if peer.role == "read":
-            raise BadRequest("read_only", "this console is read-only", act.id)
+            raise ConsoleFault("read_only", "this console is read-only", act.id)
         if not allows(peer.role, least):
             said = f"{act.act} needs the role {least}, and this console has {peer.role}"
-            raise BadRequest("denied", said, act.id)
+            raise ConsoleFault("denied", said, act.id)
         if act.act == "send" and not self._inject:
-            raise BadRequest(
+            raise ConsoleFault(
                 "denied",
                 "sending messages is switched off; [console] inject = true allows it",
                 act.id,
             )
         if self._under_way >= _MOST:
-            raise BadRequest("busy", f"{_MOST} actions are under way; wait for one to end", act.id)
+            raise ConsoleFault(
+                "busy", f"{_MOST} actions are under way; wait for one to end", act.id
+            )
         if act.act == "loglevel" and not act.path:
             return
         if self._system.inspector.shape(act.path) is None:
-            raise BadRequest("not_found", f"no actor at {act.path[:200]!r}", act.id)
+            raise ConsoleFault("not_found", f"no actor at {act.path[:200]!r}", act.id)
         if act.act in ("stop", "drain") and _is_ours(act.path):
             said = (
                 "the console does not end itself: nobody could ask it to come back; "
                 "restart it, or switch it off in the configuration ([console] socket, web)"
             )
-            raise BadRequest("refused", said, act.id)
+            raise ConsoleFault("refused", said, act.id)
         life = self._system.operator.life(act.path)
         if act.gen is not None and act.gen != life:
             said = f"{act.path} is in its life {life}, and you saw {act.gen}: look again"
-            raise BadRequest("stale", said, act.id)
+            raise ConsoleFault("stale", said, act.id)
 
     # Actors.
 
@@ -240,11 +242,11 @@ class Actions:
         letter = letters.get(number) if type(number) is int else None
         if letter is None:
             said = "n must be the number of a dead letter that is kept: one of the last 256"
-            raise BadRequest("not_found", said, act.id)
+            raise ConsoleFault("not_found", said, act.id)
         if letter.path != act.path or letter.resent:
             was = "has been sent again already" if letter.resent else f"was for {letter.path}"
             said = f"dead letter {number} {was}: look again"
-            raise BadRequest("stale", said, act.id)
+            raise ConsoleFault("stale", said, act.id)
         effect = self._effect(act) | {"message": type(letter.message).__name__}
         if not act.dry:
             self._system.operator.resend(letter.number)

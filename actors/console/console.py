@@ -26,7 +26,7 @@ from ..policy.money import dollars
 from .actions import CONSOLE, Actions
 from .audit import Audit
 from .board import Board, Standings
-from .conversation import Receive, SendLine, converse
+from .client import Receive, SendLine, converse
 from .costs import Costs
 from .crashes import CrashBook
 from .entry import Entry
@@ -35,11 +35,11 @@ from .feed import Picture
 from .files import Lines
 from .history import History
 from .peer import Peer
-from .place import Place
 from .requests import RequestBook
+from .service import ConsoleService
 from .sessions import session_rows
 from .socket import listen, serve, socket_path
-from .stalls import Watchdog
+from .stalls import LoopWatchdog
 from .survey import Stall, Survey
 from .tombstones import Tombstones
 from .tracing import Taps
@@ -79,7 +79,7 @@ class Console:
         self._audit_lines = self._lines("audit")
         self._refused_lines = self._lines("refused")
         self._crashes = CrashBook(self._events, self._crash_lines, self._inspector)
-        self._place: Place | None = None
+        self._service: ConsoleService | None = None
         self._looking = trio.Lock()
         self._looked = -inf
         self._found: list[dict[str, Any]] = []
@@ -117,18 +117,18 @@ class Console:
 
     async def converse(self, peer: Peer, receive: Receive, send: SendLine) -> None:
         """Serve one client of the web; it is told nothing where the console does not run."""
-        if self._place is not None:
-            await converse(self._place, peer, receive, send)
+        if self._service is not None:
+            await converse(self._service, peer, receive, send)
 
     async def attention(self) -> list[dict[str, Any]]:
         """What needs a person, as all faces say it; nothing where the console does not run."""
-        place = self._place
-        if place is None:
+        service = self._service
+        if service is None:
             return []
         async with self._looking:
             if trio.current_time() - self._looked >= _FRESH:
-                await place.picture.board.refresh()
-                self._found = await place.picture.survey.attention()
+                await service.picture.board.refresh()
+                self._found = await service.picture.survey.attention()
                 self._looked = trio.current_time()
             return self._found
 
@@ -153,14 +153,14 @@ class Console:
             book=self.book,
             costs=self._costs,
             sessions=lambda: session_rows(system.inspector),
-            clients=lambda: 0 if self._place is None else self._place.clients,
+            clients=lambda: 0 if self._service is None else self._service.clients,
             began=self._began,
             ended=self._ended,
         )
         taps = Taps(system.inspector)
         audit = Audit(self._events, self._audit_lines, self._refused_lines, self.use)
         try:
-            watchdog = Watchdog(partial(self._stalled, survey), partial(_tree, system))
+            watchdog = LoopWatchdog(partial(self._stalled, survey), partial(_tree, system))
             with watchdog.watch(signals=True) if self._watchdog else nullcontext():
                 async with trio.open_nursery() as nursery:
                     actions = Actions(
@@ -170,7 +170,7 @@ class Console:
                         nursery,
                         inject=self._config.console.inject,
                     )
-                    self._place = Place(
+                    self._service = ConsoleService(
                         picture,
                         actions,
                         taps,
@@ -185,15 +185,15 @@ class Console:
                     nursery.start_soon(audit.run)
                     nursery.start_soon(actions.log_level.run)
                     if self._config.console.socket:
-                        nursery.start_soon(self._listen, self._place)
+                        nursery.start_soon(self._listen, self._service)
         finally:
-            self._place = None
+            self._service = None
             taps.end()
             # What was still being done writes down that it was, after all others have ended.
             await self._audit_lines.flush()
             await self._refused_lines.flush()
 
-    async def _listen(self, place: Place) -> None:
+    async def _listen(self, service: ConsoleService) -> None:
         try:
             listener, path = listen(socket_path(self._config.console.name))
         except OSError as error:
@@ -202,7 +202,7 @@ class Console:
             return
         self.path = path
         try:
-            await serve(place, listener, path, lambda: self._config.console.role)
+            await serve(service, listener, path, lambda: self._config.console.role)
         finally:
             self.path = None
 

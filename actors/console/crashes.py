@@ -23,7 +23,7 @@ from .events import EventLog, shown_error
 from .files import Lines
 from .stacks import own_frames
 
-__all__ = ["Crash", "CrashBook"]
+__all__ = ["CrashBook", "CrashReport"]
 
 # Of one actor, and actors.
 _EACH = 5
@@ -43,7 +43,7 @@ _SIBLING = 300
 
 
 @attrs.frozen
-class Crash:
+class CrashReport:
     """One crash. `at` is in seconds since 1970; `message` is the type of the message in hand.
 
     `supervisor` says who was to restart it, and how many restarts were used up before this one;
@@ -86,7 +86,7 @@ class CrashBook:
         self._lines = lines
         self._inspector = inspector
         self._wall = wall
-        self._by_path: OrderedDict[str, deque[Crash]] = OrderedDict()
+        self._by_path: OrderedDict[str, deque[CrashReport]] = OrderedDict()
         self._count = 0
         self._second = 0
         self._made = 0
@@ -112,7 +112,7 @@ class CrashBook:
         shape = inspector.shape(event.path) if inspector is not None else None
         whole = self._made <= _A_SECOND
         around = _around(inspector, event.path) if whole and inspector is not None else {}
-        crash = Crash(
+        crash = CrashReport(
             id=f"c{self._count}",
             at=now,
             path=event.path,
@@ -135,16 +135,16 @@ class CrashBook:
         for event in list(self._events.since(self._events.count - _BEFORE)):
             yield f"{event.msg} {event.path} {event.detail}".strip()
 
-    def all(self) -> list[Crash]:
+    def all(self) -> list[CrashReport]:
         """Those in memory, the last one first."""
         found = [crash for crashes in self._by_path.values() for crash in crashes]
         return sorted(found, key=lambda crash: -crash.at)
 
-    def of(self, path: str) -> list[Crash]:
+    def of(self, path: str) -> list[CrashReport]:
         """Those of one actor, the last one first."""
         return list(reversed(self._by_path.get(path, ())))
 
-    def find(self, id: str) -> Crash | None:
+    def find(self, id: str) -> CrashReport | None:
         """The crash of that id."""
         return next((crash for crash in self.all() if crash.id == id), None)
 

@@ -15,13 +15,13 @@ from ..session.messages import Transcript
 from ..session.state import PastTurn
 from .sessions import TURNS, parts_of, session_frame, session_head, step_of, turn_head
 
-__all__ = ["Conversation", "Followed"]
+__all__ = ["Followed", "FollowedSession"]
 
 # Turns that are told as news; where there are more since the last frame, all is told again.
 _MOST = 8
 
 
-class Conversation(Protocol):
+class FollowedSession(Protocol):
     """What is followed: a session (session/session.py)."""
 
     @property
@@ -45,11 +45,11 @@ class Followed:
     `find` gives the conversation as it is now, and raises where there is none.
     """
 
-    def __init__(self, id: str, find: Callable[[], Conversation], *, text: bool) -> None:
+    def __init__(self, id: str, find: Callable[[], FollowedSession], *, text: bool) -> None:
         self._id = id
         self._find = find
         self._text = text
-        self._seen: tuple[Conversation, int, int | None] | None = None
+        self._seen: tuple[FollowedSession, int, int | None] | None = None
         self._turn = 0
         self._steps: list[_Told] = []
 

@@ -1,6 +1,6 @@
 """What is said on the feed, `trouper.inspect/1`: one JSON object a line, or a websocket message.
 
-No I/O here: a line becomes a request (reading.py) or a `BadRequest`, which says
+No I/O here: a line becomes a request (reading.py) or a `ConsoleFault`, which says
 what is wrong and what there is. A line that does not begin with `{` is a word for people who
 have nothing but `nc -U`: `tree`, `inspect PATH`, `help`.
 
@@ -23,15 +23,15 @@ __all__ = [
     "VERSION",
     "WANTS",
     "Act",
-    "BadRequest",
     "Code",
+    "ConsoleFault",
     "Dump",
     "Follow",
     "Get",
     "Hello",
     "Id",
     "Inspect",
-    "Link",
+    "MakeLink",
     "OneSession",
     "Ping",
     "Repeated",
@@ -119,7 +119,7 @@ def allows(role: Role, least: Role) -> bool:
     return ROLES.index(role) >= ROLES.index(least)
 
 
-class BadRequest(Exception):
+class ConsoleFault(Exception):
     """A request that cannot be done, with a code for programs and words for people.
 
     `id` is that of the request, where it could be read.
@@ -241,7 +241,7 @@ class Follow:
 
 
 @attrs.frozen
-class Link:
+class MakeLink:
     """Make an address that opens the page once, in a browser of who runs the program."""
 
     id: Id
@@ -273,7 +273,7 @@ Request = (
     | Trace
     | Act
     | Ping
-    | Link
+    | MakeLink
     | Dump
     | Word
 )

@@ -18,14 +18,14 @@ from .protocol import (
     VERSION,
     WANTS,
     Act,
-    BadRequest,
+    ConsoleFault,
     Dump,
     Follow,
     Get,
     Hello,
     Id,
     Inspect,
-    Link,
+    MakeLink,
     OneSession,
     Ping,
     Request,
@@ -40,16 +40,16 @@ __all__ = ["read_request"]
 
 
 def read_request(line: str) -> Request:
-    """The request in a line. Raises BadRequest."""
+    """The request in a line. Raises ConsoleFault."""
     if len(line) > LONGEST_LINE:
-        raise BadRequest("bad_request", f"a line has at most {LONGEST_LINE} characters")
+        raise ConsoleFault("bad_request", f"a line has at most {LONGEST_LINE} characters")
     line = line.strip()
     if not line.startswith("{"):
         return Word(tuple(line.split()))
     try:
         values = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise BadRequest("bad_request", f"this is not JSON: {error}") from None
+        raise ConsoleFault("bad_request", f"this is not JSON: {error}") from None
     return _Fields(values).request()
 
 
@@ -68,8 +68,8 @@ class _Fields:
             raise self.fault(f"no op {str(op)[:80]!r}; there is {', '.join(_OPS)}")
         return make(self)
 
-    def fault(self, message: str) -> BadRequest:
-        return BadRequest("bad_request", message, self.id)
+    def fault(self, message: str) -> ConsoleFault:
+        return ConsoleFault("bad_request", message, self.id)
 
     def text(self, key: str, default: str | None = None, longest: int = 1_024) -> str:
         value = self._values.get(key, default)
@@ -203,8 +203,8 @@ def _unsubscribe(fields: _Fields) -> Unsubscribe:
     return Unsubscribe(fields.id, fields.word("what", REPEATED))
 
 
-def _link(fields: _Fields) -> Link:
-    return Link(fields.id)
+def _link(fields: _Fields) -> MakeLink:
+    return MakeLink(fields.id)
 
 
 def _dump(fields: _Fields) -> Dump:

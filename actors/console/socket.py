@@ -19,10 +19,10 @@ from pathlib import Path
 import structlog
 import trio
 
-from .conversation import converse
+from .client import converse
 from .peer import Peer
-from .place import Place
 from .protocol import LONGEST_LINE, Role
+from .service import ConsoleService
 from .where import folder
 
 __all__ = ["listen", "serve", "socket_path"]
@@ -102,13 +102,13 @@ def listen(wanted: Path) -> tuple[trio.SocketListener, Path]:
 
 
 async def serve(
-    place: Place, listener: trio.SocketListener, path: Path, role: Callable[[], Role]
+    service: ConsoleService, listener: trio.SocketListener, path: Path, role: Callable[[], Role]
 ) -> None:
     """Serve whoever connects, until cancelled; then the file is gone."""
     try:
         async with trio.open_nursery() as nursery:
             await trio.serve_listeners(
-                partial(_serve_one, place, role), [listener], handler_nursery=nursery
+                partial(_serve_one, service, role), [listener], handler_nursery=nursery
             )
     finally:
         _remove(path)
@@ -119,14 +119,16 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-async def _serve_one(place: Place, role: Callable[[], Role], stream: trio.SocketStream) -> None:
+async def _serve_one(
+    service: ConsoleService, role: Callable[[], Role], stream: trio.SocketStream
+) -> None:
     try:
         uid = _uid_of(stream.socket)
         if uid not in (os.getuid(), 0):
             _log.warning("console refused another user", uid=uid)
             return
         peer = Peer(f"uid:{uid}", "unix", role())
-        await converse(place, peer, _Lines(stream).receive, partial(_send, stream))
+        await converse(service, peer, _Lines(stream).receive, partial(_send, stream))
     except* (trio.BrokenResourceError, trio.ClosedResourceError):
         pass  # it has gone
     except* Exception:  # noqa: BLE001 - of one connection, and it is logged

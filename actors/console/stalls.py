@@ -24,7 +24,7 @@ import trio
 from ..redaction import printable, redact_text
 from .survey import Stall
 
-__all__ = ["Watchdog"]
+__all__ = ["LoopWatchdog"]
 
 _log = structlog.get_logger("trouper.console")
 
@@ -37,7 +37,7 @@ _STALLED = 0.35
 _ACTORS = 200
 
 
-class Watchdog:
+class LoopWatchdog:
     """Watches the loop that `watch` runs in.
 
     `noticed` is called in the loop when it goes on, with the stall. `tree` gives

@@ -8,8 +8,8 @@ from ..policy.attention import seconds_in_words
 from ..redaction import printable
 from .history import SLICE
 from .peer import Peer
-from .place import Place
-from .protocol import BadRequest, Inspect
+from .protocol import ConsoleFault, Inspect
+from .service import ConsoleService
 from .survey import Seen, Tree, tree_order
 
 __all__ = ["answer_words"]
@@ -23,19 +23,19 @@ help            this
 Lines that begin with { are JSON: docs/reference/feed.md."""
 
 
-async def answer_words(place: Place, peer: Peer, words: tuple[str, ...]) -> str:
+async def answer_words(service: ConsoleService, peer: Peer, words: tuple[str, ...]) -> str:
     """The answer to a person's words."""
     word, arguments = words[0].lower(), [each.strip("/") for each in words[1:]]
     match word, arguments:
         case "tree", [] | [_]:
-            return await _tree(place, *arguments)
+            return await _tree(service, *arguments)
         case "problems", []:
-            return await _problems(place)
+            return await _problems(service)
         case "inspect", [path]:
-            return await _inspect(place, path)
+            return await _inspect(service, path)
         case "events", []:
             return (
-                "\n".join(_event(event.frame()) for event in place.picture.events.since(0)) or "-"
+                "\n".join(_event(event.frame()) for event in service.picture.events.since(0)) or "-"
             )
         case "help", []:
             return f"You are {peer.by}, and may {peer.role}.\n{_HELP}"
@@ -43,13 +43,13 @@ async def answer_words(place: Place, peer: Peer, words: tuple[str, ...]) -> str:
             return f"? {' '.join(words)[:80]}\n{_HELP}"
 
 
-async def _tree(place: Place, under: str = "") -> str:
-    await place.picture.board.refresh()
-    tree = Tree(place.picture.survey, under)
+async def _tree(service: ConsoleService, under: str = "") -> str:
+    await service.picture.board.refresh()
+    tree = Tree(service.picture.survey, under)
     lines: list[str] = []
     paths = tree_order(tree.paths())
     for first in range(0, len(paths), SLICE):
-        lines += map(_row, place.picture.survey.seen(paths[first : first + SLICE]))
+        lines += map(_row, service.picture.survey.seen(paths[first : first + SLICE]))
         await trio.lowlevel.checkpoint()
     return "\n".join(lines) or f"no actor at {under!r}"
 
@@ -64,21 +64,21 @@ def _row(seen: Seen) -> str:
     return f"{indent}{name}  {seen.shape.kind} {row.state}{depth}{said}"
 
 
-async def _problems(place: Place) -> str:
-    await place.picture.board.refresh()
-    found = await place.picture.survey.attention()
+async def _problems(service: ConsoleService) -> str:
+    await service.picture.board.refresh()
+    found = await service.picture.survey.attention()
     lines = [
         f"{each['path'] or each['name']}  {each['health']}: {each['detail']}" for each in found
     ]
     return "\n".join(lines) or "nothing needs attention"
 
 
-async def _inspect(place: Place, path: str) -> str:
+async def _inspect(service: ConsoleService, path: str) -> str:
     try:
-        told = await place.inspected(
+        told = await service.inspected(
             Inspect(None, path, ("fields", "stack", "mailbox", "recent", "crashes"), watch=False)
         )
-    except BadRequest as error:
+    except ConsoleFault as error:
         return error.message
     lines = [f"{told['path']}  {told['kind']} {told['state']}, life {told['gen']}"]
     if told["detail"]:

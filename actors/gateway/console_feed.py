@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from ..console.conversation import Receive, SendLine
+from ..console.client import Receive, SendLine
 from ..console.peer import Peer
 from .auth import Principal
 from .console_access import visitor_of

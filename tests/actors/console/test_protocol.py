@@ -10,7 +10,7 @@ from trouper.actors.console.protocol import (
     LONGEST_LINE,
     TOPICS,
     Act,
-    BadRequest,
+    ConsoleFault,
     Dump,
     Follow,
     Get,
@@ -80,7 +80,7 @@ def test_a_line_is_a_request(line: str, request_: object) -> None:
 
 @pytest.mark.parametrize(("line", "said"), REFUSED)
 def test_what_is_wrong_with_a_line_is_said(line: str, said: str) -> None:
-    with pytest.raises(BadRequest) as caught:
+    with pytest.raises(ConsoleFault) as caught:
         read_request(line)
 
     assert said in caught.value.message
@@ -101,7 +101,7 @@ def test_the_reason_of_an_act_is_cleaned_before_anybody_has_it() -> None:
 
 
 def test_a_fault_names_the_request_that_it_is_of() -> None:
-    with pytest.raises(BadRequest) as caught:
+    with pytest.raises(ConsoleFault) as caught:
         read_request('{"op":"fly","id":7}')
 
     assert caught.value.id == 7
@@ -111,7 +111,7 @@ def told(line: str) -> object:
     """The request in it, or the words of the refusal; anything else is raised."""
     try:
         return read_request(line)
-    except BadRequest as error:
+    except ConsoleFault as error:
         return error.message
 
 

@@ -14,7 +14,7 @@ import trio.lowlevel
 from structlog.testing import capture_logs
 
 from tests.fakes.players import eventually
-from trouper.actors.console.stalls import Watchdog
+from trouper.actors.console.stalls import LoopWatchdog
 from trouper.actors.console.survey import Stall
 
 
@@ -37,7 +37,7 @@ def signal_and_block_until(done: Callable[[], bool]) -> None:
 
 async def test_the_line_that_blocks_the_loop_is_named_while_it_blocks() -> None:
     noticed: list[Stall] = []
-    with capture_logs() as logs, Watchdog(noticed.append).watch():
+    with capture_logs() as logs, LoopWatchdog(noticed.append).watch():
         await trio.sleep(0.15)
         told_after = block_until(lambda: bool(logs), at_least=0.7)
         told_meanwhile = [line["event"] for line in logs]
@@ -57,7 +57,7 @@ async def test_the_line_that_blocks_the_loop_is_named_while_it_blocks() -> None:
 
 async def test_a_loop_that_runs_is_left_alone() -> None:
     noticed: list[Stall] = []
-    with capture_logs() as logs, Watchdog(noticed.append).watch():
+    with capture_logs() as logs, LoopWatchdog(noticed.append).watch():
         await trio.sleep(0.7)
 
     assert logs == []
@@ -68,7 +68,7 @@ async def test_on_sigusr1_stacks_and_tree_are_in_the_log_also_while_the_loop_sta
     before = signal.getsignal(signal.SIGUSR1)
     with capture_logs() as logs:
         tree = [f"actor-{number} running" for number in range(300)]
-        with Watchdog(lambda stall: None, lambda: tree).watch(signals=True):
+        with LoopWatchdog(lambda stall: None, lambda: tree).watch(signals=True):
             signal_and_block_until(lambda: any(line.get("tree") == "and more" for line in logs))
             found = list(logs)
 
@@ -81,7 +81,7 @@ async def test_on_sigusr1_stacks_and_tree_are_in_the_log_also_while_the_loop_sta
 
 
 def test_a_loop_that_has_ended_is_watched_no_longer() -> None:
-    watchdog = Watchdog(lambda stall: None)
+    watchdog = LoopWatchdog(lambda stall: None)
 
     async def main() -> None:
         with watchdog.watch():

@@ -15,17 +15,16 @@ from ..redaction import redact_text
 from .feed import FASTEST, Feed
 from .following import Followed
 from .peer import Peer
-from .place import Place
 from .protocol import (
     REPEATED,
     Act,
-    BadRequest,
+    ConsoleFault,
     Dump,
     Follow,
     Get,
     Hello,
     Inspect,
-    Link,
+    MakeLink,
     OneSession,
     Ping,
     Request,
@@ -37,6 +36,7 @@ from .protocol import (
     encode,
 )
 from .reading import read_request
+from .service import ConsoleService
 from .stack_groups import grouped
 from .words import answer_words
 
@@ -55,22 +55,24 @@ _MOST = 4
 _WATCH = 1.0
 
 
-async def converse(place: Place, peer: Peer, receive: Receive, send: SendLine) -> None:
+async def converse(service: ConsoleService, peer: Peer, receive: Receive, send: SendLine) -> None:
     """Serve one client until it leaves, or reads nothing for half a minute."""
-    if not place.enter(peer):
+    if not service.enter(peer):
         await send(encode(_error(None, "busy", "too many consoles are open; close one")))
         return
     try:
         async with trio.open_nursery() as nursery:
-            await _Conversation(place, peer, send, nursery).run(receive)
+            await _Client(service, peer, send, nursery).run(receive)
             nursery.cancel_scope.cancel(reason="the console's client has left")
     finally:
-        place.leave(peer)
+        service.leave(peer)
 
 
-class _Conversation:
-    def __init__(self, place: Place, peer: Peer, send: SendLine, nursery: trio.Nursery) -> None:
-        self._place = place
+class _Client:
+    def __init__(
+        self, service: ConsoleService, peer: Peer, send: SendLine, nursery: trio.Nursery
+    ) -> None:
+        self._service = service
         self._peer = peer
         self._send_line = send
         self._nursery = nursery
@@ -87,11 +89,11 @@ class _Conversation:
             try:
                 request = read_request(line)
                 if isinstance(request, Word):
-                    said = await answer_words(self._place, self._peer, request.words)
+                    said = await answer_words(self._service, self._peer, request.words)
                     await self._text(redact_text(said))  # it quotes what was typed
                     continue
                 await self._answer(request)
-            except BadRequest as error:
+            except ConsoleFault as error:
                 await self._send(_error(error.id, error.code, error.message))
         if self._peer.via == "unix":
             await self._answer_to_the_end()
@@ -109,10 +111,10 @@ class _Conversation:
                 await self._send({"t": "ping"})
 
     async def _answer(self, request: Request) -> None:
-        place = self._place
+        service = self._service
         match request:
             case Hello():
-                await self._send(place.hello(self._peer))
+                await self._send(service.hello(self._peer))
             case Ping():
                 await self._send({"t": "pong", "id": request.id})
             case Subscribe():
@@ -124,19 +126,19 @@ class _Conversation:
             case Get():
                 await self._get(request)
             case Inspect():
-                await self._send(await place.inspected(request))
+                await self._send(await service.inspected(request))
                 if request.watch:
                     self._repeat("watch", self._watch, request)
             case Stacks():
-                inspector = place.picture.survey.inspector
+                inspector = service.picture.survey.inspector
                 await self._send({**await grouped(inspector, request.under), "id": request.id})
             case OneSession():
-                await self._send(place.session(request, self._peer))
+                await self._send(service.session(request, self._peer))
             case Follow():
-                followed = place.follow(request, self._peer)
+                followed = service.follow(request, self._peer)
                 self._repeat("follow", partial(self._follow, followed), request)
-            case Link():
-                await self._send(place.link(request, self._peer))
+            case MakeLink():
+                await self._send(service.link(request, self._peer))
             case Trace():
                 self._beside(self._trace, request)
             case Act():
@@ -153,14 +155,14 @@ class _Conversation:
     def _beside(self, function: Callable[[Any], Awaitable[None]], request: Any) -> None:
         if self._under_way >= _MOST:
             said = f"{_MOST} of your requests are under way; wait for one to end"
-            raise BadRequest("busy", said, request.id)
+            raise ConsoleFault("busy", said, request.id)
         self._under_way += 1
         self._nursery.start_soon(self._run_beside, function, request)
 
     async def _run_beside(self, function: Callable[[Any], Awaitable[None]], request: Any) -> None:
         try:
             await function(request)
-        except BadRequest as error:
+        except ConsoleFault as error:
             await self._send(_error(error.id, error.code, error.message))
         finally:
             self._under_way -= 1
@@ -186,7 +188,7 @@ class _Conversation:
 
     async def _feed(self, request: Subscribe) -> None:
         feed = Feed(
-            self._place.picture,
+            self._service.picture,
             self._send,
             topics=request.topics,
             under=request.under,
@@ -199,7 +201,7 @@ class _Conversation:
             await self._send({**frame, "id": request.id})
 
         feed = Feed(
-            self._place.picture,
+            self._service.picture,
             send,
             topics=request.topics,
             under=request.under,
@@ -212,8 +214,8 @@ class _Conversation:
         while True:
             await trio.sleep(_WATCH)
             try:
-                frame = await self._place.inspected(request)
-            except BadRequest as gone:
+                frame = await self._service.inspected(request)
+            except ConsoleFault as gone:
                 await self._send(_error(gone.id, gone.code, gone.message))
                 return
             await self._send(frame)
@@ -222,7 +224,7 @@ class _Conversation:
         while True:
             try:
                 frame = followed.next()
-            except BadRequest as gone:
+            except ConsoleFault as gone:
                 await self._send(_error(gone.id, gone.code, gone.message))
                 return
             if frame is not None:
@@ -230,25 +232,25 @@ class _Conversation:
             await trio.sleep(1.0 / min(request.hz, FASTEST))
 
     async def _trace(self, request: Trace) -> None:
-        self._place.check_bodies(request, self._peer)
-        async with self._place.taps.trace(request) as traced:
+        self._service.check_bodies(request, self._peer)
+        async with self._service.taps.trace(request) as traced:
             if traced is None:
-                nobody = self._place.picture.ended.nobody_at(request.path)
+                nobody = self._service.picture.ended.nobody_at(request.path)
                 said = f"{nobody}, or too many are traced"
-                raise BadRequest("not_found", said, request.id)
-            self._place.bodies_are_shown(request, self._peer)
+                raise ConsoleFault("not_found", said, request.id)
+            self._service.bodies_are_shown(request, self._peer)
             async with aclosing(traced.frames()) as frames:
                 async for frame in frames:
                     await self._send(frame)
             await self._send({"t": "trace_end", "id": request.id, "why": traced.why})
 
     async def _act(self, request: Act) -> None:
-        effect = await self._place.actions.do(request, self._peer)
-        self._place.picture.board.outdate()
+        effect = await self._service.actions.do(request, self._peer)
+        self._service.picture.board.outdate()
         await self._send({"t": "ack", "id": request.id, "ok": True, "effect": effect})
 
     async def _dump(self, request: Dump) -> None:
-        async with aclosing(self._place.dump(self._peer)) as frames:
+        async with aclosing(self._service.dump(self._peer)) as frames:
             async for frame in frames:
                 await self._send({**frame, "id": request.id})
         await self._send({"t": "done", "id": request.id})

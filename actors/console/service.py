@@ -25,10 +25,10 @@ from .protocol import (
     ROLES,
     TOPICS,
     VERSION,
-    BadRequest,
+    ConsoleFault,
     Follow,
     Inspect,
-    Link,
+    MakeLink,
     OneSession,
     Role,
     Trace,
@@ -38,7 +38,7 @@ from .sessions import session_frame, session_of
 from .tracing import Taps, heard_frame
 from .use import Use
 
-__all__ = ["Place"]
+__all__ = ["ConsoleService"]
 
 # Clients at once by each way: an operator or two, each with some terminals and pages. Those of
 # the web take no seat of the socket, and those who only read leave some to who can mend.
@@ -50,7 +50,7 @@ _STACKS = 2_000
 _FRAME = 500
 
 
-class Place:
+class ConsoleService:
     """Where clients come to."""
 
     def __init__(
@@ -113,7 +113,7 @@ class Place:
         }
 
     async def inspected(self, request: Inspect) -> dict[str, Any]:
-        """All of one actor. Raises BadRequest where nobody is."""
+        """All of one actor. Raises ConsoleFault where nobody is."""
         path, want = request.path, request.want
         picture = self.picture
         inspector = picture.survey.inspector
@@ -121,7 +121,7 @@ class Place:
         seen = next(picture.survey.seen([path]), None)
         snapshot = inspector.snapshot(path)
         if seen is None or snapshot is None:
-            raise BadRequest("not_found", picture.ended.nobody_at(path), request.id)
+            raise ConsoleFault("not_found", picture.ended.nobody_at(path), request.id)
         told: dict[str, Any] = {
             "t": "actor",
             "id": request.id,
@@ -170,7 +170,7 @@ class Place:
         return told
 
     def session(self, request: OneSession, peer: Peer) -> dict[str, Any]:
-        """One conversation. Raises BadRequest where there is none, or its text is not for this one."""
+        """One conversation. Raises ConsoleFault where there is none, or its text is not for this one."""
         self._check_reading(request, peer)
         transcript = self._open_session(request).now
         self._reading_begins(request, peer)
@@ -178,7 +178,7 @@ class Place:
         return {**frame, "id": request.id}
 
     def follow(self, request: Follow, peer: Peer) -> Followed:
-        """One conversation while it goes on. Raises BadRequest, as `session`, also later on."""
+        """One conversation while it goes on. Raises ConsoleFault, as `session`, also later on."""
         self._check_reading(request, peer)
         self._open_session(request)
         self._reading_begins(request, peer)
@@ -187,7 +187,7 @@ class Place:
     def _check_reading(self, request: OneSession | Follow, peer: Peer) -> None:
         if request.text and not allows(peer.role, "admin"):
             self._audit_reading(request.session, peer, "denied")
-            raise BadRequest("denied", "what was said is for the role admin", request.id)
+            raise ConsoleFault("denied", "what was said is for the role admin", request.id)
 
     def _reading_begins(self, request: OneSession | Follow, peer: Peer) -> None:
         if request.text:
@@ -198,29 +198,29 @@ class Place:
         session = session_of(inspector, id)
         if session is None:
             if inspector.shape(f"sessions/{id}") is None:
-                raise BadRequest("not_found", f"no conversation {id!r} is open", request.id)
+                raise ConsoleFault("not_found", f"no conversation {id!r} is open", request.id)
             said = f"conversation {id!r} is between two lives; the tree says why"
-            raise BadRequest("refused", said, request.id)
+            raise ConsoleFault("refused", said, request.id)
         return session
 
     def check_bodies(self, request: Trace, peer: Peer) -> None:
-        """Raise BadRequest where a trace would show what is said, and that is not for this one."""
+        """Raise ConsoleFault where a trace would show what is said, and that is not for this one."""
         if request.bodies and not allows(peer.role, "admin"):
             self._audit_bodies(request, peer, "denied")
-            raise BadRequest("denied", "what is in messages is for the role admin", request.id)
+            raise ConsoleFault("denied", "what is in messages is for the role admin", request.id)
 
     def bodies_are_shown(self, request: Trace, peer: Peer) -> None:
         """Write down that a trace begins, if it shows what is said."""
         if request.bodies:
             self._audit_bodies(request, peer, "done")
 
-    def link(self, request: Link, peer: Peer) -> dict[str, Any]:
-        """A link that opens the page once. Raises BadRequest where there is no page, or on it."""
+    def link(self, request: MakeLink, peer: Peer) -> dict[str, Any]:
+        """A link that opens the page once. Raises ConsoleFault where there is no page, or on it."""
         if peer.via != "unix":
-            raise BadRequest("denied", "a link is made over the socket alone", request.id)
+            raise ConsoleFault("denied", "a link is made over the socket alone", request.id)
         if not self.entry.address:
             said = "this program serves no page; [console] web = true and a server allow it"
-            raise BadRequest("refused", said, request.id)
+            raise ConsoleFault("refused", said, request.id)
         role = self.entry.role
         self.actions.audit.write("console link", {"by": peer.by, "via": peer.via, "role": role})
         url = self.entry.link(trio.current_time())
