@@ -106,7 +106,7 @@ async def _to_one(opened: Opened) -> float:
 async def slices_of_many() -> list[float]:
     """Milliseconds that each slice of the whole picture of 10,000 actors holds the loop, sorted."""
     async with company(LARGE) as opened:
-        place = opened.console._place
+        place = opened.console._service
         assert place is not None
         tree = Tree(place.picture.survey)
         paths, taken = tree.paths(), list[float]()

@@ -66,7 +66,7 @@ async def test_who_reads_slowly_is_told_less_often_and_is_told_that(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with open_console(Play().part("a")) as opened, trio.open_nursery() as nursery:
-        place = opened.console._place
+        place = opened.console._service
         assert place is not None
         reader = Reader(seconds=0.09)
         feed = Feed(place.picture, reader.send, topics=["totals"])
