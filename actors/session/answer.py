@@ -86,6 +86,8 @@ class Answering:
     """An answer as it comes: `take` every event of one turn, in order."""
 
     _texts: list[str] = attrs.field(factory=list[str])
+    # Whether a tool was called behind the last text.
+    _apart: bool = False
     _usage: Usage = _NOTHING
     _cost: int | None = None
     _tools: list[ToolUse] = attrs.field(factory=list[ToolUse])
@@ -96,14 +98,19 @@ class Answering:
         """The next event."""
         match event:
             case TextAdded():
+                if self._apart:
+                    self._apart = False
+                    self._part(event.text)
                 self._texts.append(event.text)
                 if len(self._texts) >= _MOST_PIECES:
                     self._texts = ["".join(self._texts)]
             case AnswerReset():
                 self._texts.clear()
+                self._apart = False
             case UsageChanged():
                 self._usage, self._cost = event.usage, event.cost
             case ToolCalled():
+                self._apart = bool(self._texts)
                 self._last[event.call_id] = len(self._tools)
                 self._tools.append(ToolUse(name=event.name, arguments=event.arguments))
             case ToolEnded():
@@ -113,6 +120,11 @@ class Answering:
                 )
             case _:
                 pass
+
+    def _part(self, text: str) -> None:
+        """What is said before a tool and behind it are two paragraphs, and not one word."""
+        if not self._texts[-1][-1:].isspace() and not text[:1].isspace():
+            self._texts.append("\n\n")
 
     def answer(self, stop: StopReason | None = None) -> Answer:
         """All of it so far."""

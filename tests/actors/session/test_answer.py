@@ -53,6 +53,27 @@ def test_what_was_taken_back_is_not_in_it() -> None:
     assert answering.answer() == "again"
 
 
+def test_what_is_said_before_a_tool_and_behind_it_does_not_run_together() -> None:
+    answering = Answering()
+    tool = (called("0", "dice"), ended("0", "dice", "3"))
+    for event in (text("With plea"), text("sure."), *tool, text("You have "), text("rolled 3.")):
+        answering.take(event)
+    assert answering.answer() == "With pleasure.\n\nYou have rolled 3."
+
+    for event in (*tool, *tool, text(" A space is there.\n"), *tool, text("So is a line.")):
+        answering.take(event)
+    assert answering.answer().endswith("rolled 3. A space is there.\nSo is a line.")
+
+
+def test_what_is_taken_back_leaves_no_gap() -> None:
+    answering = Answering()
+    reset = AnswerReset(**AT, reason="broke off")
+    for event in (text("once"), called("0", "dice"), reset, text("again")):
+        answering.take(event)
+
+    assert answering.answer() == "again"
+
+
 def test_calls_of_one_id_in_two_answers_are_two() -> None:
     answering = Answering()
     for event in (
