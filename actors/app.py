@@ -1,6 +1,7 @@
 """The whole application: `open_app(config)` runs its tree for the length of a block."""
 
 import datetime
+import importlib
 import functools
 import os
 import secrets
@@ -302,6 +303,9 @@ async def open_app(
     program has set up structlog: among them what `trouper check` warns of.
     """
     log_by_default()
+    if serve:
+        # Before anybody watches whether the loop stands still: from a cold disk it takes a while.
+        importlib.import_module(".serving", __package__)
     knowledge = await load_knowledge(config)
     tools, today = tuple(tools), datetime.datetime.now(datetime.UTC).date()
     app = App(
