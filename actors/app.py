@@ -1,8 +1,8 @@
 """The whole application: `open_app(config)` runs its tree for the length of a block."""
 
 import datetime
-import importlib
 import functools
+import importlib
 import os
 import secrets
 import socket
