@@ -3,16 +3,13 @@
     pip install trouper 'python-telegram-bot[rate-limiter]>=22'
     TELEGRAM_TOKEN=... python telegram_bot.py trouper.toml
 
-Step by step, with a model that needs no key: docs/how-to/embed-in-asyncio.md.
-In trouper.toml, beside a provider and a model:
+Step by step: docs/how-to/embed-in-asyncio.md. In trouper.toml, beside a provider and a model:
 
     [assistants.default]
     model = "default"
     tools = ["dice"]
-    [budgets.each]
-    limit_usd = "0.25"
-    per = "day"
-    scope = "user"
+    [budgets]
+    each = { limit_usd = "0.25", per = "day", scope = "user" }
 """
 
 import asyncio
