@@ -69,6 +69,18 @@ async def test_one_that_goes_wrong_is_a_result_among_the_others(
     assert "not valid JSON" in results[5].content
 
 
+async def test_arguments_that_are_nested_too_deeply_are_a_result_like_any_other_fault(
+    house: OpenHouse, autojump_clock: object
+) -> None:
+    # The bug: this ended the session whose model wrote it.
+    deep = f'{{"seconds": {"[" * 300}{"]" * 300}}}'
+    async with house(wait) as tools:
+        results = await tools.calls(call("wait", seconds=1), ToolCallPart("1", "wait", deep))
+
+    assert [r.is_error for r in results] == [False, True]
+    assert "nested more than 240 levels deep" in results[1].content
+
+
 async def test_the_same_executor_serves_after_a_crash(house: OpenHouse) -> None:
     async with house(wait) as tools:
         await tools.call("wait", seconds=0, then="crash")

@@ -126,6 +126,44 @@ def test_deep_arguments_of_a_schema_that_contains_itself_are_checked() -> None:
     assert len(told(wrong, check)) < 500
 
 
+@pytest.mark.parametrize("depth", [240, 255, 300, 1_000])
+@pytest.mark.parametrize("name", ["city", "list", "town"])
+def test_arguments_that_no_json_writer_takes_are_refused_and_crash_no_session(
+    depth: int, name: str
+) -> None:
+    # The bug: orjson reads 1,024 levels and writes 254, and the validator fails where it quotes
+    # what is deeper; neither error was one that a caller knows.
+    text = told(f'{{"city": "Oslo", "{name}": {"[" * depth}{"]" * depth}}}')
+
+    assert text == (
+        "the arguments of weather are nested more than 240 levels deep; "
+        "call it again with flatter ones"
+    )
+
+
+def test_arguments_as_deep_as_they_may_be_can_be_written_into_a_message_to_a_server() -> None:
+    deep = '{"a":' * 239 + '{"of": "[[[[["}' + "}" * 239
+
+    arguments = ArgumentCheck("tree", {"type": "object"}).arguments(ToolCallPart("1", "tree", deep))
+
+    assert orjson.dumps({"params": {"arguments": [arguments]}})
+
+
+def test_only_the_first_fault_of_long_arguments_is_looked_for() -> None:
+    # The bug: the validator lists all faults, and half a million took it four seconds.
+    check = ArgumentCheck(
+        "add",
+        {
+            "type": "object",
+            "properties": {"numbers": {"type": "array", "items": {"type": "string"}}},
+        },
+    )
+
+    text = told(f'{{"numbers": [{"1," * 490_000}1]}}', check)
+
+    assert text.splitlines()[1:-1] == ["- numbers[0] must be of type string, not 1"]
+
+
 @given(
     st.recursive(
         st.none() | st.integers(-(2**40), 2**40) | st.text(max_size=300),
