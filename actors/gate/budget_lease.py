@@ -148,12 +148,16 @@ class Lease:
         `rates` are those of the tier that has served, where they are not those
         that it was opened with. `outcome` is "ok", "cancelled" or an error's
         kind, `model` the one that has answered, and `service_tier` the tier that has
-        served. Without any usage it counts as all that was reserved.
+        served. Without any usage it counts as all that was reserved, which of a free
+        model is nothing.
         """
         rates = rates or self._rates
         cost, price_id = None, ""
         if usage is not None and isinstance(rates, Rates):
             cost, price_id = cost_of(usage, rates).nano_dollars, rates.price_id
+        elif isinstance(rates, Rates) and not self.opening.reserved:
+            # Whatever it has used was free.
+            cost, price_id = 0, rates.price_id
         self._close(
             Closing(
                 state="unknown" if usage is None else "settled",

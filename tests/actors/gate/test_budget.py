@@ -180,6 +180,16 @@ async def test_a_client_that_leaves_is_in_the_ledger_before_anything_else_happen
     assert await house.totals() == (4_110, 0)
 
 
+async def test_a_call_of_a_free_model_cost_nothing_also_where_nobody_counted() -> None:
+    """A bug: cancelled before its first word, it cost "unknown" on a model of one's own."""
+    house = House(budget())
+    free = attrs.evolve(RATES, input=Rate(0), output=Rate(0))
+    async with house.lease(free) as lease:
+        lease.sent()
+    assert (house.last.state, lease.cost) == ("unknown", 0)
+    assert await house.totals() == (0, 0)
+
+
 async def test_calls_that_come_at_once_cannot_spend_the_same_cent_twice(
     autojump_clock: MockClock,
 ) -> None:
