@@ -43,8 +43,8 @@ from .state import PastTurn, State, applied, calls_of, results_of
 
 __all__ = ["WAS_INTERRUPTED", "cuts_of", "events_of", "in_order", "replayed_events", "told_of"]
 
-WAS_INTERRUPTED: Final = "the server was stopped during this turn; ask again"
-"""What is said of a turn that was under way when its process ended."""
+WAS_INTERRUPTED: Final = "the session was interrupted during this turn; ask again"
+"""What is said of a turn that was under way when its process ended, or its session crashed."""
 
 _RESET: Final = "it broke off"
 

@@ -186,6 +186,7 @@ class Session(Actor[SessionMessage], background=True):
             tools=self._company.tools,
             steps=self._company.steps,
             over=self._over,
+            crashing=lambda: self.crashing,
             pinned=self._pinned,
         )
         # It runs at least as far as its `finally`, so this turn will be told ended.

@@ -28,7 +28,7 @@ from .answer_record import answer_record, cost_of, in_words, log_answer, size_of
 from .assistant import Assistant
 from .context import Context
 from .event_emitter import EventEmitter
-from .event_replay import told_of
+from .event_replay import WAS_INTERRUPTED, told_of
 from .events import StopReason, TurnEnded
 from .record import Record, Summarised, ToolReturned, TurnOver
 from .recorder import Recorder
@@ -70,7 +70,13 @@ class _Ending:
         """What the model reads of it, where a tool has no result because of it."""
         if self.stop is StopReason.CANCELLED:
             return "the turn was cancelled"
+        if self is _INTERRUPTED:
+            return "the session was interrupted"
         return "the turn had to end before"
+
+
+_CANCELLED = _Ending(StopReason.CANCELLED)
+_INTERRUPTED = _Ending(StopReason.ERROR, WAS_INTERRUPTED, retryable=True)
 
 
 class RunningTurn:
@@ -78,7 +84,8 @@ class RunningTurn:
 
     `before` is what a model is shown before it, and `call` what its requests are
     like; `pinned` is who has answered last. `over` is called when the end is
-    about to be told: whoever hears of it may begin the next turn.
+    about to be told: whoever hears of it may begin the next turn. `crashing` says
+    whether it is a fault that ends the session.
     """
 
     def __init__(
@@ -94,6 +101,7 @@ class RunningTurn:
         emitter: EventEmitter,
         tools: ToolDirectory,
         over: "Callable[[RunningTurn], None]",
+        crashing: Callable[[], bool],
         steps: Steps = NO_STEPS,
         hidden: int = 0,
         pinned: str = "",
@@ -103,6 +111,7 @@ class RunningTurn:
         self.scope = trio.CancelScope()
         self._id = id
         self._over = over
+        self._crashing = crashing
         self._assistant = assistant
         self._before = before
         # Of `before`, those that are no part of the conversation: the system's.
@@ -163,12 +172,10 @@ class RunningTurn:
             await self._run(outcome)
 
     async def _run(self, outcome: Outcome) -> None:
-        ending = _Ending(StopReason.CANCELLED)
+        ending: _Ending | None = None
         try:
             with self.scope:
                 ending = await self._legs()
-            if self.scope.cancelled_caught:
-                outcome.error = "cancelled"
         except ProviderError as failure:
             ending = _Ending(StopReason.ERROR, in_words(failure), failure.retryable)
             outcome.error = error_type(failure)
@@ -182,7 +189,16 @@ class RunningTurn:
         finally:
             # Also when the session itself is being stopped: whoever listens
             # learns that no more will come.
+            if ending is None:
+                ending = self._broken_off()
+                outcome.error = "interrupted" if ending is _INTERRUPTED else "cancelled"
             await self._end(ending)
+
+    def _broken_off(self) -> _Ending:
+        """How it ends where it was cancelled: nobody wanted it to end where a fault does so."""
+        if self._crashing() and not self.scope.cancel_called:
+            return _INTERRUPTED
+        return _CANCELLED
 
     # Its legs.
 

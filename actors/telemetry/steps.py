@@ -85,8 +85,12 @@ class Steps:
                 _log.exception("an observer of turns and tools failed: %r", observer)
         try:
             yield outcome
-        except BaseException as error:
-            outcome.error = _ended_by(error)
+        except Exception as error:
+            outcome.error = error_type(error)
+            raise
+        except BaseException:
+            # Who is cancelled may have said why.
+            outcome.error = outcome.error or "cancelled"
             raise
         finally:
             # The last one first: each takes back what it has put around the step.
@@ -95,10 +99,6 @@ class Steps:
                     end(outcome)
                 except Exception:  # noqa: BLE001 - likewise
                     _log.exception("an observer of turns and tools failed: %r", end)
-
-
-def _ended_by(error: BaseException) -> str:
-    return error_type(error) if isinstance(error, Exception) else "cancelled"
 
 
 NO_STEPS = Steps()

@@ -105,7 +105,7 @@ def test_an_editor_goes_on_when_its_server_was_killed_and_started_again(
                 again = await agent.prompt(
                     session_id=session.session_id, prompt=block("still there?")
                 )
-                assert "the server was stopped during this turn" in str(broken.value)
+                assert "the session was interrupted during this turn" in str(broken.value)
                 assert again.stop_reason == "end_turn"
                 assert side.said().endswith("You said: still there?")
                 seqs = [

@@ -78,7 +78,7 @@ async def test_a_turn_under_way_is_marked_as_interrupted_once(journal: Journal) 
     [news] = opened.news
     assert isinstance(news, TurnEnded)
     assert (news.first, news.seq, news.turn) == (5, end, 2)
-    assert "stopped during this turn" in news.error
+    assert "interrupted during this turn" in news.error
     assert news.retryable
     assert second.state.turns[-1].stop == "interrupted"
     assert [line["turn"] for line in logs] == [2]

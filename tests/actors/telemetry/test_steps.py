@@ -166,6 +166,18 @@ async def test_how_a_step_ends_is_its_class_and_never_its_words(tracing: Tracing
     assert "private" not in turn.to_json()
 
 
+async def test_who_is_cancelled_may_say_why_his_step_has_ended(tracing: Tracing) -> None:
+    steps = Steps(StepSpans(tracing.provider))
+    with trio.CancelScope() as scope, steps.step(TURN) as outcome:
+        scope.cancel()
+        outcome.error = "interrupted"
+        await trio.lowlevel.checkpoint()
+    turn = tracing.spans()["invoke_agent helper"]
+
+    assert attributes(turn)["error.type"] == "interrupted"
+    assert turn.status.status_code is trace.StatusCode.ERROR
+
+
 def test_steps_are_timed_by_assistant_and_tool() -> None:
     registry, now = CollectorRegistry(), [0.0]
     steps = Steps(StepMetrics(registry, lambda: now[0]))

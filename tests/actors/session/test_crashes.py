@@ -1,0 +1,141 @@
+"""A session that crashes while a turn is under way: nobody is told that somebody has cancelled it."""
+
+import orjson
+import pytest
+import trio
+from trio.testing import MockClock
+
+from tests.fakes.acting import Bench, answer, calling, wants
+from tests.fakes.house import House, Listener, open_house
+from tests.fakes.provider import DONE, FINISH, ROLE, Body, delta, sse
+from trouper.actors.chat import TextPart
+from trouper.actors.errors import TurnFailed
+from trouper.actors.session.events import StopReason, ToolEnded, TurnEnded
+from trouper.actors.session.export import stored_state
+from trouper.actors.session.messages import (
+    Attach,
+    CancelTurn,
+    GetTranscript,
+    Prompt,
+    Retitle,
+    SessionMessage,
+)
+from trouper.actors.session.state import PastTurn
+from trouper.actors.store.memory_journal import MemoryJournal
+from trouper.runtime import ActorCrashed, ActorDown, Ref
+
+LONG = (ROLE, delta("once "), delta("upon "), 60.0, delta("a time"), FINISH, DONE)
+INTERRUPTED = "the session was interrupted during this turn; ask again"
+
+
+async def talking(house: House) -> tuple[Ref[SessionMessage], Listener]:
+    """A session in the middle of a turn."""
+    ref, listener = await house.open(id="s"), Listener()
+    await ref.ask(Attach(listener))
+    await ref.ask(Prompt((TextPart("tell"),)))
+    await listener.hears(2)
+    return ref, listener
+
+
+async def crash(ref: Ref[SessionMessage]) -> None:
+    """A handler that has nothing to do with the turn crashes."""
+    with pytest.raises(ActorCrashed):
+        await ref.ask(Retitle(None))  # type: ignore[arg-type]
+
+
+async def past(journal: MemoryJournal) -> PastTurn:
+    return stored_state("s", None, await journal.read("s", limit=1_000)).turns[0]
+
+
+def how(end: TurnEnded) -> tuple[StopReason, str, bool]:
+    return end.stop, end.error, end.retryable
+
+
+async def test_a_crash_elsewhere_in_the_session_is_told_as_an_error_and_not_as_a_cancel(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_house(Body(*LONG)) as house:
+        ref, listener = await talking(house)
+        await crash(ref)
+        end = await listener.ended()
+
+        assert how(end) == (StopReason.ERROR, INTERRUPTED, True)
+        with pytest.raises(ActorDown):
+            await ref.ask(GetTranscript())
+    assert trio.current_time() < 1
+
+
+async def test_half_an_answer_is_no_success_to_who_asked_for_it(autojump_clock: MockClock) -> None:
+    async with open_house(Body(*LONG)) as house:
+        session = await house.handle()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_crash_soon, house)
+            with pytest.raises(TurnFailed, match=INTERRUPTED) as caught:
+                await session.ask("tell")
+    assert caught.value.retryable
+    assert trio.current_time() < 2
+
+
+async def _crash_soon(house: House) -> None:
+    await trio.sleep(1)
+    await crash(house.directory.find("s", owner="me"))
+
+
+async def test_the_journal_blames_nobody_for_a_crash_and_the_model_reads_what_it_had_said(
+    autojump_clock: MockClock,
+) -> None:
+    journal = MemoryJournal()
+    async with open_house(Body(*LONG), sse("fine"), journal=journal) as house:
+        ref, listener = await talking(house)
+        await crash(ref)
+        await listener.ended()
+        assert await ref.ask(Prompt((TextPart("go on"),))) == 2
+        await listener.ended(2)
+        sent = orjson.loads(house.answers.requests[-1].content)["messages"]
+
+    ends = [event for event in listener.events if isinstance(event, TurnEnded)]
+    assert [how(end) for end in ends] == [
+        (StopReason.ERROR, INTERRUPTED, True),
+        (StopReason.END_TURN, "", False),
+    ]
+    turn = await past(journal)
+    assert (turn.stop, turn.error) == ("error", INTERRUPTED)
+    assert [one["content"] for one in sent[1:]] == ["tell", "once upon ", "go on"]
+
+
+async def test_a_tool_that_a_crash_breaks_off_is_told_so(autojump_clock: MockClock) -> None:
+    bench, journal = Bench(), MemoryJournal()
+    calls = calling(wants("work", name="a", seconds=60))
+    async with open_house(calls, answer("Well."), tools=bench.tools(), journal=journal) as house:
+        ref, listener = await talking(house)
+        await bench.begun.wait()
+        await crash(ref)
+        await listener.ended()
+        await ref.ask(Prompt((TextPart("and?"),)))
+        await listener.ended(2)
+        sent = orjson.loads(house.answers.requests[-1].content)["messages"]
+
+    [result] = [event.result for event in listener.events if isinstance(event, ToolEnded)]
+    assert result.startswith("work was broken off (the session was interrupted); whether it has")
+    assert [one["content"] for one in sent if one["role"] == "tool"] == [result]
+
+
+async def test_a_turn_that_somebody_has_cancelled_is_told_so_whatever_else_happens(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_house(Body(*LONG)) as house:
+        ref, listener = await talking(house)
+        ref.tell(CancelTurn())
+        await crash(ref)
+        assert (await listener.ended()).stop is StopReason.CANCELLED
+
+
+async def test_a_session_that_is_ended_in_order_has_its_turn_cancelled(
+    autojump_clock: MockClock,
+) -> None:
+    journal = MemoryJournal()
+    async with open_house(Body(*LONG), journal=journal) as house:
+        _, listener = await talking(house)
+        await house.stop("s")
+        assert (await listener.ended()).stop is StopReason.CANCELLED
+    assert (await past(journal)).stop == "cancelled"
