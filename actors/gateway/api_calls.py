@@ -101,7 +101,7 @@ class ApiCalls(ABC):
     async def stop(self) -> None:
         """Take no more requests, and wait until those under way have ended."""
         self._stopping = True
-        await self._watchdog.close_all(0, "")
+        await self._watchdog.stop_all()
 
     @abstractmethod
     async def _route(self, asked: Asked) -> bool:
@@ -159,13 +159,14 @@ class ApiCalls(ABC):
         exchange = Exchange(http.stream, self._limits)
         with self._watchdog.watching(exchange), exchange.scope:
             return await answer()
-        if exchange.verdict is not Verdict.STOPPED:
+        why = _TOLD_WHY.get(exchange.verdict)
+        if why is None:
             log.debug("request left", request=f"req_{asked.id}", verdict=str(exchange.verdict))
             return False
         if http.begun:
-            await http.end_events(asked.last_words(_STOPPED))
+            await http.end_events(asked.last_words(why))
             return False
-        return await asked.refuse(_STOPPED, close=True)
+        return await asked.refuse(why, close=True)
 
 
 TOLD: Final = (RefusedRequest, HttpFault, ActorError)
@@ -210,3 +211,8 @@ BROKEN: Final = ApiFault(
     code="server_error",
     retryable=False,
 )
+
+_TOLD_WHY: Final[dict[Verdict | None, ApiFault]] = {
+    Verdict.STOPPED: _STOPPED,
+    Verdict.FAILED: BROKEN,
+}

@@ -23,6 +23,7 @@ class Verdict(Enum):
     LEFT = "the client has hung up"
     STALLED = "the client has stopped reading"
     STOPPED = "the server stops"
+    FAILED = "a look at it failed"
 
 
 class Exchange:
@@ -45,10 +46,14 @@ class Exchange:
         elif self._stop_at is not None and now >= self._stop_at:
             self._end(Verdict.STOPPED)
 
-    def close(self, code: int, reason: str) -> None:
+    def stop(self) -> None:
         """The server stops: the answer has its grace to come to its end."""
         if self._stop_at is None:
             self._stop_at = trio.current_time() + self._limits.close_seconds - _LAST_WORDS
+
+    def fail(self) -> None:
+        """A look at it has failed: it ends at once."""
+        self._end(Verdict.FAILED)
 
     def _end(self, verdict: Verdict) -> None:
         self.verdict = verdict

@@ -44,7 +44,7 @@ from .routes import Calls, Metrics, PlainRoute, SocketRoute
 from .sessions import Sessions
 from .stream import ClientStream, Unread
 from .watchdog import Watchdog
-from .websocket import RESTART, Opening, Websocket, WebsocketHandler, converse
+from .websocket import Opening, Websocket, WebsocketHandler, converse
 
 __all__ = ["Gateway"]
 
@@ -213,7 +213,7 @@ class Gateway:
         async with trio.open_nursery() as nursery:
             for calls in self._calls:
                 nursery.start_soon(calls.stop)
-            await self._watchdog.close_all(RESTART, "the server restarts; come back")
+            await self._watchdog.stop_all()
 
     async def serve_stream(self, stream: trio.abc.Stream) -> None:
         """Serve one accepted connection to its end. Raises nothing but cancellation."""

@@ -1,13 +1,20 @@
-"""One timer for all connections: it looks at each, usually once a second."""
+"""One timer for all connections: it looks at each, usually once a second.
+
+A fault in a look ends the one that was looked at. It would else end the nursery that
+holds all connections.
+"""
 
 from collections.abc import Generator
 from contextlib import contextmanager
 from math import inf
 from typing import Protocol
 
+import structlog
 import trio
 
 __all__ = ["Watchdog", "Watched"]
+
+log = structlog.get_logger("trouper.gateway")
 
 # Seconds. Times here are told in seconds and tens of seconds; a firing timer costs 60 us.
 _INTERVAL = 1.0
@@ -20,8 +27,12 @@ class Watched(Protocol):
         """Look whether anything has taken too long; `now` is trio's time."""
         ...
 
-    def close(self, code: int, reason: str) -> None:
-        """Begin to say goodbye."""
+    def stop(self) -> None:
+        """The server stops: begin to say goodbye."""
+        ...
+
+    def fail(self) -> None:
+        """A look at it has failed: end it at once."""
         ...
 
 
@@ -56,12 +67,27 @@ class Watchdog:
             await trio.sleep(self._interval)
             self.looked = now = trio.current_time()
             for one in tuple(self._watched):
-                one.sweep(now)
+                with _alone():
+                    try:
+                        one.sweep(now)
+                    except Exception:
+                        one.fail()
+                        raise
 
-    async def close_all(self, code: int, reason: str) -> None:
+    async def stop_all(self) -> None:
         """Say goodbye to all, and wait until none is left. `run` must be running."""
         for one in tuple(self._watched):
-            one.close(code, reason)
+            with _alone():
+                one.stop()
         self._none_left = trio.Event()
         if self._watched:
             await self._none_left.wait()
+
+
+@contextmanager
+def _alone() -> Generator[None]:
+    """Whatever goes wrong in here is nothing to those who are looked at next."""
+    try:
+        yield
+    except Exception:
+        log.exception("a look at a connection failed")

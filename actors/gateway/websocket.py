@@ -171,7 +171,7 @@ class Websocket:
         """Close what is old, once nothing is under way or it lasts beyond all measure."""
         late = now - self._old_at
         if late >= 0 and (not self._turns or late >= self._limits.answer_seconds):
-            self.close(RESTART, "this connection is old; open another one and go on")
+            self._retire("this connection is old; open another one and go on")
 
     async def _guard(self, function: Callable[..., Awaitable[None]], *args: object) -> None:
         with self._faults_close():
@@ -194,14 +194,28 @@ class Websocket:
 
         `reason` is at most 123 bytes long, the protocol's limit.
         """
-        if code == RESTART and self._turns and self.finishes_turns:
+        if self._close_by is None:
+            self._close_by = trio.current_time() + self._limits.close_seconds
+            self.outbox.shut_down((code, reason))
+
+    def stop(self) -> None:
+        """The server stops: the client is to come back to the next one."""
+        self._retire("the server restarts; come back")
+
+    def fail(self) -> None:
+        """A look at it has failed: cut it off."""
+        self.abort("a fault in the server")
+
+    def _retire(self, reason: str) -> None:
+        """Close it as one that is to be opened anew, once turns of which nothing can be had
+        later have had some seconds to end."""
+        if self._turns and self.finishes_turns:
             # It is old from now on, and so old that it ends with its turns or in time for that.
             grace = self._limits.close_seconds - _LAST_WORDS
             self._old_at = trio.current_time() - self._limits.answer_seconds + grace
             self.finishes_turns = False
-        elif self._close_by is None:
-            self._close_by = trio.current_time() + self._limits.close_seconds
-            self.outbox.shut_down((code, reason))
+        else:
+            self.close(RESTART, reason)
 
     def abort(self, reason: str) -> None:
         """Cut the connection off, without a goodbye: there is no way to get one through."""
