@@ -42,10 +42,10 @@ class Portal(Generic[T]):
     def value(self) -> T:
         """What entering the context gave, as the System. Use it in calls, not from this thread.
 
-        Raises PortalError before the portal has been entered.
+        Raises PortalClosed before the portal has been entered.
         """
         if not self._thread.ready.done() or not hasattr(self._thread, "value"):
-            raise PortalError(f"the portal {self._name!r} has not been entered")
+            raise self._not_entered()
         return self._thread.value
 
     @property
@@ -56,7 +56,10 @@ class Portal(Generic[T]):
     def _check_entered(self) -> None:
         self._thread.check_process()
         if not self._thread.began:
-            raise PortalClosed(f"the portal {self._name!r} has not been entered; use it in a block")
+            raise self._not_entered()
+
+    def _not_entered(self) -> PortalClosed:
+        return PortalClosed(f"the portal {self._name!r} has not been entered; use it in a block")
 
     def _raise_crash(self, told: BaseException | None) -> None:
         """Raise what the run raised, unless the host has an error that tells of it."""

@@ -182,7 +182,7 @@ def test_it_is_used_in_the_loop_that_entered_it_and_once() -> None:
         portal = AsyncioPortal(program())
         with pytest.raises(PortalClosed, match="not been entered"):
             await portal.call(add, 1)
-        with pytest.raises(PortalError, match="not been entered"):
+        with pytest.raises(PortalClosed, match="not been entered"):
             print(portal.value)
         with pytest.raises(PortalClosed, match="not been entered"):
             await portal.wait_ended()
