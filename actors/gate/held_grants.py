@@ -4,7 +4,6 @@ import attrs
 
 from ..policy.bucket import Demand
 from .limiter_messages import Acquire
-from .owner import is_dead
 
 __all__ = ["HeldGrant", "HeldGrants"]
 
@@ -52,14 +51,7 @@ class HeldGrants:
 
     def ended(self) -> list[Acquire]:
         """Those whose owner has said that they have ended, or is dead."""
-        ended = [acquire for acquire in self._out if _has_ended(acquire)]
+        ended = [acquire for acquire in self._out if acquire.holder.ended is not None]
         # So that looking costs each call the same, however many there are.
         self._many = max(_FEW, 2 * (len(self._out) - len(ended)))
         return ended
-
-
-def _has_ended(acquire: Acquire) -> bool:
-    holder = acquire.holder
-    if holder.settled is not None:
-        return True
-    return is_dead(holder.task)

@@ -6,42 +6,38 @@ async with KeyUse(keys, model="small", tried=tried) as use:     # ProviderError:
 """
 
 from collections.abc import Set
-from types import TracebackType
-from typing import Self
 
-import trio
-
-from ...runtime import MailboxFull, Ref
+from ...runtime import Ref
 from ..errors import ProviderError
 from ..policy.key_verdict import NOTHING, Verdict, verdict_of
+from .gate_use import GateUse
 from .keys_messages import ChooseKey, ChosenKey, ReportKey
 from .owner import OwnedCall
 
 __all__ = ["KeyUse"]
 
 
-class KeyUse:
+class KeyUse(GateUse[Verdict]):
     """One call's use of a key, as a block. Good for one use.
 
     `tried` are the ids of keys that this request has failed with for a reason
     of their own: another one is chosen while there is one. Entering raises
     ProviderError of kind QUOTA_EXHAUSTED, AUTH or PERMISSION where no key is
     left, and what `ask` raises. Leaving it reports how the block ended; a
-    ProviderError that leaves it without one gets the key's id. It belongs to
-    the task that enters it: when that has ended, so has the call.
+    ProviderError that leaves it without one gets the key's id.
 
     A key that was refused with 401, 402, 403 or for want of credit needs no
     delay: go on with the next at once. After a 429 keep the delay, with another
     key, too: keys of one account often share its limits.
     """
 
-    __slots__ = ("_call", "_choice", "_chosen", "_keys")
+    __slots__ = ("_choice", "_chosen", "_keys")
 
     def __init__(
         self, keys: Ref[ChooseKey | ReportKey], *, model: str = "", tried: Set[str] = frozenset()
     ) -> None:
+        super().__init__(OwnedCall(NOTHING), NOTHING)
         self._keys = keys
-        self._call = OwnedCall[Verdict](NOTHING)
         self._choice = ChooseKey(self._call, model, frozenset(tried))
         self._chosen: ChosenKey | None = None
 
@@ -74,44 +70,21 @@ class KeyUse:
 
     def settle(self, error: ProviderError | None) -> None:
         """The call has ended, well where `error` is None; never blocks. Only the first counts."""
-        self._settle(verdict_of(error))
-
-    def _settle(self, verdict: Verdict) -> None:
-        if self._call.result is not None:
-            return
-        self._call.result = verdict
-        self._call.task = None
-        try:
-            self._keys.tell(ReportKey(self._choice, verdict))
-        except MailboxFull:
-            return  # the keys find the verdict at the call
-
-    async def __aenter__(self) -> Self:
-        self._call.task = trio.lowlevel.current_task()
-        try:
-            self._chosen = await self._keys.ask(self._choice)
-        except ProviderError:
-            self._call.result = NOTHING  # no key was left, and none is held
-            raise
-        except BaseException:
-            self._settle(NOTHING)  # one may have been chosen meanwhile
-            raise
-        return self
+        self._settle_once(verdict_of(error))
 
     def close(self, error: BaseException | None) -> None:
-        """Report a call that has ended with that error, as leaving the block does."""
-        if error is None:
-            self.settle(None)
-        elif isinstance(error, ProviderError):
+        """As every use is closed; an error that names no key gets the name of this one."""
+        if isinstance(error, ProviderError):
             error.key_id = error.key_id or self.key_id
-            self.settle(error)
-        else:
-            self._settle(NOTHING)
+        super().close(error)
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close(error)
+    async def _ask(self) -> None:
+        self._chosen = await self._keys.ask(self._choice)
+
+    def _verdict(self, error: BaseException | None) -> Verdict:
+        if error is None or isinstance(error, ProviderError):
+            return verdict_of(error)
+        return NOTHING
+
+    def _report(self, verdict: Verdict) -> None:
+        self._keys.tell(ReportKey(self._choice, verdict))

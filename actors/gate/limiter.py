@@ -306,7 +306,7 @@ class Limiter(Actor[LimiterMessage], background=True):
         """
         ended = self._grants.ended()
         for acquire in ended:
-            self._settle(acquire, acquire.holder.settled)
+            self._settle(acquire, acquire.holder.ended)
         return bool(ended)
 
     def _level(self, now: float) -> LimiterLevel:

@@ -10,6 +10,7 @@ from attrs.validators import ge
 from ...runtime import Request
 from ..policy.bucket import Demand, RateLimits
 from ..wire.rate_limits import RateSnapshot
+from .owner import OwnedCall
 
 __all__ = [
     "Acquire",
@@ -48,15 +49,14 @@ class Unheard:
 
 
 @attrs.define(eq=False)
-class Holder:
-    """Whose a grant is: the task that asked for it, and what it said of its call.
+class Holder(OwnedCall[Demand]):
+    """Whose a grant is: the task that asked for it, and what it said that its call took.
 
     The limiter looks here where it was not told. `unheard` is of the limiter that has
     given the grant.
     """
 
     task: trio.lowlevel.Task | None = attrs.field(factory=trio.lowlevel.current_task, repr=False)
-    settled: Demand | None = None
     unheard: Unheard | None = None
 
 
@@ -70,6 +70,10 @@ class Grant:
 def _no_debt(_acquire: object, _attribute: object, cost: Demand) -> None:
     if min(cost.amounts) < 0:
         raise ValueError(f"a call does not cost less than nothing: {cost}")
+
+
+def _holder_of(acquire: "Acquire") -> Holder:
+    return Holder(acquire.cost)
 
 
 @attrs.frozen(eq=False)
@@ -86,7 +90,7 @@ class Acquire(Request[Grant]):
     cost: Demand = attrs.field(validator=_no_debt)
     priority: Priority = Priority.NORMAL
     deadline: float = inf
-    holder: Holder = attrs.field(factory=Holder)
+    holder: Holder = attrs.field(default=attrs.Factory(_holder_of, takes_self=True))
 
 
 @attrs.frozen

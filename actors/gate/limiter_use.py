@@ -9,8 +9,6 @@ async with LimiterUse(limiter, Demand(input_tokens=900, output_tokens=400)) as u
 """
 
 from math import inf
-from types import TracebackType
-from typing import Self
 
 import trio
 
@@ -18,6 +16,7 @@ from ...runtime import MailboxFull, Ref
 from ..errors import ErrorKind, ProviderError
 from ..policy.bucket import NOTHING, Demand
 from ..wire.rate_limits import RateSnapshot
+from .gate_use import GateUse
 from .limiter_messages import Acquire, Holder, Observe, Pause, Priority, Settle
 
 __all__ = ["LimiterUse"]
@@ -30,7 +29,7 @@ _REFUSED = Demand()
 _PAUSE_UNSAID = 1.0
 
 
-class LimiterUse:
+class LimiterUse(GateUse[Demand]):
     """One call through a limiter, as a block. Good for one use.
 
     Entering waits for its turn and raises ProviderError of kind LIMITER_TIMEOUT
@@ -38,10 +37,10 @@ class LimiterUse:
     `ask` raises. Leaving it gives back what was taken: all of it before `sent`;
     after that the tokens, where the server refused the call unbilled, and else
     nothing but what `settle` has said. A ProviderError of kind RATE_LIMITED that
-    leaves it pauses the limiter. It belongs to the task that makes it.
+    leaves it pauses the limiter.
     """
 
-    __slots__ = ("_acquire", "_limiter", "_sent", "_settled", "waited")
+    __slots__ = ("_acquire", "_holder", "_limiter", "_sent", "waited")
 
     def __init__(
         self,
@@ -51,10 +50,12 @@ class LimiterUse:
         priority: Priority = Priority.NORMAL,
         deadline: float = inf,
     ) -> None:
+        # What a call took of which nobody knows it, is taken to be the estimate.
+        self._holder = Holder(estimate)
+        super().__init__(self._holder, NOTHING)
         self._limiter = limiter
-        self._acquire = Acquire(estimate, priority, deadline, Holder())
+        self._acquire = Acquire(estimate, priority, deadline, self._holder)
         self._sent = False
-        self._settled = False
         self.waited = 0.0
 
     def sent(self) -> None:
@@ -63,7 +64,7 @@ class LimiterUse:
 
     def answered(self, snapshot: RateSnapshot) -> None:
         """The server has answered, and told its limits in the headers; never blocks."""
-        if not self._settled:
+        if self._call.result is None:
             try:
                 self._limiter.tell(Observe(self._acquire, snapshot))
             except MailboxFull:
@@ -71,53 +72,32 @@ class LimiterUse:
 
     def settle(self, actual: Demand) -> None:
         """Say what the call took; never blocks. Only the first word counts."""
-        self._settle(actual)
-
-    def _settle(self, actual: Demand | None) -> None:
-        if self._settled:
-            return
-        self._settled = True
-        holder = self._acquire.holder
-        holder.settled = self._acquire.cost if actual is None else actual
-        holder.task = None
-        try:
-            self._limiter.tell(Settle(self._acquire, actual))
-        except MailboxFull:
-            return  # the limiter finds it at the holder
-
-    async def __aenter__(self) -> Self:
-        try:
-            grant = await self._limiter.ask(self._acquire, timeout=inf)
-        except BaseException:
-            self._settle(NOTHING)  # it may have been granted meanwhile
-            raise
-        self.waited = grant.waited
-        return self
+        self._settle_once(actual)
 
     def close(self, error: BaseException | None) -> None:
-        """End a call that has ended with that error, as leaving the block does."""
+        """As every use is closed; an error that says that we are too fast pauses all others, too."""
         if isinstance(error, ProviderError) and error.kind is ErrorKind.RATE_LIMITED:
             self._pause(_PAUSE_UNSAID if error.retry_after is None else error.retry_after)
+        super().close(error)
+
+    async def _ask(self) -> None:
+        self.waited = (await self._limiter.ask(self._acquire, timeout=inf)).waited
+
+    def _verdict(self, error: BaseException | None) -> Demand:
         if not self._sent:
-            self._settle(NOTHING)
-        elif isinstance(error, ProviderError) and error.billed == "no":
-            self._settle(NOTHING if error.phase in ("pool", "connect") else _REFUSED)
-        else:
-            self._settle(None)
+            return NOTHING
+        if isinstance(error, ProviderError) and error.billed == "no":
+            return NOTHING if error.phase in ("pool", "connect") else _REFUSED
+        return self._acquire.cost
+
+    def _report(self, verdict: Demand) -> None:
+        self._limiter.tell(Settle(self._acquire, verdict))
 
     def _pause(self, seconds: float) -> None:
         try:
             self._limiter.tell(Pause(seconds))
         except MailboxFull:
-            unheard = self._acquire.holder.unheard
+            unheard = self._holder.unheard
             if unheard is not None:  # else it holds no grant, and nothing was refused
                 until = trio.current_time() + seconds
                 unheard.paused_until = max(unheard.paused_until, until)
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close(error)

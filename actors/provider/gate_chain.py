@@ -9,6 +9,7 @@ Cancelled as well, and each gate sees the error as it came.
 
 import time
 from collections.abc import Iterable, Set
+from typing import TypeVar
 
 import attrs
 import httpx
@@ -38,6 +39,8 @@ from .target import Target
 
 __all__ = ["GateChain"]
 
+U = TypeVar("U", CircuitUse, KeyUse, LimiterUse)
+
 
 class GateChain:
     """One attempt at the gates. `waited` are the seconds that the limiter has made it wait.
@@ -58,6 +61,7 @@ class GateChain:
         "_request",
         "_target",
         "_tried",
+        "_uses",
         "cost",
         "is_sent",
         "key_id",
@@ -82,6 +86,8 @@ class GateChain:
         self._circuit_use: CircuitUse | None = None
         self._key_use: KeyUse | None = None
         self._limiter_use: LimiterUse | None = None
+        # Those that have been entered, in that order.
+        self._uses: list[CircuitUse | KeyUse | LimiterUse] = []
         self._lease: Lease | None = None
         self._counted = 0
         self.is_sent = False
@@ -105,19 +111,22 @@ class GateChain:
         if gates.counts_tokens or (gates.budgets is not None and is_paid(rates)):
             self._counted = await knowledge.count(self._ref, request)
         if gates.circuit is not None:
-            circuit_use = CircuitUse(gates.circuit)
-            await circuit_use.__aenter__()
-            self._circuit_use = circuit_use
+            self._circuit_use = await self._entered(CircuitUse(gates.circuit))
         if gates.keys is not None:
             use = KeyUse(gates.keys, model=request.model, tried=self._tried)
-            await use.__aenter__()
-            self._key_use, self.key_id = use, use.key_id
+            self._key_use = await self._entered(use)
+            self.key_id = use.key_id
         limiter = gates.limiters.get(self.key_id)
         if limiter is not None:
             await self._admit(limiter, deadline)
         if gates.budgets is not None:
             await self._reserve(gates.budgets, rates)
         return self._request
+
+    async def _entered(self, use: U) -> U:
+        await use.enter()
+        self._uses.append(use)
+        return use
 
     async def _admit(self, limiter: Ref[LimiterMessage], deadline: float) -> None:
         knowledge = self._target.knowledge
@@ -126,10 +135,9 @@ class GateChain:
             knowledge.likely_output(self._ref, self._request.max_output_tokens),
         )
         priority = self._call.priority
-        limiter_use = LimiterUse(limiter, estimate, priority=priority, deadline=deadline)
-        await limiter_use.__aenter__()
-        self._limiter_use = limiter_use
-        self.waited = limiter_use.waited
+        use = LimiterUse(limiter, estimate, priority=priority, deadline=deadline)
+        self._limiter_use = await self._entered(use)
+        self.waited = use.waited
 
     async def _reserve(self, budgets: Budgets, rates: Rates | UnknownPrice) -> None:
         knowledge, call, request = self._target.knowledge, self._call, self._request
@@ -213,49 +221,44 @@ class GateChain:
             error = GeneratorExit()
         # No gate is skipped for what another one raises, or what was used: nobody comes again.
         try:
-            self._settle(error, tally, outcome)
+            self._settle(tally, outcome)
         finally:
             try:
                 if self._lease is not None:
                     self._lease.close(error, outcome)
             finally:
                 self._give_back(error)
+        self.cost = self._cost(error, tally)
 
     def _give_back(self, error: BaseException | None) -> None:
-        try:
-            if self._limiter_use is not None:
-                self._limiter_use.close(error)
-        finally:
+        if self._uses:
             try:
-                if self._key_use is not None:
-                    self._key_use.close(error)
+                self._uses.pop().close(error)
             finally:
-                if self._circuit_use is not None:
-                    self._circuit_use.close(error)
+                self._give_back(error)
 
-    def _settle(self, error: BaseException | None, tally: Tally, outcome: str) -> None:
-        """Say what it has used and what that costs, as far as anybody knows."""
+    def _settle(self, tally: Tally, outcome: str) -> None:
+        """Say what it has used, as far as anybody knows."""
         usage = self.usage = self._used(tally)
-        rates = self._target.knowledge.rates(self._ref, tally.service_tier)
-        if self._lease is not None and usage is not None:
+        if usage is None:
+            return
+        if self._lease is not None:
             self._lease.settle(
                 usage,
-                rates=rates,
+                rates=self._target.knowledge.rates(self._ref, tally.service_tier),
                 outcome=outcome,
                 model=tally.model,
                 service_tier=tally.service_tier or "",
             )
-        elif self._lease is not None:
-            self._lease.close(error, outcome)
-        self.cost = self._cost(error, rates)
-        if self._limiter_use is not None and usage is not None:
+        if self._limiter_use is not None:
             reads = self._target.kind != "anthropic"
             self._limiter_use.settle(spent(usage, cache_reads_count=reads))
 
-    def _cost(self, error: BaseException | None, rates: Rates | UnknownPrice) -> int | None:
+    def _cost(self, error: BaseException | None, tally: Tally) -> int | None:
         if self._lease is not None:
             return self._lease.cost
         if self.usage is not None:
+            rates = self._target.knowledge.rates(self._ref, tally.service_tier)
             return cost_of(self.usage, rates).nano_dollars if isinstance(rates, Rates) else None
         return 0 if not self.is_sent or _is_unbilled(error) else None
 

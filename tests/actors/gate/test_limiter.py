@@ -364,6 +364,6 @@ async def test_its_state_can_be_read(autojump_clock: MockClock) -> None:
 
 def test_a_call_that_costs_less_than_nothing_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="less than nothing"):
-        Acquire(Demand(-1), holder=Holder(task=None))
+        Acquire(Demand(-1), holder=Holder(Demand(), task=None))
     with pytest.raises(ValueError, match="seconds"):
         Pause(-1)

@@ -34,7 +34,7 @@ async def limiter(
 
 
 async def acquire(ref: Ref[LimiterMessage], tokens: int, holder: Holder | None = None) -> Acquire:
-    message = Acquire(Demand(tokens), holder=holder or Holder())
+    message = Acquire(Demand(tokens), holder=holder or Holder(Demand(tokens)))
     await ref.ask(message, timeout=inf)
     return message
 
@@ -103,9 +103,9 @@ async def test_without_an_owner_a_grant_lasts_until_it_is_settled(
     autojump_clock: MockClock,
 ) -> None:
     async with limiter() as ref:
-        free = await acquire(ref, 1, holder=Holder(task=None))
+        free = await acquire(ref, 1, holder=Holder(Demand(1), task=None))
         assert (await level(ref)).in_flight == 1
-        free.holder.settled = Demand(2_000)
+        free.holder.result = Demand(2_000)
         assert (await level(ref)).in_flight == 0
         assert await tokens(ref) == 8_000
 
@@ -122,7 +122,7 @@ async def test_a_grant_that_crosses_with_the_leave_of_its_asker_is_given_back(
             # No owner that could be found dead: only the limiter can give it back.
             async def asks() -> None:
                 with leaving:
-                    granted.append(await acquire(ref, 1, Holder(task=None)))
+                    granted.append(await acquire(ref, 1, Holder(Demand(1), task=None)))
 
             granted: list[Acquire] = []
             nursery.start_soon(asks)
