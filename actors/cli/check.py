@@ -1,12 +1,13 @@
 """`trouper check`: reads a configuration and says every fault of it, each with its key.
 
 What is right and will do harm all the same (a model that is shut down, a key
-that goes out in clear) is a warning: it changes no exit code.
+that goes out in clear, a local model that is not installed) is a warning: it changes no exit code.
 """
 
 import argparse
 import datetime
 import sys
+from collections.abc import Iterator
 
 import trio
 
@@ -14,6 +15,8 @@ from ..catalog.prices import load_price_book
 from ..config import AppConfig, BudgetConfig, load_config
 from ..config.advice import warnings_of
 from ..errors import ConfigError
+from ..local.errors import ModelFileMissing
+from ..local.model_file import find_model
 from ..policy.money import dollars
 from ..redaction import printable, redact_text
 
@@ -41,10 +44,20 @@ def run(args: argparse.Namespace, *, today: datetime.date | None = None) -> int:
     # The list of prices takes up to half a second; only budgets want to know them.
     book = trio.run(load_price_book, config.prices) if config.budgets else None
     today = today or datetime.datetime.now(datetime.UTC).date()
-    for warning in warnings_of(config, today, book):
+    for warning in (*warnings_of(config, today, book), *_missing_models(config)):
         print(printable(f"{args.file}: warning: {warning}"), file=sys.stderr)
     print(f"{args.file} is right. {_summary(config)}")
     return 0
+
+
+def _missing_models(config: AppConfig) -> Iterator[str]:
+    """Files that are not there now, and without which the server does not start."""
+    for name, provider in config.providers.items():
+        if provider.kind == "local":
+            try:
+                find_model(provider.local.model_file)
+            except ModelFileMissing as error:
+                yield f"providers.{name}: {error}"
 
 
 def _summary(config: AppConfig) -> str:

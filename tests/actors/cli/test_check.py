@@ -50,6 +50,17 @@ def test_a_right_configuration_is_summed_up(file: Path, capsys: pytest.CaptureFi
     )
 
 
+def test_a_local_model_that_is_not_installed_is_a_warning(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = file.absolute().with_name("small.gguf")
+    file.write_text(f'{GOOD}\n[providers.small.local]\nmodel_file = "{missing}"\n')
+
+    assert main(["check", "trouper.toml"]) == 0
+    said = f"trouper.toml: warning: providers.small: no model file at {missing}; correct the path"
+    assert said in capsys.readouterr().err
+
+
 def test_without_tokens_it_says_who_may_connect(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
