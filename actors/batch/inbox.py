@@ -20,7 +20,7 @@ import attrs
 import orjson
 
 from ..store.errors import StoreUnusable
-from ..wire.openai_request import BadRequest
+from ..wire.openai_request import InvalidBody
 from .errors import BadBatch
 from .lines import MOST_LINE, BatchRequest, ModelNames, read_line
 from .rows import BatchRow, Way
@@ -170,8 +170,8 @@ def _checked(source: BinaryIO, names: ModelNames, name: str, model: str) -> Iter
             line = read_line(raw, number, names, model)
             if line.custom_id in seen:
                 first = seen[line.custom_id]
-                raise BadRequest((f"id {line.custom_id!r} is that of line {first} already",))
-        except BadRequest as error:
+                raise InvalidBody((f"id {line.custom_id!r} is that of line {first} already",))
+        except InvalidBody as error:
             told = [f"line {number}: {fault}" for fault in error.faults]
             kept = told[: _MOST_FAULTS - len(faults)]
             faults += kept

@@ -22,7 +22,7 @@ from ..redaction import redact_text
 from ..wire.batch import BatchFault
 from ..wire.converter import shown, suggestion
 from ..wire.encoded import dump_json
-from ..wire.openai_request import BadRequest, read_request
+from ..wire.openai_request import InvalidBody, read_request
 from ..wire.stored import write_completion
 from .rows import RequestRow
 
@@ -76,10 +76,10 @@ class ModelNames:
                 self._names.setdefault(alias, *names)
 
     def find(self, name: str) -> str:
-        """The configured model of that name. Raises BadRequest."""
+        """The configured model of that name. Raises InvalidBody."""
         known = self._names.get(name)
         if known is None:
-            raise BadRequest(
+            raise InvalidBody(
                 (f"model: no model {shown(name)} is configured; {suggestion(name, self._names)}",)
             )
         return known
@@ -88,14 +88,14 @@ class ModelNames:
 def read_line(raw: bytes, number: int, names: ModelNames, model: str) -> BatchRequest:
     """The request in line `number`; `model` is asked where it names none.
 
-    Raises BadRequest with all that is wrong.
+    Raises InvalidBody with all that is wrong.
     """
     try:
         line = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise BadRequest((f"is not valid JSON: {error.msg} at column {error.colno}",)) from None
+        raise InvalidBody((f"is not valid JSON: {error.msg} at column {error.colno}",)) from None
     if not isinstance(line, dict):
-        raise BadRequest((f"must be an object, not {shown(line)}",))
+        raise InvalidBody((f"must be an object, not {shown(line)}",))
     short = "prompt" in line or ("id" in line and "body" not in line)
     faults = list(_unknown(line, _SHORT if short else _OPENAI))
     custom_id = line.get("id" if short else "custom_id", str(number))
@@ -106,15 +106,15 @@ def read_line(raw: bytes, number: int, names: ModelNames, model: str) -> BatchRe
     named = model
     try:
         if ("prompt" if short else "body") not in line:
-            raise BadRequest(("has no prompt" if short else "has neither body nor prompt",))
+            raise InvalidBody(("has no prompt" if short else "has neither body nor prompt",))
         if short and not isinstance(line["prompt"], str):
-            raise BadRequest((f"prompt: must be text, not {shown(line['prompt'])}",))
+            raise InvalidBody((f"prompt: must be text, not {shown(line['prompt'])}",))
         request = read_request(body)
         named = names.find(request.model or model)
-    except BadRequest as error:
+    except InvalidBody as error:
         faults += [fault if short else _within_body(line, fault) for fault in error.faults]
     if faults:
-        raise BadRequest(tuple(faults))
+        raise InvalidBody(tuple(faults))
     return BatchRequest(custom_id, named, orjson.dumps(body))
 
 

@@ -25,7 +25,7 @@ import trio
 from ..catalog.facts import ModelRef
 from ..errors import ProviderError
 from ..store.ledger import Closing
-from ..wire.batch import CANCELLED, EXPIRED, BatchFault, RemoteBatch, Result
+from ..wire.batch import CANCELLED, EXPIRED, BatchFault, BatchResult, RemoteBatch
 from .background import cancel_waiting
 from .books import Books, fault_of
 from .endpoint import Endpoint
@@ -283,7 +283,7 @@ class RemoteRun:
         await self._record(answers)
         return found > 0 or not strange
 
-    def _answer(self, result: Result, prefix: str) -> RequestResult:
+    def _answer(self, result: BatchResult, prefix: str) -> RequestResult:
         return self._books.answered(int(result.custom_id.removeprefix(prefix)), result.outcome)
 
     async def _end_rest(self, batch: RemoteBatch) -> None:

@@ -19,8 +19,8 @@ from ...runtime import Actor, Reject, on
 from ..errors import ErrorKind, ProviderError
 from ..policy.key_verdict import Verdict
 from ..policy.keys import (
-    Choice,
     Key,
+    KeyChoice,
     Keyring,
     NoKeyLeft,
     Use,
@@ -70,7 +70,7 @@ class Keys(Actor[KeysMessage]):
         # trio.current_time, without its way to the clock: every call asks twice.
         self._now = trio.lowlevel.current_clock().current_time
         self._ring: Keyring = make_keyring(key_ids, self._now())
-        self._choices: dict[ChooseKey, Choice] = {}
+        self._choices: dict[ChooseKey, KeyChoice] = {}
         self._look_at = _FEW
 
     @on(ChooseKey)
@@ -115,7 +115,7 @@ class Keys(Actor[KeysMessage]):
         self._reap()
         return self._states()
 
-    def _choose(self, message: ChooseKey, now: float) -> Choice | NoKeyLeft:
+    def _choose(self, message: ChooseKey, now: float) -> KeyChoice | NoKeyLeft:
         self._ring, choice = choose(self._ring, message.model, message.tried, now)
         return choice
 
@@ -187,7 +187,7 @@ class Keys(Actor[KeysMessage]):
         return tuple(_state(key, use, now) for key, use in zip(ring.keys, ring.uses, strict=True))
 
 
-def _told(choice: Choice, now: float) -> ChosenKey:
+def _told(choice: KeyChoice, now: float) -> ChosenKey:
     return ChosenKey(
         key_id=choice.key_id,
         paused_for=max(0.0, choice.paused_until - now),

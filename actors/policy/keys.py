@@ -40,8 +40,8 @@ __all__ = [
     "MOST_MODELS",
     "REFUSALS_TO_BAR",
     "UNSAID_PAUSE",
-    "Choice",
     "Key",
+    "KeyChoice",
     "KeyFault",
     "Keyring",
     "NoKeyLeft",
@@ -138,7 +138,7 @@ class Keyring:
 
 
 @attrs.frozen(kw_only=True)
-class Choice:
+class KeyChoice:
     """A key that a call shows, in which of its generations, and the fault that it tries, if any."""
 
     key_id: str
@@ -169,7 +169,7 @@ def make_keyring(ids: Iterable[str], now: float) -> Keyring:
 
 def choose(
     ring: Keyring, model: str, tried: Set[str], now: float
-) -> tuple[Keyring, Choice | NoKeyLeft]:
+) -> tuple[Keyring, KeyChoice | NoKeyLeft]:
     """The key that the next call to `model` shows.
 
     Those not in `tried` go first, then those that are not paused, then the
@@ -202,10 +202,10 @@ def _rank(ring: Keyring, index: int, tried: Set[str], now: float) -> tuple[bool,
     return (key.id in tried, paused_until, use.in_flight, use.turn)
 
 
-def _chosen(ring: Keyring, index: int, model: str) -> tuple[Keyring, Choice]:
+def _chosen(ring: Keyring, index: int, model: str) -> tuple[Keyring, KeyChoice]:
     """Note that this key is chosen; it is being tried where it has a fault."""
     key, use, turn = ring.keys[index], ring.uses[index], ring.choices + 1
-    choice = Choice(
+    choice = KeyChoice(
         key_id=key.id,
         model=model,
         generation=key.generation,
@@ -216,7 +216,7 @@ def _chosen(ring: Keyring, index: int, model: str) -> tuple[Keyring, Choice]:
     return Keyring(ring.keys, uses, turn), choice
 
 
-def settle(ring: Keyring, choice: Choice, verdict: Verdict, now: float) -> Keyring:
+def settle(ring: Keyring, choice: KeyChoice, verdict: Verdict, now: float) -> Keyring:
     """The call of `choice` has ended with `verdict`. Once for each choice."""
     index = _find(ring, choice.key_id)
     key, use = ring.keys[index], ring.uses[index]

@@ -14,7 +14,7 @@ import attrs
 import h11
 import trio
 
-__all__ = ["Connection", "HttpRequest", "UnreadableRequest"]
+__all__ = ["ReceivedRequest", "ServedConnection", "UnreadableRequest"]
 
 # nginx allows 32 KiB for a head, h11 and tomcat 16 KiB and 8 KiB.
 _MAX_HEAD = 16 * 1024
@@ -38,7 +38,7 @@ class UnreadableRequest(Exception):
 
 
 @attrs.frozen
-class HttpRequest:
+class ReceivedRequest:
     """A whole request; names of headers are in lower case."""
 
     method: str
@@ -47,7 +47,7 @@ class HttpRequest:
     body: bytes
 
 
-class Connection:
+class ServedConnection:
     """Reads the requests of one client, one after the other, and frames the responses."""
 
     def __init__(self, stream: trio.abc.HalfCloseableStream) -> None:
@@ -57,7 +57,7 @@ class Connection:
         self._ends_body = False
         self._ahead = 0
 
-    async def next_request(self) -> HttpRequest | None:
+    async def next_request(self) -> ReceivedRequest | None:
         """The next request, or None where the client sends no more.
 
         Raises UnreadableRequest, and BrokenResourceError where the client is gone.
@@ -72,7 +72,7 @@ class Connection:
         except h11.RemoteProtocolError as error:
             raise UnreadableRequest(error.error_status_hint, f"malformed HTTP: {error}") from error
         headers = {name.decode("ascii"): value.decode("latin-1") for name, value in head.headers}
-        return HttpRequest(self._method, _path(head.target), headers, body)
+        return ReceivedRequest(self._method, _path(head.target), headers, body)
 
     async def _head(self) -> h11.Request | None:
         begun = False

@@ -20,9 +20,9 @@ from .script import ScriptedReply, ScriptedUsage
 
 __all__ = [
     "DONE",
-    "BadRequest",
     "ChatCall",
     "Frame",
+    "RejectedRequest",
     "error_body",
     "frames",
     "models_body",
@@ -47,7 +47,7 @@ _TYPES = {
 }
 
 
-class BadRequest(Exception):
+class RejectedRequest(Exception):
     """The request is none that OpenAI would take; `status` and `code` are for its answer."""
 
     def __init__(self, message: str, *, status: int = 400, code: str | None = None) -> None:
@@ -86,16 +86,18 @@ class Frame:
 def read_call(raw: bytes, header: str | None, number: int) -> ChatCall:
     """Read the body `raw` of request `number`; `header` is the value of x-sim.
 
-    Raises BadRequest where OpenAI would answer 400.
+    Raises RejectedRequest where OpenAI would answer 400.
     """
     body = _json(raw, "the body of the request")
     if not isinstance(body, dict):
-        raise BadRequest("the body of the request must be a JSON object")
+        raise RejectedRequest("the body of the request must be a JSON object")
     model, messages = body.get("model"), body.get("messages")
     if not isinstance(model, str) or not model:
-        raise BadRequest("you must provide a model parameter", code="missing_required_parameter")
+        raise RejectedRequest(
+            "you must provide a model parameter", code="missing_required_parameter"
+        )
     if not isinstance(messages, list) or not messages:
-        raise BadRequest("'messages' must be a list with at least one message")
+        raise RejectedRequest("'messages' must be a list with at least one message")
     texts = [(_role(message), _content(message)) for message in messages]
     options = body.get("stream_options")
     return ChatCall(
@@ -116,13 +118,13 @@ def _json(raw: bytes | str, what: str) -> Any:
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise BadRequest(f"{what} is not valid JSON: {error}") from error
+        raise RejectedRequest(f"{what} is not valid JSON: {error}") from error
 
 
 def _role(message: Any) -> str:
     role = message.get("role") if isinstance(message, dict) else None
     if not isinstance(role, str):
-        raise BadRequest("each of 'messages' must be an object with a role")
+        raise RejectedRequest("each of 'messages' must be an object with a role")
     return role
 
 
@@ -142,7 +144,7 @@ def _content(message: Mapping[str, Any]) -> str:
 def frames(call: ChatCall, reply: ScriptedReply) -> Iterator[Frame]:
     """The stream of `reply`, frame by frame: role, content, finish, usage, [DONE].
 
-    Raises BadRequest at once where the reply is too long to be told.
+    Raises RejectedRequest at once where the reply is too long to be told.
     """
     if reply.raw:
         return (Frame(item.encode(), True, len(item.split())) for item in reply.raw)
@@ -236,7 +238,7 @@ def _text(call: ChatCall, reply: ScriptedReply) -> str:
     said = {"{last}": call.last, "{result}": call.result}
     text = _PLACES.sub(lambda place: said[place.group()], reply.text)
     if len(text) * reply.repeat > _MAX_TEXT:
-        raise BadRequest(f"the scripted reply has more than {_MAX_TEXT} characters")
+        raise RejectedRequest(f"the scripted reply has more than {_MAX_TEXT} characters")
     return text * reply.repeat
 
 

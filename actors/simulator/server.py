@@ -15,9 +15,9 @@ import orjson
 import trio
 
 from ..errors import ConfigError
-from .connection import Connection, HttpRequest, UnreadableRequest
+from .connection import ReceivedRequest, ServedConnection, UnreadableRequest
 from .delivery import Struck, deliver
-from .openai import BadRequest, ChatCall, error_body, models_body, read_call
+from .openai import ChatCall, RejectedRequest, error_body, models_body, read_call
 from .reading import script_from
 from .script import ResetConnection, Script, ScriptedAnswer
 from .state import Outcome, Record, Simulator
@@ -59,7 +59,7 @@ async def serve_simulator(
 async def _serve(simulator: Simulator, stream: trio.abc.HalfCloseableStream) -> None:
     try:
         async with stream:
-            await _Client(simulator, Connection(stream)).run()
+            await _Client(simulator, ServedConnection(stream)).run()
     except* trio.BrokenResourceError:
         pass  # the client is gone; its record says so
     except* Exception:  # noqa: BLE001
@@ -72,7 +72,7 @@ class _Client:
     """Answers one client's requests, one after the other."""
 
     simulator: Simulator
-    connection: Connection
+    connection: ServedConnection
 
     async def run(self) -> None:
         going = True
@@ -87,7 +87,7 @@ class _Client:
                 return
             going = await self._route(request) and self.connection.next_cycle()
 
-    async def _route(self, request: HttpRequest) -> bool:
+    async def _route(self, request: ReceivedRequest) -> bool:
         """Answer; False where the connection is over with it."""
         allowed = _ROUTES.get(request.path)
         if allowed is None:
@@ -105,7 +105,7 @@ class _Client:
         await self.connection.respond(status, body, _JSON)
         return True
 
-    def _plain(self, request: HttpRequest) -> tuple[int, bytes]:
+    def _plain(self, request: ReceivedRequest) -> tuple[int, bytes]:
         """Models, health and the controls, which need no waiting."""
         simulator = self.simulator
         match request.path:
@@ -134,7 +134,7 @@ class _Client:
         self.simulator.use(script)
         return 200, orjson.dumps({"rules": len(script.rules)})
 
-    async def _chat(self, request: HttpRequest) -> bool:
+    async def _chat(self, request: ReceivedRequest) -> bool:
         record = self.simulator.open_record(trio.current_time(), request.headers.items())
         try:
             override = request.headers.get("x-sim")
@@ -142,10 +142,10 @@ class _Client:
             record.read(call, len(request.body))
             answer = self.simulator.answer(call, record)
             return await self._exchange(call, answer, record)
-        except (BadRequest, ConfigError) as error:
+        except (RejectedRequest, ConfigError) as error:
             record.outcome = Outcome.REFUSED
-            record.status = status = error.status if isinstance(error, BadRequest) else 400
-            code = error.code if isinstance(error, BadRequest) else "invalid_x_sim"
+            record.status = status = error.status if isinstance(error, RejectedRequest) else 400
+            code = error.code if isinstance(error, RejectedRequest) else "invalid_x_sim"
             await self.connection.respond(status, error_body(status, str(error), code=code), _JSON)
             return True
         finally:
@@ -164,8 +164,8 @@ class _Client:
 
     async def _deliver_watched(
         self, call: ChatCall, answer: ScriptedAnswer, record: Record
-    ) -> BadRequest | None:
-        refused: BadRequest | None = None
+    ) -> RejectedRequest | None:
+        refused: RejectedRequest | None = None
         left = True
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch, nursery.cancel_scope)
@@ -180,7 +180,7 @@ class _Client:
                     self.connection.reset_on_close()
             except trio.BrokenResourceError:
                 pass
-            except BadRequest as error:
+            except RejectedRequest as error:
                 left, refused = False, error
             nursery.cancel_scope.cancel()
         # Only now: a client that closes upon the last byte has been served.

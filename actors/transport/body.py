@@ -3,7 +3,7 @@
 import httpx
 import trio
 
-from .connection import Connection
+from .connection import TransportConnection
 from .decoding import Decompressor
 from .pool import ConnectionLease
 from .reader import ResponseReader
@@ -38,8 +38,8 @@ class ResponseBody(httpx.AsyncByteStream):
     def __init__(
         self,
         request: httpx.Request,
-        lease: ConnectionLease[Connection],
-        connection: Connection,
+        lease: ConnectionLease[TransportConnection],
+        connection: TransportConnection,
         reader: ResponseReader,
         decompressor: Decompressor | None,
         limit: int | None,

@@ -9,7 +9,7 @@ import trio
 
 from .reader import ResponseReader
 
-__all__ = ["READ_SIZE", "Connection", "SendFailed"]
+__all__ = ["READ_SIZE", "SendFailed", "TransportConnection"]
 
 # Measured: below 16 KiB bulk streams cost more a chunk, above 64 KiB nothing is gained.
 READ_SIZE = 65536
@@ -23,7 +23,7 @@ class SendFailed(Exception):
     """The request could not be sent; its cause says why."""
 
 
-class Connection:
+class TransportConnection:
     """A stream and the socket under it.
 
     Both are needed: with TLS the stream is not the socket, but whether the

@@ -10,7 +10,7 @@ import attrs
 import httpx
 import trio
 
-from .connection import Connection, SendFailed, set_keepalive
+from .connection import SendFailed, TransportConnection, set_keepalive
 from .proxy import Proxy
 from .reader import ResponseReader
 
@@ -61,7 +61,7 @@ def system_trust() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-async def dial(route: Route, verify: ssl.SSLContext | None, timeout: float) -> Connection:
+async def dial(route: Route, verify: ssl.SSLContext | None, timeout: float) -> TransportConnection:
     """Open a connection within `timeout` seconds, TLS and the proxy's answer included.
 
     Without `verify`, servers are trusted that the system trusts.
@@ -81,7 +81,7 @@ async def dial(route: Route, verify: ssl.SSLContext | None, timeout: float) -> C
         raise httpx.ConnectError(f"cannot connect to {peer}: {_reason(error)}") from error
 
 
-async def _open(route: Route, verify: ssl.SSLContext | None) -> Connection:
+async def _open(route: Route, verify: ssl.SSLContext | None) -> TransportConnection:
     first = route.proxy or route
     tcp = await trio.open_tcp_stream(first.host, first.port)
     stream: trio.abc.Stream = tcp
@@ -90,12 +90,12 @@ async def _open(route: Route, verify: ssl.SSLContext | None) -> Connection:
         if first.scheme == "https":
             stream = await _start_tls(stream, first.host, verify)
         if route.proxy is not None and route.scheme == "https":
-            await _tunnel(Connection(stream, tcp.socket), route, route.proxy)
+            await _tunnel(TransportConnection(stream, tcp.socket), route, route.proxy)
             stream = await _start_tls(stream, route.host, verify)
     except BaseException:
         tcp.socket.close()
         raise
-    return Connection(stream, tcp.socket)
+    return TransportConnection(stream, tcp.socket)
 
 
 async def _start_tls(
@@ -109,7 +109,7 @@ async def _start_tls(
     return secured
 
 
-async def _tunnel(connection: Connection, route: Route, proxy: Proxy) -> None:
+async def _tunnel(connection: TransportConnection, route: Route, proxy: Proxy) -> None:
     """Ask the proxy for a way through (RFC 9110, 9.3.6)."""
     authority = route.authority.encode("ascii")
     reader = ResponseReader(bodiless=True, head_limit=_PROXY_HEAD_LIMIT)

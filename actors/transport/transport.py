@@ -8,7 +8,7 @@ import httpx
 import trio
 
 from .body import ResponseBody
-from .connection import Connection, SendFailed
+from .connection import SendFailed, TransportConnection
 from .decoding import decompressor
 from .dial import Route, dial
 from .pool import ConnectionLease, Pool, TransportStatistics
@@ -76,7 +76,7 @@ class TrioTransport(httpx.AsyncBaseTransport):
         max_head_bytes: int = 64 * 1024,
         max_body_bytes: int | None = None,
     ) -> None:
-        self._pool: Pool[Connection] = Pool(max_connections, keepalive)
+        self._pool: Pool[TransportConnection] = Pool(max_connections, keepalive)
         self._connect_timeout = connect_timeout
         self._verify = verify
         self._proxies = Proxies.from_environment() if trust_env else Proxies()
@@ -138,7 +138,7 @@ class TrioTransport(httpx.AsyncBaseTransport):
         port = port or (443 if scheme == "https" else 80)
         return Route(scheme, host, port, self._proxies.proxy_for(scheme, host, port))
 
-    async def _lease(self, route: Route) -> ConnectionLease[Connection]:
+    async def _lease(self, route: Route) -> ConnectionLease[TransportConnection]:
         try:
             return await self._pool.lease(route.key)
         except trio.ClosedResourceError as error:
@@ -149,7 +149,7 @@ class TrioTransport(httpx.AsyncBaseTransport):
         request: httpx.Request,
         route: Route,
         message: Outgoing,
-        lease: ConnectionLease[Connection],
+        lease: ConnectionLease[TransportConnection],
     ) -> httpx.Response:
         if lease.connection is not None and lease.connection.is_stale():
             lease.drop_connection()
@@ -174,8 +174,8 @@ class TrioTransport(httpx.AsyncBaseTransport):
         return self._response(request, lease, connection, reader)
 
     async def _open(
-        self, request: httpx.Request, route: Route, lease: ConnectionLease[Connection]
-    ) -> Connection:
+        self, request: httpx.Request, route: Route, lease: ConnectionLease[TransportConnection]
+    ) -> TransportConnection:
         timeout = request.extensions.get("timeout", {}).get("connect")
         if timeout is None:
             timeout = self._connect_timeout
@@ -190,8 +190,8 @@ class TrioTransport(httpx.AsyncBaseTransport):
     def _response(
         self,
         request: httpx.Request,
-        lease: ConnectionLease[Connection],
-        connection: Connection,
+        lease: ConnectionLease[TransportConnection],
+        connection: TransportConnection,
         reader: ResponseReader,
     ) -> httpx.Response:
         headers = reader.headers
@@ -216,7 +216,7 @@ class TrioTransport(httpx.AsyncBaseTransport):
 
 
 async def _send_and_read_head(
-    message: Outgoing, connection: Connection, reader: ResponseReader
+    message: Outgoing, connection: TransportConnection, reader: ResponseReader
 ) -> None:
     failure: SendFailed | None = None
     try:
@@ -237,7 +237,7 @@ async def _send_and_read_head(
         reader.keep_alive = False
 
 
-async def _send(message: Outgoing, connection: Connection) -> None:
+async def _send(message: Outgoing, connection: TransportConnection) -> None:
     if message.body is None:
         await connection.send(message.head)
         async with aclosing(message.frames()) as frames:

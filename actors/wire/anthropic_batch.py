@@ -22,7 +22,7 @@ import orjson
 from ..chat import Completion
 from ..errors import ProviderError
 from .anthropic_errors import error_in_answer, error_in_stream
-from .batch import CANCELLED, EXPIRED, BatchFault, Listing, RemoteBatch, Result, object_in
+from .batch import CANCELLED, EXPIRED, BatchFault, BatchResult, Listing, RemoteBatch, object_in
 from .codec import Codec
 from .encoded import dump_json
 from .http import HttpRequest
@@ -102,7 +102,7 @@ class AnthropicBatchWire:
         """The results of the batch of that id."""
         return self._request("GET", f"/{quote(output, safe='')}/results")
 
-    def result(self, line: bytes) -> Result:
+    def result(self, line: bytes) -> BatchResult:
         """A line of them."""
         try:
             raw = orjson.loads(line)
@@ -111,11 +111,11 @@ class AnthropicBatchWire:
         except (orjson.JSONDecodeError, TypeError, KeyError):
             raise not_the_wire("a line that is no result", line, {}, in_stream=False) from None
         if kind == "succeeded":
-            return Result(custom_id, self._answered(result.get("message")))
+            return BatchResult(custom_id, self._answered(result.get("message")))
         if kind in _FAULTS:
-            return Result(custom_id, _FAULTS[kind])
+            return BatchResult(custom_id, _FAULTS[kind])
         error = error_in_stream(result.get("error"))
-        return Result(custom_id, BatchFault(error.kind.value, error.message))
+        return BatchResult(custom_id, BatchFault(error.kind.value, error.message))
 
     def _answered(self, message: Any) -> Completion | BatchFault:
         try:

@@ -28,10 +28,10 @@ __all__ = [
     "CANCELLED",
     "EXPIRED",
     "BatchFault",
+    "BatchResult",
     "BatchWire",
     "Listing",
     "RemoteBatch",
-    "Result",
     "object_in",
 ]
 
@@ -80,7 +80,7 @@ class BatchFault:
 
 
 @attrs.frozen
-class Result:
+class BatchResult:
     """What became of one request of a batch."""
 
     custom_id: str
@@ -153,7 +153,7 @@ class BatchWire(Protocol):
         """What asks for one of a batch's `outputs`: lines for `result`."""
         ...
 
-    def result(self, line: bytes) -> Result:
+    def result(self, line: bytes) -> BatchResult:
         """One line. Raises ProviderError with kind PROTOCOL_ERROR for what is none."""
         ...
 

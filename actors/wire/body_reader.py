@@ -5,12 +5,12 @@ from typing import Any, TypeVar
 
 from .converter import key_path, shown
 
-__all__ = ["BadRequest", "BodyReader"]
+__all__ = ["BodyReader", "InvalidBody"]
 
 T = TypeVar("T")
 
 
-class BadRequest(ValueError):
+class InvalidBody(ValueError):
     """A body is no request. `faults` are sentences, each beginning with its key."""
 
     def __init__(self, faults: tuple[str, ...]) -> None:

@@ -19,7 +19,7 @@ import orjson
 
 from ..chat import Completion
 from ..errors import ProviderError
-from .batch import CANCELLED, EXPIRED, BatchFault, Listing, RemoteBatch, Result, object_in
+from .batch import CANCELLED, EXPIRED, BatchFault, BatchResult, Listing, RemoteBatch, object_in
 from .codec import Codec
 from .counts import count_of
 from .encoded import dump_json
@@ -122,7 +122,7 @@ class OpenAIBatchWire:
         """The content of a file of answers."""
         return HttpRequest("GET", f"/files/{quote(output, safe='')}/content", (), b"")
 
-    def result(self, line: bytes) -> Result:
+    def result(self, line: bytes) -> BatchResult:
         """A line of such a file."""
         try:
             raw = orjson.loads(line)
@@ -134,10 +134,12 @@ class OpenAIBatchWire:
         except (orjson.JSONDecodeError, TypeError, KeyError, AttributeError):
             raise not_the_wire("a line that is no result", line, {}, in_stream=False) from None
         if isinstance(response, Mapping) and response.get("body") is not None:
-            return Result(custom_id, self._answered(response))
+            return BatchResult(custom_id, self._answered(response))
         told = ErrorBody.read(error)
         kind = _KINDS.get(told.code or "") or told.kind(None).value
-        return Result(custom_id, BatchFault(kind, told.message or "the provider does not say why"))
+        return BatchResult(
+            custom_id, BatchFault(kind, told.message or "the provider does not say why")
+        )
 
     def _answered(self, response: Mapping[str, Any]) -> Completion | BatchFault:
         status = response.get("status_code")

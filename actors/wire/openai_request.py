@@ -22,11 +22,11 @@ from ..chat import (
     ToolResultPart,
     ToolSpec,
 )
-from .body_reader import BadRequest, BodyReader
+from .body_reader import BodyReader, InvalidBody
 from .converter import key_path, shown
 from .openai_values import ORIGIN, arguments_of
 
-__all__ = ["BadRequest", "read_request"]
+__all__ = ["InvalidBody", "read_request"]
 
 _ROLES: Final = {
     "system": "system",
@@ -64,11 +64,11 @@ _READ: Final = frozenset(
 def read_request(raw: Any) -> ChatRequest:
     """The request of a body. Its `model` is "" where the body names none.
 
-    Raises BadRequest with all that is wrong.
+    Raises InvalidBody with all that is wrong.
     """
     reader = BodyReader()
     if not isinstance(raw, Mapping):
-        raise BadRequest((f"must be an object, not {shown(raw)}",))
+        raise InvalidBody((f"must be an object, not {shown(raw)}",))
     messages = reader.each(raw, "messages", "", lambda item, at: _message(reader, item, at))
     if not messages and not reader.faults:
         reader.fault("messages", "is missing or empty")
@@ -94,7 +94,7 @@ def read_request(raw: Any) -> ChatRequest:
         extra=dict(_extra(raw)),
     )
     if reader.faults:
-        raise BadRequest(tuple(reader.faults))
+        raise InvalidBody(tuple(reader.faults))
     return request
 
 

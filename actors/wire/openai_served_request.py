@@ -13,7 +13,7 @@ import orjson
 
 from ..chat import ChatRequest
 from .openai_faults import ApiFault
-from .openai_request import BadRequest, read_request
+from .openai_request import InvalidBody, read_request
 
 __all__ = [
     "RefusedRequest",
@@ -95,7 +95,7 @@ def read_served_request(raw: bytes) -> ServedRequest:
     _check(body, faults)
     try:
         request = read_request(_for_models(body))
-    except BadRequest as bad:
+    except InvalidBody as bad:
         raise refused((*faults, *bad.faults)) from None
     check_limit(request, faults, "max_completion_tokens")
     if faults:

@@ -4,7 +4,15 @@ import attrs
 
 from trouper.actors.errors import ErrorKind
 from trouper.actors.policy.key_verdict import Says, Verdict
-from trouper.actors.policy.keys import Choice, Key, Keyring, NoKeyLeft, choose, make_keyring, settle
+from trouper.actors.policy.keys import (
+    Key,
+    KeyChoice,
+    Keyring,
+    NoKeyLeft,
+    choose,
+    make_keyring,
+    settle,
+)
 
 __all__ = ["ACCEPTED", "FORBIDDEN", "REFUSED", "Player", "too_fast"]
 
@@ -28,9 +36,9 @@ class Player:
     def of(cls, *ids: str) -> "Player":
         return cls(make_keyring(ids, 1_000.0))
 
-    def chosen(self, model: str = "m", tried: str = "") -> Choice:
+    def chosen(self, model: str = "m", tried: str = "") -> KeyChoice:
         self.ring, choice = choose(self.ring, model, set(tried), self.now)
-        assert isinstance(choice, Choice)
+        assert isinstance(choice, KeyChoice)
         return choice
 
     def nobody(self, model: str = "m", tried: str = "") -> NoKeyLeft:
@@ -40,7 +48,7 @@ class Player:
         assert self.ring == before
         return choice
 
-    def ended(self, choice: Choice, verdict: Verdict) -> None:
+    def ended(self, choice: KeyChoice, verdict: Verdict) -> None:
         self.ring = settle(self.ring, choice, verdict, self.now)
 
     def call(self, verdict: Verdict, model: str = "m", tried: str = "") -> str:

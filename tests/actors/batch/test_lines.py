@@ -9,7 +9,7 @@ import pytest
 from tests.fakes.batch_app import batch_config
 from trouper.actors.batch.lines import ModelNames, read_line
 from trouper.actors.config import ModelConfig
-from trouper.actors.wire.openai_request import BadRequest, read_request
+from trouper.actors.wire.openai_request import InvalidBody, read_request
 
 PAGE = Path(__file__).resolve().parents[3] / "docs/how-to/run-a-batch.md"
 
@@ -58,7 +58,7 @@ def test_a_model_goes_by_its_name_or_by_that_of_its_first_target(
 
 
 def test_a_name_of_two_is_nobodys(names: ModelNames) -> None:
-    with pytest.raises(BadRequest, match="no model 'model-y' is configured"):
+    with pytest.raises(InvalidBody, match="no model 'model-y' is configured"):
         read_line(b'{"prompt": "x", "model": "model-y"}', 1, names, "default")
 
 
@@ -80,6 +80,6 @@ def test_without_an_id_it_is_the_number_of_the_line(names: ModelNames) -> None:
     ],
 )
 def test_a_wrong_line_says_what_is_wrong(line: bytes, fault: str, names: ModelNames) -> None:
-    with pytest.raises(BadRequest) as caught:
+    with pytest.raises(InvalidBody) as caught:
         read_line(line, 1, names, "default")
     assert fault in "; ".join(caught.value.faults)

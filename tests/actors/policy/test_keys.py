@@ -13,7 +13,7 @@ from trouper.actors.policy.keys import (
     FIRST_TRY,
     LAST_TRY,
     LONGEST_PAUSE,
-    Choice,
+    KeyChoice,
     Keyring,
     NoKeyLeft,
     choose,
@@ -239,14 +239,14 @@ steps = st.one_of(
 @given(st.lists(steps, max_size=60))
 def test_whatever_happens_the_rules_hold(taken: list[tuple[str, object, object]]) -> None:
     player = Player.of("a", "b", "c")
-    under_way: list[Choice] = []
+    under_way: list[KeyChoice] = []
     for what, first, second in taken:
         match what, first, second:
             case "choose", str(model), set() as tried:
                 before = player.ring
                 player.ring, choice = choose(player.ring, model, tried, player.now)
                 check_choice(before, choice, model, tried, player.now)
-                under_way += [choice] if isinstance(choice, Choice) else []
+                under_way += [choice] if isinstance(choice, KeyChoice) else []
             case "end", int(index), Verdict() as verdict:
                 if under_way:
                     player.ended(under_way.pop(index % len(under_way)), verdict)
@@ -273,7 +273,7 @@ def test_whatever_happens_the_rules_hold(taken: list[tuple[str, object, object]]
 
 
 def check_choice(
-    before: Keyring, choice: Choice | NoKeyLeft, model: str, tried: set[str], now: float
+    before: Keyring, choice: KeyChoice | NoKeyLeft, model: str, tried: set[str], now: float
 ) -> None:
     left = {key.id: key for key in before.keys if key.fault(model) is None}
     if isinstance(choice, NoKeyLeft):

@@ -19,7 +19,7 @@ from trouper.actors.chat import (
     ToolSpec,
 )
 from trouper.actors.wire.openai import OpenAICodec
-from trouper.actors.wire.openai_request import BadRequest, read_request
+from trouper.actors.wire.openai_request import InvalidBody, read_request
 
 WHOLE = ChatRequest(
     model="m",
@@ -94,7 +94,7 @@ def test_words_of_other_days_and_makers_are_understood() -> None:
 
 
 def test_every_fault_is_told_with_its_place() -> None:
-    with pytest.raises(BadRequest) as caught:
+    with pytest.raises(InvalidBody) as caught:
         read_request(
             {
                 "model": 7,
@@ -145,5 +145,5 @@ def test_every_fault_is_told_with_its_place() -> None:
     ],
 )
 def test_what_is_no_request_is_said_to_be_none(body: Any, fault: str) -> None:
-    with pytest.raises(BadRequest, match=fault):
+    with pytest.raises(InvalidBody, match=fault):
         read_request(body)
