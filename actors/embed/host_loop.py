@@ -90,7 +90,11 @@ class _Job(Generic[R]):
         self.task.add_done_callback(self._tell)
 
     async def _run(self) -> R:
-        return await self.function(self._report)
+        try:
+            return await self.function(self._report)
+        except SystemExit as error:
+            # Out of a task of asyncio it would end the host's loop as well.
+            raise _Left(error) from None
 
     def _report(self, progress: Progress) -> None:
         self.said.append(progress)
@@ -140,7 +144,21 @@ class _Job(Generic[R]):
         assert self.task is not None
         if self.task.cancelled():
             raise ToolFailed("it was cancelled by the program that runs it")
-        return self.task.result()
+        try:
+            return self.task.result()
+        except _Left as left:
+            raise left.exit from None
+        except GeneratorExit as error:
+            # In a coroutine of trio it would say that nobody runs that any more.
+            raise RuntimeError("the function raised GeneratorExit") from error
+
+
+class _Left(Exception):
+    """The function called sys.exit, which raised `exit`."""
+
+    def __init__(self, exit: SystemExit) -> None:
+        super().__init__(exit)
+        self.exit = exit
 
 
 def _ignore(_: Progress) -> None:

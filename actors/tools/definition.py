@@ -155,7 +155,9 @@ class Tool:
             return approval == "always"
         try:
             return bool(approval(arguments))
-        except Exception as fault:  # noqa: BLE001 - whatever it is, a person decides
+        except KeyboardInterrupt:
+            raise
+        except BaseException as fault:  # noqa: BLE001 - whatever it is, a person decides
             _log.warning("approval rule crashed", tool=self.name, exc_info=fault)
             return True
 

@@ -31,6 +31,11 @@ _LONGEST_FAULT = 300
 # none is cut in two and then not known for one: the longest there is (`Secret`).
 _LONGEST_SECRET = 4_096
 
+# What ends a call from without: it is cancelled, the program is interrupted, or nobody
+# runs its coroutine any more. All else is the tool's, whatever class it is of: a panic of
+# a library in Rust and a CancelledError of asyncio are no Exceptions.
+_FROM_WITHOUT = (trio.Cancelled, KeyboardInterrupt, GeneratorExit)
+
 
 class _Crashed(ToolFailed):
     """The tool raised what it does not raise to be read."""
@@ -98,18 +103,18 @@ class ToolRunner:
     async def _attempt(self, arguments: Mapping[str, Any], context: ToolContext) -> str:
         try:
             return as_text(await self.tool.body(arguments, context))
-        except ToolFailed:
+        except (ToolFailed, *_FROM_WITHOUT):
             raise
-        # What a tool raises is its result, and what calls sys.exit in one means itself.
-        except (Exception, SystemExit) as crash:
-            raise self._crashed(crash, context) from crash
         except BaseExceptionGroup as group:
             # Of a nursery of the tool's: a cancel among its crashes is not the tool's to have.
-            crashes, rest = group.split((Exception, SystemExit))
+            rest, crashes = group.split(_FROM_WITHOUT)
             if crashes is None:
                 raise
             crashed = self._crashed(crashes, context)
             raise (crashed if rest is None else rest) from crashes
+        # What a tool raises is its result, and what calls sys.exit in one means itself.
+        except BaseException as crash:
+            raise self._crashed(crash, context) from crash
 
     def _crashed(self, crash: BaseException, context: ToolContext) -> ToolFailed:
         """What a model is told of a crash; a failure out of a nursery is still one."""

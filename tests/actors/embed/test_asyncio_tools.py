@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import sys
 import threading
 from typing import Any
 
@@ -93,6 +94,12 @@ def test_a_tool_that_fails_or_that_the_host_cancels_is_told_to_the_model(
     @tool
     async def broken(how: str) -> str:
         """Break."""
+        if how == "sys.exit":
+            sys.exit("bye")
+        if how == "panic":
+            raise BaseException("a bug in Rust")
+        if how == "closed":
+            raise GeneratorExit
         if how == "cancelled":
             task = asyncio.current_task()
             assert task is not None
@@ -103,7 +110,13 @@ def test_a_tool_that_fails_or_that_the_host_cancels_is_told_to_the_model(
     async def main() -> None:
         async with AsyncioApp(embedded(simulator, "broken"), tools=[broken], mode=mode) as app:
             session = await app.session("alice")
-            for how, told in (("fire", "printer"), ("cancelled", "was cancelled by the program")):
+            for how, told in (
+                ("fire", "printer"),
+                ("cancelled", "was cancelled by the program"),
+                ("sys.exit", "SystemExit: bye"),
+                ("panic", "BaseException: a bug in Rust"),
+                ("closed", "raised GeneratorExit"),
+            ):
                 simulator.script(calls("broken", how=how), {"reply": {"text": "A pity."}})
                 answer = await session.ask("go")
                 assert answer.tools[0].is_error

@@ -1,5 +1,6 @@
 """Whatever a tool does is the result of its call: crash, silence, noise, an end of the world."""
 
+import asyncio
 import sys
 import threading
 import time
@@ -49,6 +50,10 @@ def crashing(error: BaseException) -> FunctionTool[[], Any]:
     return crash
 
 
+class Panic(BaseException):
+    """As what a library in Rust raises that has hit a bug of its own (pyo3's PanicException)."""
+
+
 Secret("hunter2-hunter2")
 
 
@@ -60,6 +65,9 @@ Secret("hunter2-hunter2")
         (KeyError("x"), "crash failed: KeyError: 'x'"),
         (ExceptionGroup("g", [OSError("gone")]), "crash failed: OSError: gone"),
         (SystemExit(3), "crash failed: SystemExit: 3"),
+        (Panic("unwrap on None"), "crash failed: Panic: unwrap on None"),
+        (asyncio.CancelledError(), "crash failed: CancelledError"),
+        (BaseExceptionGroup("g", [Panic("unwrap")]), "crash failed: Panic: unwrap"),
         (ValueError("the key\nis hunter2-hunter2"), "ValueError: the key is [redacted]"),
         (ValueError("Bearer abcdefgh"), "ValueError: Bearer [redacted]"),
         (ExceptionGroup("g", [ToolFailed("There is none.")]), "There is none."),
@@ -77,7 +85,7 @@ async def test_a_crash_is_one_line_for_the_model_and_a_traceback_for_the_log(
     assert content.endswith(words)
     assert "Traceback" not in content
     crashes = [line for line in logs if line["event"] == "tool crashed"]
-    cause = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
+    cause = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error
     assert [line["exc_info"] for line in crashes] == (
         [] if isinstance(cause, ToolFailed) else [cause]
     )
