@@ -67,6 +67,7 @@ class AsyncioApp(EmbeddedApp[AsyncioPortal[App]]):
         )
 
     async def __aenter__(self) -> Self:
+        self.portal.running_loop()  # refuses trio, where the host below would find no loop
         self.host.enter()
         await self.portal.__aenter__()
         return self

@@ -45,8 +45,8 @@ class AsyncioPortal(Portal[T]):
     awaited until it has cleaned up; a second cancellation goes at once.
 
     Raises PortalError for a mode or a buffer that there is not, where it is entered
-    twice, and where it is used in another loop or inside trio; and UsedAfterFork in a
-    fork of the process.
+    twice, and where it is used in another loop, in none or inside trio; and
+    UsedAfterFork in a fork of the process.
     """
 
     _loop: asyncio.AbstractEventLoop | None = None
@@ -70,8 +70,7 @@ class AsyncioPortal(Portal[T]):
         super().__init__(opened, buffer=buffer, stop_timeout=stop_timeout, name=name, run=run)
 
     async def __aenter__(self) -> Self:
-        self._refuse_trio()
-        loop = asyncio.get_running_loop()
+        loop = self.running_loop()
         self._thread.start()
         # After that: one that runs keeps the loop that it has.
         self._loop = loop
@@ -159,6 +158,20 @@ class AsyncioPortal(Portal[T]):
         """
         await self._stop(self._stop_timeout if timeout is None else timeout, at_once=False)
 
+    def running_loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that runs in this thread, whoever entered the portal.
+
+        Raises PortalError inside trio, and in a thread in which no loop runs.
+        """
+        self._refuse_trio()
+        try:
+            return asyncio.get_running_loop()
+        except RuntimeError as error:
+            raise PortalError(
+                f"the portal {self._name!r} is for asyncio and was used in a thread in which no "
+                "loop runs; use it in its loop, or from threads a ThreadApp or ThreadPortal"
+            ) from error
+
     async def wait_ended(self) -> None:
         """Wait until the run has ended, by itself or not; leaving raises its crash."""
         self._check_entered()
@@ -207,8 +220,7 @@ class AsyncioPortal(Portal[T]):
 
     def _waiter(self) -> Waiter:
         self._thread.check_process()
-        self._refuse_trio()
-        loop = asyncio.get_running_loop()
+        loop = self.running_loop()
         self._check_entered()
         if loop is not self._loop:
             raise PortalError(

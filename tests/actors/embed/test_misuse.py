@@ -3,11 +3,12 @@
 import asyncio
 
 import pytest
+import trio
 
 from tests.fakes.embedded import embedded
 from tests.fakes.simulator import SimulatorProcess
 from trouper.actors.embed import AsyncioApp, ThreadApp
-from trouper.runtime.portal import PortalClosed
+from trouper.runtime.portal import PortalClosed, PortalError
 
 
 def test_calls_before_the_block_are_refused_by_the_error_that_the_table_names(
@@ -32,3 +33,22 @@ def test_calls_before_the_block_are_refused_by_the_error_that_the_table_names(
                 await call()
 
     asyncio.run(main())
+
+
+def test_programs_on_trio_and_plain_threads_are_told_what_is_made_for_them(
+    simulator: SimulatorProcess,
+) -> None:
+    """They got "no running event loop" from asyncio, which says nothing of what to do."""
+
+    async def on_trio() -> None:
+        with pytest.raises(PortalError, match="is for asyncio and was used inside trio"):
+            await AsyncioApp(embedded(simulator)).start()
+
+    async def on_asyncio() -> None:
+        async with AsyncioApp(embedded(simulator)) as app:
+            session = await app.session("ann")
+            with pytest.raises(PortalError, match="no loop runs; use it in its loop, or from th"):
+                await asyncio.to_thread(session.prompt, "hello")
+
+    trio.run(on_trio)
+    asyncio.run(on_asyncio())
