@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .catalog.facts import ModelRef
-from .catalog.models import Models, family_of
+from .catalog.models import ModelCatalog, family_of
 from .catalog.prices import PriceBook, load_price_book
 from .config import AppConfig
 from .provider.knowledge import Knowledge
@@ -30,7 +30,7 @@ async def load_knowledge(config: AppConfig) -> Knowledge:
     # A quarter of a second and 27 MiB, which nobody needs who pays for nothing.
     free = all(family_of(each.kind, each.base_url) == "local" for each in providers)
     prices = await load_price_book(config.prices) if config.prices or not free else PriceBook()
-    knowledge = Knowledge(Models(_facts(config)), prices)
+    knowledge = Knowledge(ModelCatalog(_facts(config)), prices)
     targets = {target for model in config.models.values() for target in model.targets}
     for target in sorted(targets, key=str):
         provider = config.providers[target.provider]

@@ -32,7 +32,7 @@ import attrs
 import httpx
 
 from ..runtime import Backoff, ChildSpec, Mailbox, System, child, dynamic, supervisor
-from .catalog.models import Models
+from .catalog.models import ModelCatalog
 from .config import AppConfig, ProviderConfig
 from .gate.budget import Budgets
 from .gate.circuit import Circuit
@@ -123,7 +123,7 @@ def provider_spec(
     pace: Pace,
     models: Iterable[str] = ("",),
     *,
-    known: Models | None = None,
+    known: ModelCatalog | None = None,
     transport: MakeTransport | None = None,
 ) -> ChildSpec:
     """One provider, with a circuit for each of `models`; `known` is what is known of models.
@@ -202,7 +202,7 @@ def providers_spec(
     pace: Pace,
     models: Mapping[str, Iterable[str]] | None = None,
     *,
-    known: Models | None = None,
+    known: ModelCatalog | None = None,
     transport: MakeTransport | None = None,
 ) -> ChildSpec:
     """The supervisor of all providers; `models` has those of each one, by its name.
@@ -295,7 +295,7 @@ def tree(
             config.providers.values(),
             pace,
             _models(config),
-            known=Models(config.facts),
+            known=ModelCatalog(config.facts),
             transport=transport,
         ),
         *tools,

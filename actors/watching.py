@@ -22,13 +22,13 @@ from .telemetry.steps import StepObserver, Steps
 from .telemetry.traces import open_traces
 from .tree import breaker_path, limiter_path
 
-__all__ = ["Gateway", "Scrape", "Watching"]
+__all__ = ["HasConnections", "Scrape", "Watching"]
 
 Scrape = Callable[[str], Awaitable[tuple[str, bytes]]]
 """What GET /metrics answers, by what its client accepts."""
 
 
-class Gateway(Protocol):
+class HasConnections(Protocol):
     """What counts those who are connected: the gateway itself is imported only to serve."""
 
     @property
@@ -54,7 +54,7 @@ class Watching:
         self._lag = LoopLag()
         self._system: System | None = None
         self._budgets: Callable[[], Budgets] | None = None
-        self.gateway: Gateway | None = None
+        self.gateway: HasConnections | None = None
         """Whose connections are counted; set it when there is one."""
         self.scrape: Scrape | None = None
         """What GET /metrics answers."""

@@ -11,7 +11,7 @@ from typing import TypeVar, cast
 import httpx
 import trio
 
-from ..catalog.models import Models
+from ..catalog.models import ModelCatalog
 from ..config import ProviderConfig
 from ..errors import ErrorKind, ProviderError
 from ..provider.failures import from_httpx
@@ -64,7 +64,7 @@ class Endpoint:
         self,
         config: ProviderConfig,
         transport: httpx.AsyncBaseTransport,
-        models: Models | None = None,
+        models: ModelCatalog | None = None,
     ) -> None:
         self.config = config
         self.codec = codec_for(config, models)
@@ -81,7 +81,7 @@ class Endpoint:
     @classmethod
     @asynccontextmanager
     async def opened(
-        cls, config: ProviderConfig, models: Models | None = None
+        cls, config: ProviderConfig, models: ModelCatalog | None = None
     ) -> "AsyncGenerator[Endpoint]":
         """The endpoint, for the length of a block; `models` has what is known of models."""
         transport = TrioTransport(

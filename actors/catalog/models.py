@@ -22,7 +22,7 @@ from ..wire.converter import key_path
 from . import data
 from .facts import ModelFacts, ModelRef, facts_from
 
-__all__ = ["NEAR", "Models", "families", "family_of", "undated", "warnings"]
+__all__ = ["NEAR", "ModelCatalog", "families", "family_of", "undated", "warnings"]
 
 # What OpenAI gives as notice for most shutdowns is longer; two months are time to move.
 NEAR = datetime.timedelta(days=60)
@@ -65,7 +65,7 @@ def families() -> tuple[str, ...]:
     return tuple(_table())
 
 
-class Models:
+class ModelCatalog:
     """What is known of models. `overrides` has tables of facts by "provider/model".
 
     An override says only what differs, by the names of `ModelFacts`' fields;

@@ -14,7 +14,7 @@ import attrs
 import trio
 
 from ..catalog.facts import ModelFacts, ModelRef
-from ..catalog.models import NEAR, Models, families, undated
+from ..catalog.models import NEAR, ModelCatalog, families, undated
 from ..catalog.prices import PriceBook, load_price_book
 from ..catalog.rates import Rate, Rates, UnknownPrice
 from ..config import AppConfig, load_config
@@ -99,7 +99,7 @@ def run(args: argparse.Namespace, *, today: datetime.date | None = None) -> int:
 
 def _listed(book: PriceBook, today: datetime.date, *, every: bool) -> Iterator[_Model]:
     for family in families():
-        known = Models().known(family)
+        known = ModelCatalog().known(family)
         names = {facts.name for facts in known}
         for facts in known:
             ref = ModelRef(family, facts.name, family)
@@ -110,7 +110,7 @@ def _listed(book: PriceBook, today: datetime.date, *, every: bool) -> Iterator[_
 
 
 def _asked(config: AppConfig, book: PriceBook, today: datetime.date) -> Iterator[_Model]:
-    models = Models(config.facts)
+    models = ModelCatalog(config.facts)
     asked_by: dict[ModelRef, list[str]] = {}
     for name, model in config.models.items():
         for target in model.targets:

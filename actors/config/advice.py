@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from urllib.parse import urlsplit
 
 from ..catalog.facts import ModelFacts, ModelRef
-from ..catalog.models import Models, families, family_of, warnings
+from ..catalog.models import ModelCatalog, families, family_of, warnings
 from ..catalog.prices import PriceBook
 from ..catalog.rates import UnknownPrice
 from ..catalog.validation import validate
@@ -60,7 +60,7 @@ def _warnings(
 ) -> Iterator[str]:
     for provider in config.providers.values():
         yield from _of_provider(provider)
-    facts = Models(config.facts)
+    facts = ModelCatalog(config.facts)
     for name, model in config.models.items():
         for place, target in model.places():
             ref = ref_of(config.providers[target.provider], target.model, book)
@@ -96,7 +96,7 @@ def _of_provider(provider: ProviderConfig) -> Iterator[str]:
 
 
 def _of_target(
-    ref: ModelRef, kind: str, model: ModelConfig, models: Models, today: datetime.date
+    ref: ModelRef, kind: str, model: ModelConfig, models: ModelCatalog, today: datetime.date
 ) -> Iterator[str]:
     facts = models.find(ref)
     yield from warnings(facts, today)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import attrs
 
-from ..catalog.models import Models
+from ..catalog.models import ModelCatalog
 from ..catalog.overrides import price_overrides
 from ..errors import ConfigError
 from ..wire.converter import key_path, shown, suggestion
@@ -157,7 +157,7 @@ class Names:
                     yield f"{key}: is no model; only prices are given for all of a provider's"
                 tables[name] = entry
             try:
-                _ = Models(tables) if table == "facts" else price_overrides(tables)
+                _ = ModelCatalog(tables) if table == "facts" else price_overrides(tables)
             except ConfigError as error:
                 for fault in error.faults:
                     yield f"{table}.{fault}"

@@ -14,7 +14,7 @@ import structlog
 import trio
 
 from ...runtime import Actor, Sink, on
-from ..catalog.models import Models
+from ..catalog.models import ModelCatalog
 from ..chat import Completion, Heartbeat
 from ..config import ProviderConfig, is_loopback
 from ..errors import ErrorKind, ProviderError
@@ -68,7 +68,7 @@ class Connection(Actor[ConnectionMessage], background=True):
         pace: Pace,
         server: tuple[str, type[Actor[GetEndpoint]]] | None = None,
         transport: Callable[[], httpx.AsyncBaseTransport] | None = None,
-        models: Models | None = None,
+        models: ModelCatalog | None = None,
     ) -> None:
         self._config = config
         self._pace = pace

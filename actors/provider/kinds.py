@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from ..catalog.facts import ModelRef
-from ..catalog.models import Models, family_of
+from ..catalog.models import ModelCatalog, family_of
 from ..config import ProviderConfig, Secret
 from ..config.provider import ApiVersion
 from ..policy.key_verdict import key_id
@@ -159,7 +159,7 @@ def find_kind(name: str) -> ProviderKind[Any]:
     return BUILT_IN.get(name) or find_plugin(name)
 
 
-def codec_for(config: ProviderConfig, models: Models | None = None) -> Codec:
+def codec_for(config: ProviderConfig, models: ModelCatalog | None = None) -> Codec:
     """The codec of a provider; one for all its requests, since it remembers what it encoded.
 
     `models` are those that the configuration has overridden facts of; without
@@ -189,7 +189,7 @@ def authorizations(config: ProviderConfig) -> dict[str, Headers]:
 
 
 def _settings(
-    kind: ProviderKind[Any], config: ProviderConfig, models: Models | None = None
+    kind: ProviderKind[Any], config: ProviderConfig, models: ModelCatalog | None = None
 ) -> ProviderSettings[Any]:
     if kind.name in BUILT_IN:
         keys = [field.name for field in attrs.fields(kind.options)]
@@ -200,11 +200,11 @@ def _settings(
         name=config.name,
         base_url=config.base_url,
         options=options,
-        traits=_traits(config, models or Models()),
+        traits=_traits(config, models or ModelCatalog()),
     )
 
 
-def _traits(config: ProviderConfig, models: Models) -> Callable[[str], ModelTraits]:
+def _traits(config: ProviderConfig, models: ModelCatalog) -> Callable[[str], ModelTraits]:
     family = family_of(config.kind, config.base_url)
 
     def traits(model: str) -> ModelTraits:

@@ -13,7 +13,7 @@ import structlog
 from ..catalog.correction import Correction, initial_correction
 from ..catalog.encodings import encoding_for, is_loaded, load_encoding, load_encoding_async
 from ..catalog.facts import ModelFacts, ModelRef
-from ..catalog.models import Models, family_of
+from ..catalog.models import ModelCatalog, family_of
 from ..catalog.prices import PriceBook
 from ..catalog.rates import FREE, Rates, UnknownPrice
 from ..catalog.tokens import TokenCounter, count_text
@@ -50,11 +50,11 @@ class Knowledge:
 
     def __init__(
         self,
-        models: Models | None = None,
+        models: ModelCatalog | None = None,
         prices: PriceBook | None = None,
         tokens: TokenCounter | None = None,
     ) -> None:
-        self.models = models or Models()
+        self.models = models or ModelCatalog()
         self.prices = prices or PriceBook()
         self._priced = prices is not None
         self.tokens = tokens or TokenCounter()

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from trouper.actors.catalog.encodings import EncodingName, load_encoding
-from trouper.actors.catalog.models import Models
+from trouper.actors.catalog.models import ModelCatalog
 from trouper.actors.catalog.prices import PriceBook
 from trouper.actors.chat import ChatRequest
 from trouper.actors.config import ProviderConfig
@@ -181,7 +181,7 @@ async def open_gated(
             limits=provider.limits,
             budgets=Budgets(ledger, budgets, clock=lambda: 1_800_000_000.0),
         )
-        knowledge = Knowledge(Models(facts), PriceBook(PRICES if prices is None else prices))
+        knowledge = Knowledge(ModelCatalog(facts), PriceBook(PRICES if prices is None else prices))
         connection = system.ref("connection", Connection)
         target = make_target(provider, connection, "m", gates=gates, knowledge=knowledge)
         yield Gated(system, target, ledger, ids)

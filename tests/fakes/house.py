@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import trio
 
-from trouper.actors.catalog.models import Models
+from trouper.actors.catalog.models import ModelCatalog
 from trouper.actors.chat import Message
 from trouper.actors.errors import UnknownAssistant, UnknownModel
 from trouper.actors.provider.knowledge import Knowledge
@@ -153,7 +153,7 @@ def _targets(target: Target) -> tuple[Target, ...]:
 
 def _small(target: Target, window: int | None) -> Target:
     known = {} if window is None else {"fake/small-1": {"max_input_tokens": window}}
-    return attrs.evolve(target, model="small-1", knowledge=Knowledge(Models(known)))
+    return attrs.evolve(target, model="small-1", knowledge=Knowledge(ModelCatalog(known)))
 
 
 async def said(ref: Ref[SessionMessage]) -> list[tuple[str, str]]:

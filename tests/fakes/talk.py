@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from trouper.actors.catalog.models import Models
+from trouper.actors.catalog.models import ModelCatalog
 from trouper.actors.catalog.tokens import TokenCounter
 from trouper.actors.chat import Message, TextPart
 from trouper.actors.policy.routing import Chain
@@ -88,7 +88,9 @@ async def open_talk(
     counter = Recording()
     answers = {name: Answers(*model) for name, model in models.items()}
     async with (
-        open_route(chain, facts=Knowledge(Models(known), tokens=counter), answers=answers) as stage,
+        open_route(
+            chain, facts=Knowledge(ModelCatalog(known), tokens=counter), answers=answers
+        ) as stage,
         open_house(
             stage=stage,
             context=context,

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, strategies as st
 
 from trouper.actors.catalog.facts import ModelRef, SamplingRule
-from trouper.actors.catalog.models import NEAR, Models, family_of, warnings
+from trouper.actors.catalog.models import NEAR, ModelCatalog, family_of, warnings
 from trouper.actors.errors import ConfigError
 
 TODAY = datetime.date(2026, 11, 21)
-MODELS = Models()
+MODELS = ModelCatalog()
 
 
 def openai(model: str) -> ModelRef:
@@ -92,7 +92,7 @@ def test_every_model_of_the_table_can_be_listed() -> None:
 
 
 def test_an_override_says_only_what_differs() -> None:
-    models = Models(
+    models = ModelCatalog(
         {
             "main/gpt-4o": {"max_output_tokens": 9, "shutdown": datetime.date(2030, 1, 1)},
             "lan/qwen": {"max_input_tokens": 32_768, "images": False, "shutdown": "2031-02-03"},
@@ -121,7 +121,7 @@ def test_wrong_overrides_are_refused_all_at_once_with_their_keys() -> None:
     }
 
     with pytest.raises(ConfigError) as caught:
-        Models({"a/b": wrong, "c/d": {"name": "other"}, "e/f": 7})  # type: ignore[dict-item]
+        ModelCatalog({"a/b": wrong, "c/d": {"name": "other"}, "e/f": 7})  # type: ignore[dict-item]
 
     said = str(caught.value)
     assert said.count("\n") == len(wrong) + 1
@@ -133,7 +133,7 @@ def test_wrong_overrides_are_refused_all_at_once_with_their_keys() -> None:
 
 
 def test_many_names_do_not_fill_the_memory() -> None:
-    models = Models()
+    models = ModelCatalog()
     for number in range(3_000):
         models.find(openai(f"nobody-{number}"))
 

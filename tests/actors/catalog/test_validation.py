@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from trouper.actors.catalog.facts import ModelFacts, ModelRef, SamplingRule
-from trouper.actors.catalog.models import Models
+from trouper.actors.catalog.models import ModelCatalog
 from trouper.actors.catalog.validation import validate, without_refused_sampling
 from trouper.actors.chat import (
     MOST_TOKENS,
@@ -20,7 +20,7 @@ from trouper.actors.chat import (
     ToolSpec,
 )
 
-MODELS = Models()
+MODELS = ModelCatalog()
 GPT_4O = MODELS.find(ModelRef("openai", "gpt-4o", "openai"))
 GPT_51 = MODELS.find(ModelRef("openai", "gpt-5.1", "openai"))
 O3 = MODELS.find(ModelRef("openai", "o3", "openai"))

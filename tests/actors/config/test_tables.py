@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from trouper.actors.catalog.facts import ModelRef
-from trouper.actors.catalog.models import Models
+from trouper.actors.catalog.models import ModelCatalog
 from trouper.actors.catalog.overrides import price_overrides
 from trouper.actors.config import (
     AppConfig,
@@ -89,7 +89,7 @@ def test_every_key_of_the_file_arrives() -> None:
             clamp=False,
         ),
     )
-    found = Models(config.facts).find(ModelRef("here", "m"))
+    found = ModelCatalog(config.facts).find(ModelRef("here", "m"))
     assert (found.max_input_tokens, found.shutdown) == (100_000, datetime.date(2027, 1, 14))
     assert price_overrides(config.prices)["here/*"].input == 0.15
     assert config.telemetry == TelemetryConfig(traces=True, content=True)

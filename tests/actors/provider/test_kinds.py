@@ -11,7 +11,7 @@ import pytest
 
 from tests.fakes.packages import install
 from trouper.actors import ChatRequest, Message, ProviderConfig, TextPart, open_provider
-from trouper.actors.catalog.models import Models
+from trouper.actors.catalog.models import ModelCatalog
 from trouper.actors.chat import Chunk, Finish, Finished, TextDelta
 from trouper.actors.config import Secret
 from trouper.actors.errors import ConfigError, ProviderError, StreamGarbled, StreamTruncated
@@ -150,7 +150,7 @@ def test_only_a_model_that_reasons_is_asked_for_its_reasoning(model: str, asked:
 def test_what_is_known_of_a_model_says_the_name_of_its_limit_wherever_the_server_is(
     base_url: str, field: str
 ) -> None:
-    models = Models({"p/odd": {"max_tokens_field": field}})
+    models = ModelCatalog({"p/odd": {"max_tokens_field": field}})
     codec = codec_for(config("openai", base_url), models)
     request = ChatRequest(model="odd", messages=HELLO.messages, max_output_tokens=7)
 
@@ -161,7 +161,7 @@ def test_what_is_known_of_a_model_says_the_name_of_its_limit_wherever_the_server
 
 @pytest.mark.parametrize("reasons", [True, False])
 def test_an_override_decides_whether_a_model_is_asked_for_its_reasoning(reasons: bool) -> None:
-    models = Models({"p/gpt-4o": {"reasoning": reasons}})
+    models = ModelCatalog({"p/gpt-4o": {"reasoning": reasons}})
     codec = codec_for(config("openai-responses", "https://api.openai.com/v1"), models)
     request = ChatRequest(model="gpt-4o", messages=HELLO.messages)
 

@@ -22,7 +22,7 @@ from tests.fakes.provider import (
     text_of,
 )
 from tests.fakes.routes import link, open_route, refusal, whole
-from trouper.actors.catalog.models import Models
+from trouper.actors.catalog.models import ModelCatalog
 from trouper.actors.errors import ErrorKind, ProviderError
 from trouper.actors.gate.circuit import Circuit
 from trouper.actors.gate.circuit_messages import Trip
@@ -229,7 +229,7 @@ async def test_a_conversation_is_first_asked_of_who_answered_it_last(
 async def test_a_request_is_fitted_to_each_of_several_models_and_not_to_one_alone(
     autojump_clock: MockClock,
 ) -> None:
-    small = Knowledge(Models({"b/m": {"max_output_tokens": 100}}))
+    small = Knowledge(ModelCatalog({"b/m": {"max_output_tokens": 100}}))
     request = attrs.evolve(make_request(), max_output_tokens=5000)
     async with open_route(a=Answers(refusal(404)), b=Answers(whole()), facts=small) as stage:
         await complete(stage.route, request)
@@ -246,7 +246,7 @@ async def test_a_prompt_that_is_too_long_goes_to_a_window_that_is_known_to_be_la
     autojump_clock: MockClock,
 ) -> None:
     tables = {"a/m": 1000, "b/m": 1000, "c/m": 9000}
-    known = Knowledge(Models({key: {"max_input_tokens": n} for key, n in tables.items()}))
+    known = Knowledge(ModelCatalog({key: {"max_input_tokens": n} for key, n in tables.items()}))
     answers = {"a": Answers(refusal(400, "context_length_exceeded")), "b": Answers()}
     async with open_route(answers=answers, c=Answers(sse("I can")), facts=known) as stage:
         assert text_of(await stage.collect()) == "I can"
