@@ -1,10 +1,10 @@
 """One attempt at one target: through its gates, to the provider, and everything settled.
 
     async with Attempt(target, request, call, number=1, deadline=..., trail=trail) as attempt:
-        async for batch in attempt.stream():    # or: completion = await attempt.complete()
+        async for batch in attempt:    # or: completion = await attempt.complete()
             ...
 
-The first batch that `stream` gives is all that came up to the commit point: the
+The first batch is all that came up to the commit point: the
 first content, with what only said that the provider had begun. So what is
 raised before it may be tried again without anybody noticing, and what is raised
 after it must not be.
@@ -44,7 +44,7 @@ from .messages import Batch, Chat, Complete, is_silent
 from .tally import Tally
 from .target import Target
 
-__all__ = ["Attempt", "Call"]
+__all__ = ["Attempt"]
 
 _log = structlog.get_logger("trouper.call")
 
@@ -71,8 +71,9 @@ _OF_KEYS = frozenset(
 class Attempt:
     """One try, as a block. Good for one use, in the task that makes it.
 
-    Entering passes the gates and raises ProviderError where one refuses;
-    `stream` and `complete` raise ProviderError and nothing else but Cancelled.
+    Entering passes the gates and raises ProviderError where one refuses. Iterating
+    gives the answer as it comes, once, a batch for each read of the socket; it and
+    `complete` raise ProviderError and nothing else but Cancelled.
     `request` is what the caller wants: its `model` is replaced by the target's.
     `number` counts the attempts of the request from 1; `deadline` is on trio's
     clock, and so is `admit_by`, by which a limiter lets it through or refuses at
@@ -176,10 +177,6 @@ class Attempt:
         self._end(error)
 
     # The answer as it comes.
-
-    def stream(self) -> Self:
-        """The answer as it comes, a batch for each read of the socket; iterate once."""
-        return self
 
     def __aiter__(self) -> Self:
         return self

@@ -35,7 +35,7 @@ CUT = httpx.ReadError("reset by peer")
 
 async def read(gated: Gated) -> list[Batch]:
     async with gated.attempt() as attempt:
-        return [batch async for batch in attempt.stream()]
+        return [batch async for batch in attempt]
 
 
 # What comes of it.
@@ -77,12 +77,11 @@ async def test_a_stream_begins_with_all_up_to_the_commit_point_and_is_settled_at
     async with open_gated(body) as gated:
         async with gated.attempt() as attempt:
             assert not attempt.committed
-            stream = attempt.stream()
-            first = await anext(stream)
+            first = await anext(attempt)
             assert [type(chunk).__name__ for chunk in first] == ["Started", "TextDelta"]
             assert attempt.committed
             assert (await gated.circuit()).in_flight == 1
-            rest = [batch async for batch in stream]
+            rest = [batch async for batch in attempt]
             # Before the block is left: a reader may take its time.
             assert await gated.in_flight() == NOTHING
 
@@ -187,7 +186,7 @@ async def test_leaving_a_stream_early_stops_the_provider_and_settles_an_estimate
     body = Body(ROLE, delta("a few words"), 60.0, delta("b"))
     async with open_gated(body) as gated:
         async with gated.attempt() as attempt:
-            await anext(attempt.stream())
+            await anext(attempt)
         await trio.sleep(0.01)
 
         assert body.closed
@@ -231,7 +230,7 @@ async def test_a_storm_of_cancels_leaves_every_gate_at_zero(autojump_clock: Mock
             with trio.move_on_after(chance.uniform(0, 0.4)):
                 try:
                     async with gated.attempt() as attempt:
-                        async for _batch in attempt.stream():
+                        async for _batch in attempt:
                             pass
                 except ProviderError:
                     pass
@@ -312,7 +311,7 @@ async def test_who_observes_is_told_of_each_step(autojump_clock: MockClock) -> N
     call = Call(request_id="r1", seen=seen)
     body = Body(ROLE, delta("a"), FINISH, USAGE, DONE)
     async with open_gated(body) as gated, gated.attempt(call=call) as attempt:
-        async for _ in attempt.stream():
+        async for _ in attempt:
             pass
 
     began, sent, first, ended = seen.said

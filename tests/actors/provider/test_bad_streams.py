@@ -219,7 +219,7 @@ async def test_an_error_that_follows_a_status_of_200_does_not_escape_the_fallbac
 async def streamed(gated: Gated) -> None:
     with suppress(ProviderError):
         async with gated.attempt() as attempt:
-            async for _ in attempt.stream():
+            async for _ in attempt:
                 pass
 
 
@@ -289,7 +289,7 @@ async def test_an_attempt_that_is_left_before_its_first_word_is_called_cancelled
     async with open_gated(Body(ROLE, 60.0)) as gated:
         async with gated.attempt() as attempt:
             with trio.move_on_after(1.0):
-                await anext(attempt.stream())
+                await anext(attempt)
         (row,) = await gated.rows()
 
     assert (row.state, row.closing and row.closing.outcome) == ("unknown", "cancelled")

@@ -48,7 +48,7 @@ async def test_the_same_of_an_answer_that_is_streamed(autojump_clock: MockClock)
     )
     async with open_gated(Body(ROLE, delta("hi"), FINISH, odd, DONE)) as gated:
         async with gated.attempt() as attempt:
-            async for _ in attempt.stream():
+            async for _ in attempt:
                 pass
         (row,) = await gated.rows()
 

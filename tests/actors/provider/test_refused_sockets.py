@@ -162,7 +162,7 @@ async def cancelled_in_the_middle(server: HttpServer) -> AsyncGenerator[Gated]:
     async with open_gated(provider=provider, transport=lambda: pool) as gated:
         with trio.CancelScope() as scope:
             async with gated.attempt() as attempt:
-                async for _ in attempt.stream():
+                async for _ in attempt:
                     scope.cancel()
         assert scope.cancelled_caught
         yield gated
