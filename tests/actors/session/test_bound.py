@@ -9,7 +9,7 @@ from tests.fakes.provider import sse
 from trouper.actors.chat import ImagePart, TextPart
 from trouper.actors.errors import HistoryFull
 from trouper.actors.session.messages import Attach, Prompt, SessionMessage
-from trouper.actors.session.session import MAX_HISTORY
+from trouper.actors.session.turn import MAX_HISTORY
 from trouper.runtime import Ref
 
 

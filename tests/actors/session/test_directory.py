@@ -11,9 +11,10 @@ from tests.fakes.house import House, Listener, open_house
 from tests.fakes.provider import DONE, FINISH, ROLE, Body, delta, sse
 from trouper.actors.chat import TextPart
 from trouper.actors.errors import TooManySessions, UnknownAssistant, UnknownSession
+from trouper.actors.session.assistant import Assistant
 from trouper.actors.session.directory import Directory
 from trouper.actors.session.messages import Attach, Detach, GetHistory, Prompt
-from trouper.actors.session.session import Assistant, Session
+from trouper.actors.session.session import Session
 from trouper.runtime import ActorDown, ChildExists, MailboxFull
 from trouper.runtime.registry import Registry
 

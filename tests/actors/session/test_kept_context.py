@@ -10,8 +10,8 @@ from tests.fakes.talk import open_talk, texts
 from trouper.actors.chat import TextPart
 from trouper.actors.session.export import stored_state
 from trouper.actors.session.messages import Attach, Prompt
-from trouper.actors.session.session import MAX_HISTORY
 from trouper.actors.session.state import conversation
+from trouper.actors.session.turn import MAX_HISTORY
 from trouper.actors.store.memory_journal import MemoryJournal
 
 OPENING = "[Summary of the earlier part of this conversation]\n"
