@@ -95,11 +95,11 @@ class Keeper:
 
 
 async def main() -> None:
-    stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     url = os.environ.get("TELEGRAM_URL", "https://api.telegram.org/bot")
     async with AsyncioApp(load_config(sys.argv[1]), tools=[dice]) as app:
+        over = asyncio.create_task(app.wait_ended())  # by a crash, or by a signal
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, over.cancel)
         keeper, text = Keeper(app), filters.TEXT & ~filters.COMMAND & filters.UpdateType.MESSAGE
         builder = Application.builder().token(os.environ["TELEGRAM_TOKEN"]).base_url(url)
         telegram = builder.rate_limiter(AIORateLimiter(max_retries=3)).build()
@@ -109,7 +109,7 @@ async def main() -> None:
         async with telegram:
             await telegram.start()
             await telegram.updater.start_polling()
-            await stopped.wait()
+            await asyncio.wait([over])
             await telegram.updater.stop()
             answers = asyncio.gather(*keeper.running.values(), return_exceptions=True)
             with suppress(TimeoutError):  # what takes longer than 3 s is cancelled, and says so

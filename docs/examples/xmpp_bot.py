@@ -65,22 +65,22 @@ class Keeper(ClientXMPP):
 
 
 async def main(config: str, jid: str, server: str = "") -> None:
-    stopped, where = asyncio.Event(), ()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with AsyncioApp(load_config(config), tools=[dice]) as app:
+        over = asyncio.create_task(app.wait_ended())  # by a crash, or by a signal
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, over.cancel)
         keeper = Keeper(jid, os.environ["XMPP_PASSWORD"], AsyncioBot(app, longest=LONGEST))
+        where = ()
         if server:  # HOST:PORT on this machine, as a test has it: without TLS
             keeper.enable_plaintext = True
             keeper.enable_starttls = keeper.enable_direct_tls = False
             keeper.plugin["feature_mechanisms"].unencrypted_plain = True
             host, _, port = server.rpartition(":")
             where = (host, int(port))
-        told = asyncio.create_task(stopped.wait())
-        while not stopped.is_set():
+        while not over.done():
             keeper.connect(*where)
-            await asyncio.wait([told, keeper.disconnected], return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.wait([told], timeout=AGAIN)
+            await asyncio.wait([over, keeper.disconnected], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([over], timeout=AGAIN)
         await keeper.disconnect()
 
 

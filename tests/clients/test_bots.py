@@ -35,6 +35,14 @@ log = {{ info = "*console" }}
 VirtualHost "localhost"
 """
 
+# What a bot begins with, and then crashes its application as a bug in trio would.
+CRASHING = """as app:
+        async def crash() -> None:
+            raise RuntimeError("struck by lightning")
+
+        await app.portal.call_sync(__import__("trio").lowlevel.spawn_system_task, crash)
+"""
+
 pytestmark = pytest.mark.clients
 
 
@@ -109,6 +117,27 @@ def test_telegram(simulator: SimulatorProcess, tmp_path: Path, bots: Client) -> 
             api.until("...")
             assert bot.end(signal.SIGTERM) == 0, bot.seen
             api.until("one two three")
+
+
+@pytest.mark.parametrize("name", ["telegram_bot", "xmpp_bot"])
+def test_a_bot_ends_with_its_application_and_says_why(
+    simulator: SimulatorProcess, tmp_path: Path, bots: Client, name: str
+) -> None:
+    """They waited for a signal only: nobody restarted what answered nobody any more."""
+    text = (EXAMPLES / f"{name}.py").read_text()
+    assert text.count("as app:\n") == 1
+    struck = tmp_path / "bot.py"
+    struck.write_text(text.replace("as app:\n", CRASHING))
+    words = [str(struck), str(written_config(tmp_path, simulator, BUDGET))]
+    if name == "xmpp_bot":  # at an address where no server is
+        words += ["keeper@localhost", f"127.0.0.1:{free_port()}"]
+    with bot_api() as api:
+        environ = {"TELEGRAM_TOKEN": "1:t", "TELEGRAM_URL": api.url, "XMPP_PASSWORD": "secret"}
+        with program(
+            *words, python=bots.command("python"), environ=environ, folder=tmp_path
+        ) as bot:
+            bot.line("struck by lightning")
+            assert bot.process.wait(30) == 1, bot.seen
 
 
 @pytest.fixture
