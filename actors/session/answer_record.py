@@ -95,7 +95,8 @@ def in_words(failure: ProviderError) -> str:
         # Our own figures.
         return f"{failure.message}; say less at once, or start a new conversation"
     lost = "; what you have seen of the answer is kept" if failure.committed else ""
-    return f"{failure.hint}{lost} ({failure.provider}: {failure.kind.value})"
+    who = f"{failure.provider}: " if failure.provider else ""
+    return f"{failure.hint}{lost} ({who}{failure.kind.value})"
 
 
 def log_answer(id: str, turn: int, completion: Completion) -> None:

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, Final
 
 from ..chat import Chunk, RefusalDelta, Reset, TextDelta, ThinkingDelta, ToolCallPart
+from ..errors import StreamGarbled
 from .broadcast import Broadcast
 from .events import (
     AnswerReset,
@@ -32,16 +33,20 @@ __all__ = ["EventEmitter"]
 # Pieces of one answer; the other half is for what its tools tell.
 _MOST_PIECES: Final = MOST_IN_A_TURN // 2
 
+# The cut, and what makes the event of its numbers and its turn.
+_Piece = tuple[int, Callable[..., SessionEvent]]
+
 
 class EventEmitter:
     """Tells its broadcast, and gives each event the next number."""
 
-    __slots__ = ("_broadcast", "_held", "_is_answering", "cuts", "first", "last")
+    __slots__ = ("_broadcast", "_held", "_is_answering", "_pieces", "cuts", "first", "last")
 
     def __init__(self, broadcast: Broadcast) -> None:
         self._broadcast = broadcast
         self._held: list[Callable[[], None]] | None = None
         self._is_answering = False
+        self._pieces = 0
         self.first = 1
         """The number of the first event of the last answer."""
         self.last = 0
@@ -61,20 +66,10 @@ class EventEmitter:
         self._held = []
 
     def release(self, first: Iterable[Callable[[], None]] = ()) -> None:
-        """Go on: with what `first` tells, and then with all that has waited.
-
-        Raises OverflowError, as `hand_on` does, once all the others are told: the end
-        of the turn may be among them, and somebody waits for it.
-        """
+        """Go on: with what `first` tells, and then with all that has waited."""
         held, self._held = self._held or [], None
-        failed: OverflowError | None = None
         for tell in (*first, *held):
-            try:
-                tell()
-            except OverflowError as error:
-                failed = failed or error
-        if failed is not None:
-            raise failed
+            tell()
 
     def tell(self, kind: Callable[..., SessionEvent], **fields: Any) -> None:
         """An event of that kind, with these fields and the next number."""
@@ -82,7 +77,7 @@ class EventEmitter:
             self._held.append(partial(self.tell, kind, **fields))
             return
         if self._is_answering:
-            self._cut(OTHER)
+            self.cuts.append(OTHER)
         seq = self._broadcast.seq + 1
         self._broadcast.tell(kind(first=seq, seq=seq, **fields))
 
@@ -95,50 +90,41 @@ class EventEmitter:
 
     def answer_begins(self) -> None:
         """An answer may come."""
+        self._pieces = 0
+        self._answer_begins()
+
+    def _answer_begins(self) -> None:
         if self._held is not None:
-            self._held.append(self.answer_begins)
+            self._held.append(self._answer_begins)
             return
         self.first, self.cuts, self._is_answering = self._broadcast.seq + 1, array("i"), True
 
     def hand_on(self, turn: int, batch: Iterable[Chunk]) -> None:
-        """The text of a batch, as few events as its order allows: mostly one."""
+        """The text of a batch, as few events as its order allows: mostly one.
+
+        Raises StreamGarbled, with the batch told, where the answer has come in more
+        pieces than there are numbers for: nobody reads so long, and what is behind these
+        numbers may be the next program's. It is raised here, to the turn, also while the
+        batch has to wait: whoever writes meanwhile has no part in it.
+        """
+        pieces = _pieces_of(batch)
+        self._pieces += len(pieces)
+        self._say(turn, pieces)
+        if self._pieces > _MOST_PIECES:
+            raise StreamGarbled(
+                message=f"its answer came in more than {_MOST_PIECES:,} pieces",
+                committed=True,
+                billed="yes",
+            )
+
+    def _say(self, turn: int, pieces: Sequence[_Piece]) -> None:
         if self._held is not None:
-            self._held.append(partial(self.hand_on, turn, batch))
+            self._held.append(partial(self._say, turn, pieces))
             return
-        texts: list[str] = []
-        thinking = False
-        for chunk in batch:
-            if isinstance(chunk, TextDelta | ThinkingDelta | RefusalDelta):
-                thinks = isinstance(chunk, ThinkingDelta)
-                if thinks is not thinking and texts:
-                    self._say(turn, texts, thinking=thinking)
-                    texts = []
-                thinking = thinks
-                texts.append(chunk.text)
-            elif isinstance(chunk, Reset):
-                # It comes alone, behind all that it takes back.
-                seq = self._cut(0)
-                self._broadcast.tell(
-                    AnswerReset(first=seq, seq=seq, turn=turn, reason=chunk.reason)
-                )
-        if texts:
-            self._say(turn, texts, thinking=thinking)
-
-    def _say(self, turn: int, texts: list[str], *, thinking: bool) -> None:
-        text = "".join(texts)
-        if not text:
-            return
-        seq = self._cut(-len(text) if thinking else len(text))
-        kind = ThoughtAdded if thinking else TextAdded
-        self._broadcast.tell(kind(first=seq, seq=seq, turn=turn, text=text))
-
-    def _cut(self, cut: int) -> int:
-        self.cuts.append(cut)
-        # With it the turn breaks off: nobody reads so long, and what is behind
-        # these numbers may be the next program's.
-        if len(self.cuts) > _MOST_PIECES:
-            raise OverflowError(f"an answer came in more than {_MOST_PIECES:,} pieces")
-        return self._broadcast.seq + 1
+        for cut, event in pieces:
+            self.cuts.append(cut)
+            seq = self._broadcast.seq + 1
+            self._broadcast.tell(event(first=seq, seq=seq, turn=turn))
 
     def answer_ends(
         self,
@@ -161,3 +147,31 @@ class EventEmitter:
                 ToolCalled, turn=turn, call_id=call.id, name=call.name, arguments=call.args_json
             )
         self.last = self._broadcast.seq
+
+
+def _pieces_of(batch: Iterable[Chunk]) -> list[_Piece]:
+    """What becomes one event each: the texts of neighbours that are of one kind, and resets."""
+    pieces: list[_Piece] = []
+    texts: list[str] = []
+    thinking = False
+    for chunk in batch:
+        if isinstance(chunk, TextDelta | ThinkingDelta | RefusalDelta):
+            thinks = isinstance(chunk, ThinkingDelta)
+            if thinks is not thinking:
+                pieces += _text_pieces(texts, thinking=thinking)
+                texts = []
+            thinking = thinks
+            texts.append(chunk.text)
+        elif isinstance(chunk, Reset):
+            # It comes alone, behind all that it takes back.
+            pieces.append((0, partial(AnswerReset, reason=chunk.reason)))
+    return [*pieces, *_text_pieces(texts, thinking=thinking)]
+
+
+def _text_pieces(texts: Sequence[str], *, thinking: bool) -> list[_Piece]:
+    text = "".join(texts)
+    if not text:
+        return []
+    if thinking:
+        return [(-len(text), partial(ThoughtAdded, text=text))]
+    return [(len(text), partial(TextAdded, text=text))]
