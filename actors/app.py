@@ -299,8 +299,8 @@ async def open_app(
     of the runtime. `tools` are functions of the program (`@tool`) that assistants
     may use whose configuration names them; ConfigError says where one names a
     tool that nobody has. `transport` makes the pools of connections to providers, in
-    place of our own, as `httpx.MockTransport` does. Warnings go to stderr unless the
-    program has set up structlog: among them what `trouper check` warns of.
+    place of our own, as `httpx.MockTransport` does. Warnings of Trouper's go to stderr
+    unless the program has set up structlog: among them what `trouper check` warns of.
     """
     log_by_default()
     if serve:

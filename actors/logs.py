@@ -14,13 +14,14 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, cast
 
 import structlog
-from structlog.typing import EventDict
+from structlog.typing import BindableLogger, EventDict, Processor
 
 from .log_levels import LEVELS, ByActor, number_of
 from .log_lines import LogLines
+from .log_sharing import SharedLogging
 from .redaction import MASK, is_secret_name, printable, redact_text
 
 __all__ = [
@@ -244,16 +245,21 @@ class _FromLogging(logging.Handler):
         except Exception:  # noqa: BLE001 -- a library's wrong format string must not crash us
             text = str(record.msg)
         level = max(logging.DEBUG, min(logging.CRITICAL, record.levelno // 10 * 10))
-        structlog.get_logger().log(level, text, logger=record.name, exc_info=record.exc_info)
+        structlog.get_logger("trouper.logging").log(
+            level, text, logger=record.name, exc_info=record.exc_info
+        )
 
 
 def log_by_default() -> None:
     """Warnings to stderr for who embeds Trouper and has not set up structlog.
 
     By itself structlog would print every line to stdout, secrets included.
-    Nothing is changed for who has, nor for the standard library's logging.
+    Nothing is changed for who has, nor for the standard library's logging, nor for
+    the lines of a program that uses structlog as it comes.
     """
+    global _theirs  # noqa: PLW0603 - as in _configure
     if not structlog.is_configured():
+        _theirs = structlog.get_config()
         _configure("warning", sys.stderr)
 
 
@@ -266,6 +272,8 @@ def configure_logging(level: str = "info", stream: TextIO | None = None) -> None
     """
     if level not in LEVELS:
         raise ValueError(f"no log level {level!r}; known: {', '.join(LEVELS)}")
+    global _theirs  # noqa: PLW0603 - as in _configure
+    _theirs = None
     number = _configure(level, sys.stderr if stream is None else stream)
     root = logging.getLogger()
     for handler in [handler for handler in root.handlers if isinstance(handler, _FromLogging)]:
@@ -276,7 +284,7 @@ def configure_logging(level: str = "info", stream: TextIO | None = None) -> None
 
 def current_level() -> str | None:
     """The level that lines must have; None where the program has set up structlog by itself."""
-    return _state[0] if _state is not None and structlog.is_configured() else None
+    return _state[0] if _state is not None and _is_in_force() else None
 
 
 def tells_info() -> bool:
@@ -287,7 +295,12 @@ def tells_info() -> bool:
     """
     if _state is None or _lowest <= logging.INFO:
         return True
-    return structlog.get_config()["wrapper_class"] is not _wrapper
+    return not _is_in_force()
+
+
+def _is_in_force() -> bool:
+    """Whether structlog has what was set here, and the program nothing since."""
+    return structlog.get_config()["wrapper_class"] is _wrapper
 
 
 def change_level(level: str, by_actor: ByActor | None = None) -> None:
@@ -308,7 +321,9 @@ _state: tuple[str, TextIO] | None = None
 # The least level of a line that anybody is told, as logging counts.
 _lowest = logging.NOTSET
 # What structlog has of them, unless the program has set it up anew.
-_wrapper: type | None = None
+_wrapper: type[BindableLogger] | None = None
+# What structlog had before, for the lines of the program; None where all are written as ours.
+_theirs: Mapping[str, Any] | None = None
 
 
 def _configure(level: str, stream: TextIO, by_actor: ByActor | None = None) -> int:
@@ -316,16 +331,26 @@ def _configure(level: str, stream: TextIO, by_actor: ByActor | None = None) -> i
     number = number_of(level)
     _state = (level, stream)
     _lowest = number if by_actor is None else min(number, by_actor.lowest)
-    _wrapper = structlog.make_filtering_bound_logger(_lowest)
+    wrapper: type[BindableLogger] = structlog.make_filtering_bound_logger(_lowest)
     lines = _Lines(stream)
+    processors: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        *(() if by_actor is None else (by_actor,)),
+        render,
+    ]
+    if _theirs is None:
+        _wrapper = wrapper
+        structlog.configure(
+            processors=processors,
+            wrapper_class=_wrapper,
+            logger_factory=lambda *_: lines,
+            cache_logger_on_first_use=False,
+        )
+        return number
+    shared = SharedLogging(lines, wrapper, processors, _theirs)
+    # Structlog wants a class, and calls it; so it may be a function.
+    _wrapper = cast("type[BindableLogger]", shared.wrapper)
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            *(() if by_actor is None else (by_actor,)),
-            render,
-        ],
-        wrapper_class=_wrapper,
-        logger_factory=lambda *_: lines,
-        cache_logger_on_first_use=False,
+        processors=[shared.process], wrapper_class=_wrapper, logger_factory=shared.factory
     )
     return number

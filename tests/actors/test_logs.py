@@ -300,8 +300,8 @@ def test_who_embeds_and_has_set_up_nothing_hears_warnings_on_stderr_only(
     handlers = list(logging.getLogger().handlers)
 
     logs.log_by_default()
-    structlog.get_logger().info("all is well")
-    structlog.get_logger().warning("a key was refused", api_key="sk-0123456789abcdef")
+    structlog.get_logger("trouper.keys").info("all is well")
+    structlog.get_logger("trouper.keys").warning("a key was refused", api_key="sk-0123456789abcdef")
 
     out, err = capsys.readouterr()
     assert out == ""
@@ -319,3 +319,53 @@ def test_who_has_set_up_structlog_keeps_it() -> None:
     logs.log_by_default()
 
     assert structlog.get_config()["processors"] == mine
+
+
+@pytest.mark.usefixtures("nothing_set_up")
+def test_embedding_silenced_a_program_that_uses_structlog_as_it_comes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log = structlog.get_logger("mybot")
+    log.info("said", user="x")
+    before = capsys.readouterr().out.partition("[")[2]
+
+    logs.log_by_default()
+    logs.change_level("critical")
+    log.info("said", user="x")
+    unnamed = structlog.get_logger()
+    unnamed.bind(user="y").info("so said")
+
+    out, err = capsys.readouterr()
+    assert "said" in before
+    assert out.partition("[")[2].startswith(before)
+    assert "so said" in out
+    assert err == ""
+
+
+@pytest.mark.usefixtures("nothing_set_up")
+def test_who_captures_log_lines_has_both_trouper_s_and_the_program_s() -> None:
+    logs.log_by_default()
+
+    with structlog.testing.capture_logs() as lines:
+        structlog.get_logger("mybot").info("mine")
+        structlog.get_logger("trouper.keys").warning("yours")
+
+    assert [line["event"] for line in lines] == ["mine", "yours"]
+
+
+@pytest.mark.usefixtures("nothing_set_up")
+def test_a_program_that_sets_up_structlog_later_has_it_all(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.log_by_default()
+    assert (logs.current_level(), logs.tells_info()) == ("warning", False)
+
+    structlog.configure(
+        processors=[structlog.processors.KeyValueRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger(20),
+        logger_factory=structlog.PrintLoggerFactory(),
+    )
+    structlog.get_logger("trouper.keys").info("yours")
+
+    assert capsys.readouterr().out == "event='yours'\n"
+    assert (logs.current_level(), logs.tells_info()) == (None, True)
