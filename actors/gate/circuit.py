@@ -34,7 +34,7 @@ from ..policy.breaker import (
     settle,
     trip,
 )
-from ..policy.outcome import Result
+from ..policy.outcome import CallResult
 from .circuit_messages import (
     CircuitMessage,
     CircuitPhase,
@@ -140,7 +140,7 @@ class Circuit(Actor[CircuitMessage]):
         self._become(breaker)
         return given
 
-    def _settle(self, permit: Permit, result: Result) -> None:
+    def _settle(self, permit: Permit, result: CallResult) -> None:
         given = self._passes.pop(permit, None)
         if given is None:
             return

@@ -8,7 +8,7 @@ import attrs
 
 from ...runtime import Request
 from ..policy.breaker import Pass
-from ..policy.outcome import Result
+from ..policy.outcome import CallResult
 
 __all__ = [
     "CircuitMessage",
@@ -29,7 +29,7 @@ class Owner(Protocol):
     """Whoever has a pass, as the circuit sees it."""
 
     @property
-    def ended(self) -> Result | None:
+    def ended(self) -> CallResult | None:
         """What came of the call; None while it is under way."""
         ...
 
@@ -50,7 +50,7 @@ class Report:
     """The call of that permit has ended. Of a permit that holds no pass it says nothing."""
 
     permit: Permit
-    result: Result
+    result: CallResult
 
 
 @attrs.frozen(kw_only=True)

@@ -8,7 +8,7 @@ async with CircuitUse(circuit) as use:     # ProviderError while it is open
 from ...runtime import Ref
 from ..errors import ProviderError
 from ..policy.breaker import Pass
-from ..policy.outcome import NEUTRAL, SUCCESS, Result, result_of
+from ..policy.outcome import NEUTRAL, SUCCESS, CallResult, result_of
 from .circuit_messages import Permit, Report
 from .gate_use import GateUse
 from .owner import OwnedCall
@@ -16,7 +16,7 @@ from .owner import OwnedCall
 __all__ = ["CircuitUse"]
 
 
-class CircuitUse(GateUse[Result]):
+class CircuitUse(GateUse[CallResult]):
     """One call through a circuit, as a block. Good for one use.
 
     Entering raises ProviderError of kind CIRCUIT_OPEN while calls are refused,
@@ -46,17 +46,17 @@ class CircuitUse(GateUse[Result]):
         if self.is_probe:
             self.settle(SUCCESS)
 
-    def settle(self, result: Result) -> None:
+    def settle(self, result: CallResult) -> None:
         """Report how the call ended; never blocks. Only the first report counts."""
         self._settle_once(result)
 
     async def _ask(self) -> None:
         self._given = await self._circuit.ask(self._permit)
 
-    def _verdict(self, error: BaseException | None) -> Result:
+    def _verdict(self, error: BaseException | None) -> CallResult:
         if error is None or isinstance(error, ProviderError):
             return result_of(error)
         return NEUTRAL
 
-    def _report(self, verdict: Result) -> None:
+    def _report(self, verdict: CallResult) -> None:
         self._circuit.tell(Report(self._permit, verdict))

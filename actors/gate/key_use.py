@@ -9,7 +9,7 @@ from collections.abc import Set
 
 from ...runtime import Ref
 from ..errors import ProviderError
-from ..policy.key_verdict import NOTHING, Verdict, verdict_of
+from ..policy.key_verdict import NOTHING, KeyVerdict, verdict_of
 from .gate_use import GateUse
 from .keys_messages import ChooseKey, ChosenKey, ReportKey
 from .owner import OwnedCall
@@ -17,7 +17,7 @@ from .owner import OwnedCall
 __all__ = ["KeyUse"]
 
 
-class KeyUse(GateUse[Verdict]):
+class KeyUse(GateUse[KeyVerdict]):
     """One call's use of a key, as a block. Good for one use.
 
     `tried` are the ids of keys that this request has failed with for a reason
@@ -81,10 +81,10 @@ class KeyUse(GateUse[Verdict]):
     async def _ask(self) -> None:
         self._chosen = await self._keys.ask(self._choice)
 
-    def _verdict(self, error: BaseException | None) -> Verdict:
+    def _verdict(self, error: BaseException | None) -> KeyVerdict:
         if error is None or isinstance(error, ProviderError):
             return verdict_of(error)
         return NOTHING
 
-    def _report(self, verdict: Verdict) -> None:
+    def _report(self, verdict: KeyVerdict) -> None:
         self._keys.tell(ReportKey(self._choice, verdict))

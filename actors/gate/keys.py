@@ -17,7 +17,7 @@ import trio
 
 from ...runtime import Actor, Reject, on
 from ..errors import ErrorKind, ProviderError
-from ..policy.key_verdict import Verdict
+from ..policy.key_verdict import KeyVerdict
 from ..policy.keys import (
     Key,
     KeyChoice,
@@ -119,7 +119,7 @@ class Keys(Actor[KeysMessage]):
         self._ring, choice = choose(self._ring, message.model, message.tried, now)
         return choice
 
-    def _settle(self, message: ChooseKey, verdict: Verdict) -> None:
+    def _settle(self, message: ChooseKey, verdict: KeyVerdict) -> None:
         choice = self._choices.pop(message, None)
         if choice is not None:
             self._become(settle(self._ring, choice, verdict, self._now()))

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 import attrs
 
 from ...runtime import Request
-from ..policy.key_verdict import Verdict
+from ..policy.key_verdict import KeyVerdict
 
 __all__ = [
     "BarredModel",
@@ -32,7 +32,7 @@ class User(Protocol):
     """Whoever uses a key, as the keys see it."""
 
     @property
-    def ended(self) -> Verdict | None:
+    def ended(self) -> KeyVerdict | None:
         """What its call said of the key; None while it is under way."""
         ...
 
@@ -77,7 +77,7 @@ class ReportKey:
     """
 
     choice: ChooseKey
-    verdict: Verdict
+    verdict: KeyVerdict
 
 
 @attrs.frozen(kw_only=True)

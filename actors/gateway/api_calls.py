@@ -20,7 +20,7 @@ from ..errors import ProviderError
 from ..wire.openai_faults import ApiFault, fault_of
 from ..wire.openai_served_request import RefusedRequest
 from .admission import Admission
-from .exchange import Exchange, Verdict
+from .exchange import CancelReason, Exchange
 from .http import HttpConnection, HttpFault, Request, Response, announced_body
 from .limits import Limits
 from .watchdog import Watchdog
@@ -212,7 +212,7 @@ BROKEN: Final = ApiFault(
     retryable=False,
 )
 
-_TOLD_WHY: Final[dict[Verdict | None, ApiFault]] = {
-    Verdict.STOPPED: _STOPPED,
-    Verdict.FAILED: BROKEN,
+_TOLD_WHY: Final[dict[CancelReason | None, ApiFault]] = {
+    CancelReason.STOPPED: _STOPPED,
+    CancelReason.FAILED: BROKEN,
 }

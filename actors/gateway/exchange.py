@@ -11,13 +11,13 @@ import trio
 from .limits import Limits
 from .stream import ClientStream
 
-__all__ = ["Exchange", "Verdict"]
+__all__ = ["CancelReason", "Exchange"]
 
 # Seconds of the grace that are left for saying that it is over.
 _LAST_WORDS = 1.0
 
 
-class Verdict(Enum):
+class CancelReason(Enum):
     """Why an exchange was cancelled."""
 
     LEFT = "the client has hung up"
@@ -31,7 +31,7 @@ class Exchange:
 
     def __init__(self, stream: ClientStream, limits: Limits) -> None:
         self.scope = trio.CancelScope()
-        self.verdict: Verdict | None = None
+        self.verdict: CancelReason | None = None
         self._stream = stream
         self._limits = limits
         self._stop_at: float | None = None
@@ -40,11 +40,11 @@ class Exchange:
         """Look whether somebody still waits for the answer."""
         stream = self._stream
         if stream.left:
-            self._end(Verdict.LEFT)
+            self._end(CancelReason.LEFT)
         elif stream.sending and now - stream.progress > self._limits.stall_seconds:
-            self._end(Verdict.STALLED)
+            self._end(CancelReason.STALLED)
         elif self._stop_at is not None and now >= self._stop_at:
-            self._end(Verdict.STOPPED)
+            self._end(CancelReason.STOPPED)
 
     def stop(self) -> None:
         """The server stops: the answer has its grace to come to its end."""
@@ -53,9 +53,9 @@ class Exchange:
 
     def fail(self) -> None:
         """A look at it has failed: it ends at once."""
-        self._end(Verdict.FAILED)
+        self._end(CancelReason.FAILED)
 
-    def _end(self, verdict: Verdict) -> None:
+    def _end(self, verdict: CancelReason) -> None:
         self.verdict = verdict
         if self._stream.sending:
             # A send that is cancelled leaves half a piece behind, and no last word fits there.

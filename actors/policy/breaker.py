@@ -19,7 +19,7 @@ from typing import assert_never
 
 import attrs
 
-from .outcome import Outcome, Result
+from .outcome import CallResult, Outcome
 from .window import SPAN, Window
 
 __all__ = [
@@ -161,7 +161,7 @@ def admit(breaker: Breaker, now: float) -> tuple[Breaker, Pass | Refusal]:
 def settle(
     breaker: Breaker,
     given: Pass,
-    result: Result,
+    result: CallResult,
     *,
     policy: BreakerPolicy,
     now: float,
@@ -199,7 +199,7 @@ def reset(breaker: Breaker) -> Closed:
     return Closed(generation=breaker.generation + 1)
 
 
-def _heard_while_open(breaker: Open, result: Result, now: float) -> Open:
+def _heard_while_open(breaker: Open, result: CallResult, now: float) -> Open:
     if not result.outcome.failed:
         return breaker
     until = max(breaker.until, now + _asked_for(result))
@@ -207,7 +207,7 @@ def _heard_while_open(breaker: Open, result: Result, now: float) -> Open:
 
 
 def _counted(
-    breaker: Closed, result: Result, policy: BreakerPolicy, now: float, chance: float
+    breaker: Closed, result: CallResult, policy: BreakerPolicy, now: float, chance: float
 ) -> Closed | Open:
     outcome = result.outcome
     if outcome is Outcome.NEUTRAL:
@@ -234,7 +234,7 @@ def _why_open(breaker: Closed, policy: BreakerPolicy) -> str:
 
 
 def _probed(
-    breaker: HalfOpen, result: Result, policy: BreakerPolicy, now: float, chance: float
+    breaker: HalfOpen, result: CallResult, policy: BreakerPolicy, now: float, chance: float
 ) -> Breaker:
     outcome = result.outcome
     if outcome.failed:
@@ -251,7 +251,7 @@ def _opened(
     breaker: Breaker,
     times: int,
     cause: str,
-    result: Result,
+    result: CallResult,
     policy: BreakerPolicy,
     now: float,
     chance: float,
@@ -267,6 +267,6 @@ def _opened(
     )
 
 
-def _asked_for(result: Result) -> float:
+def _asked_for(result: CallResult) -> float:
     """Seconds that the provider itself wants to be left alone for."""
     return min(result.retry_after or 0.0, LONGEST_RETRY_AFTER)

@@ -7,7 +7,7 @@ import attrs
 
 from ..errors import ErrorKind, ProviderError
 
-__all__ = ["NOTHING", "Says", "Verdict", "key_id", "verdict_of"]
+__all__ = ["NOTHING", "KeyVerdict", "Says", "key_id", "verdict_of"]
 
 
 class Says(Enum):
@@ -25,7 +25,7 @@ class Says(Enum):
 
 
 @attrs.frozen(kw_only=True)
-class Verdict:
+class KeyVerdict:
     """The end of a call as it concerns its key; `cause` is for people, and no secret.
 
     `retry_after` is the provider's word, in seconds.
@@ -37,7 +37,7 @@ class Verdict:
     retry_after: float | None = None
 
 
-NOTHING = Verdict(says=Says.NOTHING)
+NOTHING = KeyVerdict(says=Says.NOTHING)
 
 _SAYS = {
     ErrorKind.AUTH: Says.REFUSED,
@@ -47,20 +47,20 @@ _SAYS = {
 }
 
 
-def verdict_of(error: ProviderError | None) -> Verdict:
+def verdict_of(error: ProviderError | None) -> KeyVerdict:
     """What a call says of its key that ended with `error`, or well where that is None.
 
     Only the kind, status and code of the error are kept: a message may quote the key.
     """
     if error is None:
-        return Verdict(says=Says.ACCEPTED)
+        return KeyVerdict(says=Says.ACCEPTED)
     says = _SAYS.get(error.kind, Says.NOTHING)
     if says is Says.NOTHING:
         return NOTHING
     status = f"HTTP {error.status}" if error.status is not None else ""
     told = ", ".join(part for part in (status, error.code) if part)
     cause = error.kind.value + (f" ({told})" if told else "")
-    return Verdict(says=says, kind=error.kind, cause=cause, retry_after=error.retry_after)
+    return KeyVerdict(says=says, kind=error.kind, cause=cause, retry_after=error.retry_after)
 
 
 def key_id(key: str) -> str:

@@ -31,7 +31,7 @@ from typing import TypeVar, assert_never
 import attrs
 
 from ..errors import ErrorKind
-from .key_verdict import Says, Verdict
+from .key_verdict import KeyVerdict, Says
 
 __all__ = [
     "FIRST_TRY",
@@ -216,7 +216,7 @@ def _chosen(ring: Keyring, index: int, model: str) -> tuple[Keyring, KeyChoice]:
     return Keyring(ring.keys, uses, turn), choice
 
 
-def settle(ring: Keyring, choice: KeyChoice, verdict: Verdict, now: float) -> Keyring:
+def settle(ring: Keyring, choice: KeyChoice, verdict: KeyVerdict, now: float) -> Keyring:
     """The call of `choice` has ended with `verdict`. Once for each choice."""
     index = _find(ring, choice.key_id)
     key, use = ring.keys[index], ring.uses[index]
@@ -257,14 +257,14 @@ def _at(values: tuple[V, ...], index: int, value: V) -> tuple[V, ...]:
     return (*values[:index], value, *values[index + 1 :])
 
 
-def _paused(key: Key, verdict: Verdict, now: float) -> Key:
+def _paused(key: Key, verdict: KeyVerdict, now: float) -> Key:
     asked = UNSAID_PAUSE if verdict.retry_after is None else verdict.retry_after
     until = now + min(max(0.0, asked), LONGEST_PAUSE)
     since = key.paused_since if key.paused_until > now else now
     return attrs.evolve(key, paused_since=since, paused_until=max(key.paused_until, until))
 
 
-def _heard(key: Key, model: str, verdict: Verdict, now: float) -> Key:
+def _heard(key: Key, model: str, verdict: KeyVerdict, now: float) -> Key:
     """What a call says of a key that was well when it was chosen."""
     match verdict.says:
         case Says.ACCEPTED | Says.PAUSE:
@@ -279,7 +279,7 @@ def _heard(key: Key, model: str, verdict: Verdict, now: float) -> Key:
             assert_never(verdict.says)
 
 
-def _tried(key: Key, model: str, tried: KeyFault, verdict: Verdict, now: float) -> Key:
+def _tried(key: Key, model: str, tried: KeyFault, verdict: KeyVerdict, now: float) -> Key:
     """What came of the call that tried a fault."""
     if key.fault(model) != tried:
         return key
@@ -306,7 +306,7 @@ def _undead(key: Key, now: float) -> Key:
     return attrs.evolve(key, generation=key.generation + 1, dead=None, well_since=now)
 
 
-def _fault(verdict: Verdict, before: KeyFault | None, now: float) -> KeyFault:
+def _fault(verdict: KeyVerdict, before: KeyFault | None, now: float) -> KeyFault:
     """One more refusal."""
     times = 1 if before is None else before.times + 1
     # 2 ** 32 is beyond every ceiling, and far from overflow.
@@ -329,7 +329,7 @@ def _dead(key: Key, fault: KeyFault) -> Key:
     )
 
 
-def _doubted(key: Key, model: str, verdict: Verdict, now: float) -> Key:
+def _doubted(key: Key, model: str, verdict: KeyVerdict, now: float) -> Key:
     """One 403 more, for a model that it may still use."""
     if model in key.barred:
         return key

@@ -11,7 +11,7 @@ import attrs
 
 from ..errors import ErrorKind, ProviderError
 
-__all__ = ["NEUTRAL", "SUCCESS", "Outcome", "Result", "outcome_of", "result_of"]
+__all__ = ["NEUTRAL", "SUCCESS", "CallResult", "Outcome", "outcome_of", "result_of"]
 
 
 class Outcome(Enum):
@@ -45,7 +45,7 @@ _FAILURES = {
 
 
 @attrs.frozen
-class Result:
+class CallResult:
     """The end of a call: what it says, and for a failure what a person reads of it.
 
     `retry_after` is the provider's word on when to come back, in seconds.
@@ -56,8 +56,8 @@ class Result:
     what: str = ""
 
 
-SUCCESS = Result(Outcome.SUCCESS)
-NEUTRAL = Result(Outcome.NEUTRAL)
+SUCCESS = CallResult(Outcome.SUCCESS)
+NEUTRAL = CallResult(Outcome.NEUTRAL)
 
 
 def outcome_of(error: ProviderError | None) -> Outcome:
@@ -72,10 +72,10 @@ def outcome_of(error: ProviderError | None) -> Outcome:
     return outcome
 
 
-def result_of(error: ProviderError | None) -> Result:
+def result_of(error: ProviderError | None) -> CallResult:
     """The same, with what the error says beside it: its kind and status, and no more."""
     outcome = outcome_of(error)
     if error is None or not outcome.failed:
-        return Result(outcome)
+        return CallResult(outcome)
     status = f" (HTTP {error.status})" if error.status is not None else ""
-    return Result(outcome, error.retry_after, f"{error.kind.value}{status}")
+    return CallResult(outcome, error.retry_after, f"{error.kind.value}{status}")

@@ -3,7 +3,7 @@
 import attrs
 
 from trouper.actors.errors import ErrorKind
-from trouper.actors.policy.key_verdict import Says, Verdict
+from trouper.actors.policy.key_verdict import KeyVerdict, Says
 from trouper.actors.policy.keys import (
     Key,
     KeyChoice,
@@ -16,13 +16,13 @@ from trouper.actors.policy.keys import (
 
 __all__ = ["ACCEPTED", "FORBIDDEN", "REFUSED", "Player", "too_fast"]
 
-ACCEPTED = Verdict(says=Says.ACCEPTED)
-REFUSED = Verdict(says=Says.REFUSED, kind=ErrorKind.AUTH, cause="auth (HTTP 401)")
-FORBIDDEN = Verdict(says=Says.NOT_FOR_THIS, kind=ErrorKind.PERMISSION, cause="permission")
+ACCEPTED = KeyVerdict(says=Says.ACCEPTED)
+REFUSED = KeyVerdict(says=Says.REFUSED, kind=ErrorKind.AUTH, cause="auth (HTTP 401)")
+FORBIDDEN = KeyVerdict(says=Says.NOT_FOR_THIS, kind=ErrorKind.PERMISSION, cause="permission")
 
 
-def too_fast(seconds: float | None) -> Verdict:
-    return Verdict(says=Says.PAUSE, kind=ErrorKind.RATE_LIMITED, retry_after=seconds)
+def too_fast(seconds: float | None) -> KeyVerdict:
+    return KeyVerdict(says=Says.PAUSE, kind=ErrorKind.RATE_LIMITED, retry_after=seconds)
 
 
 @attrs.define
@@ -48,10 +48,10 @@ class Player:
         assert self.ring == before
         return choice
 
-    def ended(self, choice: KeyChoice, verdict: Verdict) -> None:
+    def ended(self, choice: KeyChoice, verdict: KeyVerdict) -> None:
         self.ring = settle(self.ring, choice, verdict, self.now)
 
-    def call(self, verdict: Verdict, model: str = "m", tried: str = "") -> str:
+    def call(self, verdict: KeyVerdict, model: str = "m", tried: str = "") -> str:
         choice = self.chosen(model, tried)
         self.ended(choice, verdict)
         return choice.key_id

@@ -23,18 +23,18 @@ from trouper.actors.gate.circuit_messages import (
     Trip,
 )
 from trouper.actors.policy.breaker import BreakerPolicy, Pass
-from trouper.actors.policy.outcome import NEUTRAL, SUCCESS, Outcome, Result
+from trouper.actors.policy.outcome import NEUTRAL, SUCCESS, CallResult, Outcome
 from trouper.runtime import Ref, System, child
 from trouper.runtime.testing import running
 
-LOST = Result(Outcome.UNREACHABLE, what="connection_failed")
+LOST = CallResult(Outcome.UNREACHABLE, what="connection_failed")
 
 
 @attrs.define(eq=False)
 class Caller:
     """Somebody who has a pass, until it is said what came of it."""
 
-    ended: Result | None = None
+    ended: CallResult | None = None
 
 
 @asynccontextmanager
@@ -45,7 +45,7 @@ async def circuit(**more: object) -> AsyncGenerator[Ref[CircuitMessage]]:
         yield ref
 
 
-async def call(ref: Ref[CircuitMessage], result: Result) -> Pass:
+async def call(ref: Ref[CircuitMessage], result: CallResult) -> Pass:
     permit = Permit(Caller())
     given = await ref.ask(permit)
     ref.tell(Report(permit, result))

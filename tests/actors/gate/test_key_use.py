@@ -20,7 +20,7 @@ from trouper.actors.gate.keys_messages import (
     KeyState,
     ReportKey,
 )
-from trouper.actors.policy.key_verdict import NOTHING, Verdict
+from trouper.actors.policy.key_verdict import NOTHING, KeyVerdict
 from trouper.runtime import ActorDown, Mailbox, MailboxFull, Ref, System, child
 from trouper.runtime.testing import running
 
@@ -132,7 +132,7 @@ async def test_a_use_whose_task_died_without_a_word_is_found(autojump_clock: Moc
 class Silent:
     """A user that reports to nobody."""
 
-    ended: Verdict | None = None
+    ended: KeyVerdict | None = None
 
 
 async def test_what_a_full_mailbox_lost_is_found_where_no_key_is_left(

@@ -29,11 +29,11 @@ from trouper.actors.policy.breaker import (
     settle,
     trip,
 )
-from trouper.actors.policy.outcome import NEUTRAL, SUCCESS, Outcome, Result
+from trouper.actors.policy.outcome import NEUTRAL, SUCCESS, CallResult, Outcome
 
 POLICY = BreakerPolicy(min_calls=4)
 FAILURES = st.builds(
-    Result,
+    CallResult,
     st.sampled_from([Outcome.FAILURE, Outcome.UNREACHABLE]),
     st.none() | st.floats(0, 200),
     st.just("server_error"),
@@ -91,15 +91,17 @@ class Calls(RuleBasedStateMachine):
         return given, self.era
 
     @rule(one=consumes(passes), result=RESULTS, chance=st.floats(0, 1))
-    def report(self, one: tuple[Pass, int], result: Result, chance: float) -> None:
+    def report(self, one: tuple[Pass, int], result: CallResult, chance: float) -> None:
         self.settle(*one, result, chance)
 
     @rule(one=passes, result=RESULTS, chance=st.floats(0, 1))
-    def report_and_again_later(self, one: tuple[Pass, int], result: Result, chance: float) -> None:
+    def report_and_again_later(
+        self, one: tuple[Pass, int], result: CallResult, chance: float
+    ) -> None:
         self.settle(*one, result, chance)
 
     @rule(results=st.lists(RESULTS, max_size=8), chance=st.floats(0, 1))
-    def call_one_after_another(self, results: list[Result], chance: float) -> None:
+    def call_one_after_another(self, results: list[CallResult], chance: float) -> None:
         for result in results:
             one = self.ask()
             if isinstance(one, tuple):
@@ -107,7 +109,7 @@ class Calls(RuleBasedStateMachine):
                 if one[0].probe:
                     self.settle(*one, result, chance)
 
-    def settle(self, given: Pass, era: int, result: Result, chance: float) -> None:
+    def settle(self, given: Pass, era: int, result: CallResult, chance: float) -> None:
         before = at(self.breaker, self.now)
         self.become(before)
         after = settle(before, given, result, policy=POLICY, now=self.now, chance=chance)
@@ -127,7 +129,7 @@ class Calls(RuleBasedStateMachine):
             assert self.until >= self.now + POLICY.open_for
             assert self.until >= self.now + (result.retry_after or 0)
 
-    def check_heard_while_open(self, before: Open, after: Breaker, result: Result) -> None:
+    def check_heard_while_open(self, before: Open, after: Breaker, result: CallResult) -> None:
         assert isinstance(after, Open)
         assert (after.generation, after.times) == (before.generation, before.times)
         heard = (result.retry_after or 0.0) if result.outcome.failed else 0.0

@@ -14,15 +14,15 @@ from trouper.actors.policy.breaker import (
     reset,
     settle,
 )
-from trouper.actors.policy.outcome import NEUTRAL, SUCCESS, Outcome, Result
+from trouper.actors.policy.outcome import NEUTRAL, SUCCESS, CallResult, Outcome
 
 POLICY = BreakerPolicy()
-FAILED = Result(Outcome.FAILURE, what="server_error (HTTP 500)")
-LOST = Result(Outcome.UNREACHABLE, what="connection_failed")
+FAILED = CallResult(Outcome.FAILURE, what="server_error (HTTP 500)")
+LOST = CallResult(Outcome.UNREACHABLE, what="connection_failed")
 
 
 def after(
-    *results: Result, every: float = 0.0, policy: BreakerPolicy = POLICY, chance: float = 0.0
+    *results: CallResult, every: float = 0.0, policy: BreakerPolicy = POLICY, chance: float = 0.0
 ) -> Breaker:
     """A breaker after calls with these results, `every` so many seconds."""
     breaker: Breaker = Closed()
@@ -87,7 +87,7 @@ def test_five_calls_in_a_row_that_find_nobody_open_it() -> None:
 
 
 @pytest.mark.parametrize("between", [SUCCESS, FAILED])
-def test_any_answer_between_them_shows_that_somebody_is_there(between: Result) -> None:
+def test_any_answer_between_them_shows_that_somebody_is_there(between: CallResult) -> None:
     assert isinstance(after(*[LOST] * 4, between, *[LOST] * 4, every=60.0), Closed)
 
 

@@ -16,14 +16,14 @@ from trouper.actors.policy.breaker import (
     settle,
     trip,
 )
-from trouper.actors.policy.outcome import NEUTRAL, SUCCESS, Outcome, Result
+from trouper.actors.policy.outcome import NEUTRAL, SUCCESS, CallResult, Outcome
 
-FAILED = Result(Outcome.FAILURE, what="server_error (HTTP 503)")
-LOST = Result(Outcome.UNREACHABLE, what="timeout")
+FAILED = CallResult(Outcome.FAILURE, what="server_error (HTTP 503)")
+LOST = CallResult(Outcome.UNREACHABLE, what="timeout")
 HALF_OPEN = HalfOpen(generation=7, times=2, cause="5 of 10 calls failed")
 
 
-def probed(breaker: Breaker, *results: Result, now: float = 0.0) -> Breaker:
+def probed(breaker: Breaker, *results: CallResult, now: float = 0.0) -> Breaker:
     """The breaker after probes with these results."""
     for result in results:
         breaker, given = admit(breaker, now)
@@ -33,7 +33,7 @@ def probed(breaker: Breaker, *results: Result, now: float = 0.0) -> Breaker:
     return breaker
 
 
-def told(breaker: Breaker, given: Pass, result: Result, now: float = 0.0) -> Breaker:
+def told(breaker: Breaker, given: Pass, result: CallResult, now: float = 0.0) -> Breaker:
     return settle(breaker, given, result, policy=BreakerPolicy(), now=now, chance=0.0)
 
 
@@ -56,7 +56,7 @@ def test_two_successes_close_it_and_what_comes_then_is_counted_afresh() -> None:
 
 
 @pytest.mark.parametrize("result", [FAILED, LOST])
-def test_one_failure_opens_it_for_longer_and_says_so(result: Result) -> None:
+def test_one_failure_opens_it_for_longer_and_says_so(result: CallResult) -> None:
     for breaker in (HALF_OPEN, probed(HALF_OPEN, SUCCESS)):
         opened = probed(breaker, result, now=100.0)
 
@@ -103,7 +103,7 @@ def test_the_report_of_an_earlier_probe_does_not_free_the_place_of_the_next() ->
 
 
 @pytest.mark.parametrize("result", [SUCCESS, NEUTRAL, FAILED, LOST])
-def test_calls_that_began_before_it_opened_say_nothing_any_more(result: Result) -> None:
+def test_calls_that_began_before_it_opened_say_nothing_any_more(result: CallResult) -> None:
     for breaker in (HALF_OPEN, admit(HALF_OPEN, 0.0)[0]):
         assert told(breaker, Pass(5), result) == breaker
 

@@ -21,10 +21,10 @@ from trouper.actors.policy.breaker import (
     settle,
     trip,
 )
-from trouper.actors.policy.outcome import NEUTRAL, SUCCESS, Outcome, Result
+from trouper.actors.policy.outcome import NEUTRAL, SUCCESS, CallResult, Outcome
 
 POLICY = BreakerPolicy()
-FAILED = Result(Outcome.FAILURE, what="server_error")
+FAILED = CallResult(Outcome.FAILURE, what="server_error")
 WAITS = st.floats(0, 1e5)
 
 
@@ -40,7 +40,7 @@ def opened(now: float = 0.0, retry_after: float | None = None, chance: float = 0
 def lost(
     breaker: Breaker, given: Pass, now: float, retry_after: float | None = None, chance: float = 0.0
 ) -> Breaker:
-    result = Result(Outcome.UNREACHABLE, retry_after, "connection_failed")
+    result = CallResult(Outcome.UNREACHABLE, retry_after, "connection_failed")
     return settle(breaker, given, result, policy=POLICY, now=now, chance=chance)
 
 
@@ -107,7 +107,7 @@ def test_its_deadline_only_ever_moves_away(reports: list[tuple[float, float]]) -
 
 
 @pytest.mark.parametrize("result", [SUCCESS, NEUTRAL, FAILED])
-def test_reports_of_calls_that_began_before_change_nothing(result: Result) -> None:
+def test_reports_of_calls_that_began_before_change_nothing(result: CallResult) -> None:
     breaker = opened()
     assert settle(breaker, Pass(0), result, policy=POLICY, now=1.0, chance=0.5) is breaker
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 from tests.fakes.keyring import ACCEPTED, FORBIDDEN, REFUSED, Player, too_fast
 from trouper.actors.errors import ErrorKind
-from trouper.actors.policy.key_verdict import NOTHING, Verdict
+from trouper.actors.policy.key_verdict import NOTHING, KeyVerdict
 from trouper.actors.policy.keys import (
     FIRST_TRY,
     LAST_TRY,
@@ -247,7 +247,7 @@ def test_whatever_happens_the_rules_hold(taken: list[tuple[str, object, object]]
                 player.ring, choice = choose(player.ring, model, tried, player.now)
                 check_choice(before, choice, model, tried, player.now)
                 under_way += [choice] if isinstance(choice, KeyChoice) else []
-            case "end", int(index), Verdict() as verdict:
+            case "end", int(index), KeyVerdict() as verdict:
                 if under_way:
                     player.ended(under_way.pop(index % len(under_way)), verdict)
             case "wait", float(seconds), _:

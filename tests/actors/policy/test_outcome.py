@@ -3,7 +3,14 @@
 import pytest
 
 from trouper.actors.errors import ErrorKind, ProviderError, StreamTruncated
-from trouper.actors.policy.outcome import NEUTRAL, SUCCESS, Outcome, Result, outcome_of, result_of
+from trouper.actors.policy.outcome import (
+    NEUTRAL,
+    SUCCESS,
+    CallResult,
+    Outcome,
+    outcome_of,
+    result_of,
+)
 
 UNREACHABLE = {ErrorKind.CONNECTION_FAILED, ErrorKind.TIMEOUT}
 FAILURE = {
@@ -54,7 +61,7 @@ def test_waiting_too_long_for_a_connection_of_our_own_says_nothing_of_the_provid
 def test_a_result_says_the_kind_the_status_and_when_to_come_back() -> None:
     error = failure(ErrorKind.OVERLOADED, status=529, retry_after=7.0)
 
-    assert result_of(error) == Result(Outcome.FAILURE, 7.0, "overloaded (HTTP 529)")
+    assert result_of(error) == CallResult(Outcome.FAILURE, 7.0, "overloaded (HTTP 529)")
     assert result_of(failure(ErrorKind.TIMEOUT)).what == "timeout"
 
 
