@@ -7,16 +7,13 @@ All of it blocks; `read` does it in a thread. Nothing is read whole: requests an
 answers come page by page.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import orjson
 
-from ..store.errors import said_of_file
-from ..store.reading import open_to_read
+from ..store.store_reader import StoreReader
 from ..store.threads import in_thread
 from .lines import result_line
 from .rows import BatchRow, Counts, PartRow, RequestRow, RequestState, Status
@@ -30,16 +27,8 @@ _PART = "SELECT batch, part, target, state, key_id, remote_id, named_at, others 
 _REQUEST = "SELECT n, part, custom_id, model, state, request FROM batch_request"
 
 
-class BatchReader:
-    """The batches of the store in the file `path`. A context manager.
-
-    Opening raises StoreUnusable, StoreCorrupt, StoreTooNew and StoreTooOld;
-    reading raises StoreError.
-    """
-
-    def __init__(self, path: str | Path) -> None:
-        self._file = str(path)
-        self._connection = open_to_read(Path(path))
+class BatchReader(StoreReader):
+    """The batches of the store in the file `path`."""
 
     def batches(self, *, unfinished: bool = False) -> list[BatchRow]:
         """All batches, or those that are not done, the oldest first."""
@@ -103,26 +92,9 @@ class BatchReader:
             yield from (line for _, line in page)
             after = page[-1][0]
 
-    def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _select(self, sql: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
-        try:
-            return self._connection.execute(sql, values).fetchall()
-        except sqlite3.Error as error:
-            raise said_of_file(error, self._file) from error
+        with self._reading() as connection:
+            return connection.execute(sql, values).fetchall()
 
 
 async def read(path: Path, function: Callable[[BatchReader], R]) -> R:

@@ -8,18 +8,15 @@ All of it blocks. What is read of one session is of one moment.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from math import inf
-from pathlib import Path
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import attrs
 
-from .errors import said_of_file
 from .journal import Snapshot, StoredEvent, StoredSession
 from .journal_operations import Sessions, events_of, find_session, snapshot_of
-from .reading import open_to_read
+from .store_reader import StoreReader
 
 __all__ = ["JournalReader", "WholeSession"]
 
@@ -39,22 +36,13 @@ class WholeSession:
     events: tuple[StoredEvent, ...]
 
 
-class JournalReader:
-    """The sessions in the file `path`, to be read. A context manager.
-
-    Opening raises StoreUnusable where there is no such file, StoreCorrupt,
-    StoreTooNew, and StoreTooOld where a server has to bring it up to date first.
-    Reading raises StoreError.
-    """
-
-    def __init__(self, path: str | Path) -> None:
-        self._file = str(path)
-        self._connection = open_to_read(Path(path))
+class JournalReader(StoreReader):
+    """The sessions in the file `path`, to be read."""
 
     def sessions(self, owner: str | None = None) -> Iterator[StoredSession]:
         """All sessions, or those of an owner, the one that was used last first."""
         after = (inf, 0)
-        while found := self._read(Sessions(owner, after, _PAGE).apply):
+        while found := self.of_one_moment(Sessions(owner, after, _PAGE).apply):
             for _, session in found:
                 yield session
             number, last = found[-1]
@@ -62,33 +50,8 @@ class JournalReader:
 
     def read(self, sid: str) -> WholeSession | None:
         """All that there is of a session; None where there is no such session."""
-        return self._read(lambda connection: _whole(connection, sid))
-
-    def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def _read(self, read: Callable[[sqlite3.Connection], R]) -> R:
-        try:
-            # A snapshot may take the place of events meanwhile.
-            self._connection.execute("BEGIN")
-            try:
-                return read(self._connection)
-            finally:
-                self._connection.execute("ROLLBACK")
-        except sqlite3.Error as error:
-            raise said_of_file(error, self._file) from error
+        # A snapshot may take the place of events meanwhile.
+        return self.of_one_moment(lambda connection: _whole(connection, sid))
 
 
 def _whole(connection: sqlite3.Connection, sid: str) -> WholeSession | None:

@@ -4,15 +4,12 @@ Many appends share a commit, with each other and with the ledger's. Reading a
 file is done on connections of its own, so that nobody's append waits for it.
 """
 
-import sqlite3
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from math import inf
-from pathlib import Path
 from typing import TypeVar
 
 from ...runtime import Ref
 from .database import Database
-from .errors import said_of_file
 from .journal import Claim, NewEvent, NewSession, Snapshot, StoredEvent, StoredSession
 from .journal_operations import (
     Append,
@@ -26,7 +23,7 @@ from .journal_operations import (
     Sessions,
 )
 from .operations import Operation
-from .reading import open_to_read
+from .store_reader import read_once
 from .threads import in_thread
 from .writer import WriterMessage, write
 
@@ -112,15 +109,5 @@ class SqliteJournal:
 
     async def _read(self, operation: Operation[R]) -> R:
         if self._database.is_file:
-            return await in_thread(_apply, self._database.path, operation.apply)
+            return await in_thread(read_once, self._database.path, operation.apply)
         return await write(self._writer, operation)
-
-
-def _apply(path: Path, read: Callable[[sqlite3.Connection], R]) -> R:
-    connection = open_to_read(path)
-    try:
-        return read(connection)
-    except sqlite3.Error as error:
-        raise said_of_file(error, str(path)) from error
-    finally:
-        connection.close()

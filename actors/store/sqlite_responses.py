@@ -4,19 +4,16 @@ What is written waits for its commit. What is read of a file is read beside the
 writer, on a connection of its own and in a thread.
 """
 
-import sqlite3
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 from ...runtime import Ref
 from .database import Database
-from .errors import said_of_file
 from .operations import Operation
-from .reading import open_to_read
 from .response_operations import DeleteResponse, FindResponse, PutResponse, ReadChain
 from .responses import Chain, Retention, StoredResponse
+from .store_reader import read_once
 from .threads import in_thread
 from .writer import WriterMessage, write
 
@@ -67,17 +64,5 @@ class SqliteResponses:
 
     async def _read(self, operation: Operation[R]) -> R:
         if self._database.is_file:
-            return await in_thread(_apply, self._database.path, operation)
+            return await in_thread(read_once, self._database.path, operation.apply)
         return await write(self._writer, operation)
-
-
-def _apply(path: Path, operation: Operation[R]) -> R:
-    connection = open_to_read(path)
-    try:
-        # All of one moment: rows may go meanwhile.
-        connection.execute("BEGIN")
-        return operation.apply(connection)
-    except sqlite3.Error as error:
-        raise said_of_file(error, str(path)) from error
-    finally:
-        connection.close()
