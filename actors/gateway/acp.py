@@ -91,6 +91,7 @@ class AcpHandler:
             self._questions,
             choices,
             limits.sessions_per_connection,
+            websocket.close_faulty,
         )
         self._calls = SessionCalls(self._attachments, sessions, principal.name, self._send, choices)
         self._initialized = False

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+import structlog
 import trio
 
 from ...runtime.errors import ActorError
@@ -20,6 +21,8 @@ from .websocket import TurnHold
 
 __all__ = ["SessionAttachment"]
 
+_log = structlog.get_logger("trouper.gateway")
+
 # Looks for turns that have ended while those before were told: a reader that is slower
 # than a session speaks would be told of them for ever.
 _MOST_ROUNDS = 3
@@ -30,11 +33,13 @@ class SessionAttachment:
 
     Where `ref` is None, `reach` finds the session when it is first needed.
     `tells_turns` says whether the client is to be told when turns begin and end.
+    `failed` is called where an event cannot be told: it closes the connection.
 
     At most one prompt is under way: first it is being asked (its turn has no
     number yet), then it runs. A turn may even end before the asking is over,
     since the session's events overtake its answer; that end is kept till then.
-    A session tells its listeners the end of every turn, also when it crashes.
+    A session tells its listeners the end of every turn, also when it crashes, and
+    one of us that fails harms no other: it leaves, and its client comes back.
 
     Once it is detached it stays so: what was asked of the session before may still
     make it a listener, which then takes its leave again.
@@ -46,6 +51,7 @@ class SessionAttachment:
         "_cancelled",
         "_counted",
         "_early",
+        "_failed",
         "_free",
         "_lane",
         "_left",
@@ -67,12 +73,14 @@ class SessionAttachment:
         reach: Callable[[], Awaitable[SessionRef]],
         ref: SessionRef | None = None,
         *,
+        failed: Callable[[], None],
         tells_turns: bool = False,
     ) -> None:
         self._ref = ref
         self._reach = reach
         self._lane = lane
         self.telling = telling
+        self._failed = failed
         self._tells_turns = tells_turns
         self.busy = False
         """Whether a prompt is under way."""
@@ -97,6 +105,14 @@ class SessionAttachment:
             # The session has not heard of it: its mailbox was full.
             self._take_leave()
             return
+        try:
+            self._tell(event)
+        except Exception:  # noqa: BLE001 - it would be the session's fault, and all others'
+            _log.exception("an event could not be told", kind=type(event).__name__)
+            self.detach()
+            self._failed()
+
+    def _tell(self, event: SessionEvent) -> None:
         self.telling.tell(event, self._ref)
         if isinstance(event, UsageChanged):
             self._usage = event.usage

@@ -1,6 +1,6 @@
 """The sessions that one connection is attached to."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 
@@ -22,7 +22,7 @@ class Attachments:
     """Opens, finds and leaves sessions for `owner`, over a connection whose client reads `outbox`.
 
     `tells_turns` says whether it is to be told when turns begin and end; `most`
-    is how many sessions it may have.
+    is how many sessions it may have. `failed` closes the connection, after a fault of ours.
     """
 
     def __init__(
@@ -33,6 +33,7 @@ class Attachments:
         questions: Questions,
         choices: Choices,
         most: int,
+        failed: Callable[[], None],
     ) -> None:
         self._sessions = sessions
         self._owner = owner
@@ -40,6 +41,7 @@ class Attachments:
         self._questions = questions
         self._choices = choices
         self._most = most
+        self._failed = failed
         self._here: dict[str, SessionAttachment] = {}
         self._opening = 0
         self._left = False
@@ -57,7 +59,9 @@ class Attachments:
         lane = self._outbox.lane(session_id)
         telling = Telling(session_id, lane, self._questions, self._choices)
         reach = partial(self._sessions.reach, session_id, owner=self._owner)
-        return SessionAttachment(lane, telling, reach, ref, tells_turns=self.tells_turns)
+        return SessionAttachment(
+            lane, telling, reach, ref, failed=self._failed, tells_turns=self.tells_turns
+        )
 
     def check_room(self, id: RequestId) -> None:
         """Raise RpcFault, for request `id`, where there are as many as there may be."""

@@ -184,7 +184,7 @@ class Websocket:
             yield
         except Exception:
             log.exception("websocket handler failed")
-            self.close(BUG, "a fault in the server; it has been logged")
+            self.close_faulty()
 
     def _too_slow(self) -> None:
         self.close(OVERLOAD, "you read too slowly; the session goes on, come back to it")
@@ -197,6 +197,10 @@ class Websocket:
         if self._close_by is None:
             self._close_by = trio.current_time() + self._limits.close_seconds
             self.outbox.shut_down((code, reason))
+
+    def close_faulty(self) -> None:
+        """Close it after a fault of ours, which has been logged."""
+        self.close(BUG, "a fault in the server; it has been logged")
 
     def stop(self) -> None:
         """The server stops: the client is to come back to the next one."""

@@ -10,11 +10,14 @@ from collections.abc import Iterable
 from typing import Final
 
 import attrs
+import structlog
 
 from ..errors import EventsGone
 from .events import Attachment, SessionEvent, TextAdded, ThoughtAdded, weight
 
 __all__ = ["Broadcast"]
+
+_log = structlog.get_logger("trouper.session")
 
 # What is at hand for who comes back: some ten seconds of a fast model, and some
 # 30 KiB of the 120 that a session may have which streams.
@@ -92,7 +95,7 @@ class Broadcast:
         self.seq = event.seq
         self._keep(event)
         for attachment in self._attachments:
-            attachment.deliver(event)
+            self._hand(attachment, event)
 
     def remember(self, events: Iterable[SessionEvent], seq: int) -> None:
         """Take in what was told before this program began, up to number `seq`.
@@ -115,11 +118,22 @@ class Broadcast:
         missed = [] if after is None else self._behind(after)
         self._attachments.append(attachment)
         for event in missed:
-            attachment.deliver(event)
+            if not self._hand(attachment, event):
+                break
 
     def leave(self, attachment: Attachment) -> None:
         """Hand it no more events."""
         self._attachments = [one for one in self._attachments if one is not attachment]
+
+    def _hand(self, attachment: Attachment, event: SessionEvent) -> bool:
+        """Hand it an event; whether it took it. Who fails is told no more, and harms no other."""
+        try:
+            attachment.deliver(event)
+        except Exception:  # noqa: BLE001 - it would be the session's fault, and all others'
+            _log.exception("a listener failed, and is told no more", session=self._id)
+            self.leave(attachment)
+            return False
+        return True
 
     def _keep(self, event: SessionEvent) -> None:
         self._count += 1

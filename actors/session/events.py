@@ -276,7 +276,8 @@ class Attachment(Protocol):
     """Who listens to a session: a websocket, an embedded consumer.
 
     `deliver` is called by the session itself, in order, and must neither block
-    nor raise: a slow reader is the attachment's own matter.
+    nor raise: a slow reader is the attachment's own matter. One that raises is
+    told no more; that is logged, and nobody else notices.
     """
 
     def deliver(self, event: SessionEvent) -> None:

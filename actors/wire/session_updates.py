@@ -30,6 +30,10 @@ _OPTIONS: Final = (
 # what may wait for a slow reader.
 _MOST_SHOWN: Final = 32 * 1024
 
+# Levels of a tool's arguments that a client is shown as JSON: what reads 128 of them, as
+# Rust's serde_json does, reads the frame around them, too. Ours is written to 254.
+_DEEPEST: Final = 100
+
 
 def tool_call_id(turn: int, call_id: str) -> str:
     """The id of a call, which must be the session's own: some models number theirs from 0 in
@@ -215,13 +219,29 @@ class Updates:
 
 
 def _arguments(arguments: str) -> Any:
-    """The arguments as JSON; what the model wrote, where that is none or is too long to show."""
+    """The arguments as JSON; what the model wrote, where that is none, or is too long or nested
+    too deeply to show."""
     if len(arguments) > _MOST_SHOWN:
         return _shown(arguments)
     try:
-        return orjson.loads(arguments)
+        value = orjson.loads(arguments)
     except ValueError:
         return arguments
+    return arguments if _is_deep(value) else value
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _content(text: str) -> list[dict[str, Any]]:

@@ -231,6 +231,31 @@ async def test_a_fault_of_ours_ends_one_connection_with_1011_and_no_other(
     assert bystander.said == "unharmed"
 
 
+async def test_a_fault_while_an_event_is_told_ends_that_connection_and_no_other(
+    nursery: trio.Nursery,
+) -> None:
+    async def behave(session: FakeSession) -> None:
+        session.say("first, ")
+        unheard_of: Any = object()
+        session.attachments[-1].deliver(unheard_of)
+        session.say("then")
+        session.end(StopReason.END_TURN)
+
+    running = await start_gateway(nursery, behave)
+    async with acp_client(running) as bystander, acp_client(running) as victim:
+        session = await bystander.open()
+        await victim.initialize()
+        params = {"sessionId": session, "cwd": "/", "mcpServers": []}
+        await victim.call("session/resume", params)
+        prompt = await bystander.prompt(session)
+        code = await close_code(victim)
+        answer = await bystander.answer(prompt)
+
+    assert code == 1011
+    assert bystander.said == "first, then"
+    assert answer["result"]["stopReason"] == "end_turn"
+
+
 async def test_pings_are_answered_during_a_turn_and_a_flood(nursery: trio.Nursery) -> None:
     async def stream(session: FakeSession) -> None:
         while session.turn is not None:

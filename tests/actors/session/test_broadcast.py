@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
+import structlog
 from hypothesis import given, strategies as st
 
 from tests.fakes.house import Listener
@@ -70,6 +71,43 @@ def test_who_does_not_say_what_it_saw_hears_what_comes() -> None:
 
     assert listener.events == [text(2)]
     assert len(broadcast) == 1
+
+
+class Faulty(Listener):
+    """A listener with a bug, which shows at its second event."""
+
+    def deliver(self, event: SessionEvent) -> None:
+        super().deliver(event)
+        if len(self.events) == 2:
+            raise KeyError("a bug in a listener")
+
+
+def test_a_listener_that_fails_is_told_no_more_and_harms_no_other() -> None:
+    broadcast, before, faulty, behind = Broadcast("s"), Listener(), Faulty(), Listener()
+    for listener in (before, faulty, behind):
+        broadcast.join(listener)
+    with structlog.testing.capture_logs() as logs:
+        for seq in (1, 2, 3):
+            broadcast.tell(text(seq))
+
+    assert [event.seq for event in before.events] == [event.seq for event in behind.events]
+    assert [event.seq for event in behind.events] == [1, 2, 3]
+    assert ([event.seq for event in faulty.events], len(broadcast)) == ([1, 2], 2)
+    assert [(log["session"], log["log_level"]) for log in logs] == [("s", "error")]
+
+
+def test_a_listener_that_fails_as_it_comes_back_is_told_no_more() -> None:
+    broadcast, faulty = Broadcast("s"), Faulty()
+    for event in (
+        TurnStarted(first=1, seq=1, turn=1),
+        text(2),
+        TurnStarted(first=3, seq=3, turn=2),
+    ):
+        broadcast.tell(event)
+    broadcast.join(faulty, after=0)
+
+    assert [event.seq for event in faulty.events] == [1, 2]
+    assert len(broadcast) == 0
 
 
 def test_what_is_missed_comes_before_what_is_new() -> None:

@@ -1,4 +1,4 @@
-"""A session that crashes while a turn is under way: nobody is told that somebody has cancelled it."""
+"""Faults in a session: who is told what of a turn that a crash ends, or that a listener fails in."""
 
 import orjson
 import pytest
@@ -10,7 +10,7 @@ from tests.fakes.house import House, Listener, open_house
 from tests.fakes.provider import DONE, FINISH, ROLE, Body, delta, sse
 from trouper.actors.chat import TextPart
 from trouper.actors.errors import TurnFailed
-from trouper.actors.session.events import StopReason, ToolEnded, TurnEnded
+from trouper.actors.session.events import SessionEvent, StopReason, ToolEnded, TurnEnded
 from trouper.actors.session.export import stored_state
 from trouper.actors.session.messages import (
     Attach,
@@ -139,3 +139,18 @@ async def test_a_session_that_is_ended_in_order_has_its_turn_cancelled(
         await house.stop("s")
         assert (await listener.ended()).stop is StopReason.CANCELLED
     assert (await past(journal)).stop == "cancelled"
+
+
+async def test_a_faulty_listener_ends_no_reader_of_the_same_session(
+    autojump_clock: MockClock,
+) -> None:
+    class Bug(Listener):
+        def deliver(self, event: SessionEvent) -> None:
+            if isinstance(event, TurnEnded):
+                raise KeyError("a bug in a listener, where it would hang who is told behind it")
+
+    async with open_house(sse("fine")) as house:
+        session = await house.handle()
+        await house.directory.find("s", owner="me").ask(Attach(Bug()))
+        with trio.fail_after(1):
+            assert await session.ask("tell") == "fine"

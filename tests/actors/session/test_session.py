@@ -14,6 +14,7 @@ from tests.fakes.house import House, Listener, open_house, said
 from tests.fakes.provider import DONE, FINISH, ROLE, Body, delta, frame, sse
 from trouper.actors.chat import TextPart
 from trouper.actors.errors import TurnInProgress
+from trouper.actors.session import turn
 from trouper.actors.session.events import SessionEvent, StopReason
 from trouper.actors.session.messages import (
     Attach,
@@ -320,22 +321,17 @@ async def test_a_provider_that_is_gone_is_told_in_words(autojump_clock: MockCloc
     assert end.retryable
 
 
-class Deaf(Listener):
-    """An attachment with a bug."""
-
-    def deliver(self, event: SessionEvent) -> None:
-        super().deliver(event)
-        if len(self.events) == 2:
-            raise KeyError("a bug in an attachment")
-
-
 async def test_a_fault_in_a_turn_is_told_and_ends_this_session_only(
-    autojump_clock: MockClock,
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def faulty(*_: object) -> None:
+        monkeypatch.undo()
+        raise KeyError("a bug in a turn")
+
     async with open_house(sse("a"), sse("b")) as house:
         ref, listener = await attached(house)
         other, bystander = await attached(house)
-        await ref.ask(Attach(Deaf()))
+        monkeypatch.setattr(turn, "log_answer", faulty)
         await ref.ask(prompt())
         end = await listener.ended()
         await wait_all_tasks_blocked()

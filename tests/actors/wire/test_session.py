@@ -290,6 +290,20 @@ def test_what_begins_again_is_a_chunk_that_any_client_can_show() -> None:
     assert reset.field_meta == {"trouper.dev/seq": 4, "trouper.dev/reset": True}
 
 
+@given(st.integers(90, 1_100), st.booleans())
+def test_arguments_that_are_nested_too_deeply_are_shown_as_they_were_written(
+    depth: int, asked: bool
+) -> None:
+    written = "[" * depth + "]" * depth
+    updates = Updates("s")
+    if asked:
+        shown = json.loads(updates.permission(1, 2, 3, "c", "t", written))["params"]["toolCall"]
+    else:
+        shown = json.loads(updates.tool_called(2, 3, "c", "t", written))["params"]["update"]
+
+    assert shown["rawInput"] == (written if depth > 100 else json.loads(written))
+
+
 @pytest.mark.parametrize(("window", "size"), [(4096, 4096), (0, 70), (50, 70)])
 def test_usage_says_a_window_that_is_never_smaller_than_what_fitted(window: int, size: int) -> None:
     _, usage = update(Updates("s").usage(4, 70, window))
