@@ -8,8 +8,9 @@ The names below are imported when they are first used: a command that only
 prints must not wait for an HTTP stack.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from .app import App, open_app
@@ -48,27 +49,17 @@ __all__ = [
     "open_provider",
 ]
 
-_HOMES = {
-    "app": ("App", "open_app"),
-    "bot": ("Bot",),
-    "chat": ("ChatRequest", "Completion", "Message", "TextDelta", "TextPart"),
-    "config": ("AppConfig", "ProviderConfig", "demo_config", "load_config"),
-    "errors": ("ConfigError", "ErrorKind", "ProviderError", "SessionError"),
-    "gate.limiter_messages": ("Priority",),
-    "session.answer": ("Answer", "TurnEvent"),
-    "session.reader": ("SessionHandle", "Turn"),
-    "single": ("Provider", "open_provider"),
-}
-_MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    module = _MODULE_OF.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f".{module}", __name__), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "app": ("App", "open_app"),
+        "bot": ("Bot",),
+        "chat": ("ChatRequest", "Completion", "Message", "TextDelta", "TextPart"),
+        "config": ("AppConfig", "ProviderConfig", "demo_config", "load_config"),
+        "errors": ("ConfigError", "ErrorKind", "ProviderError", "SessionError"),
+        "gate.limiter_messages": ("Priority",),
+        "session.answer": ("Answer", "TurnEvent"),
+        "session.reader": ("SessionHandle", "Turn"),
+        "single": ("Provider", "open_provider"),
+    },
+)

@@ -9,8 +9,9 @@ own (docs/how-to/add-a-provider.md): public and stable. They are imported when
 they are first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from .anthropic import AnthropicCodec
@@ -44,29 +45,19 @@ __all__ = [
     "error_in_stream",
 ]
 
-_HOMES = {
-    "anthropic": ("AnthropicCodec",),
-    "assembly": ("Assembly",),
-    "codec": ("Codec", "Decoder"),
-    "http": ("HttpRequest",),
-    "kind": ("NoOptions", "ProviderKind", "ProviderSettings", "bearer"),
-    "ndjson": ("NdjsonDecoder",),
-    "ollama": ("OllamaCodec",),
-    "openai": ("OpenAICodec",),
-    "openai_errors": ("error_in_answer", "error_in_stream"),
-    "responses": ("ResponsesCodec",),
-    "sse": ("SseDecoder",),
-}
-_MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    module = _MODULE_OF.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f".{module}", __name__), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "anthropic": ("AnthropicCodec",),
+        "assembly": ("Assembly",),
+        "codec": ("Codec", "Decoder"),
+        "http": ("HttpRequest",),
+        "kind": ("NoOptions", "ProviderKind", "ProviderSettings", "bearer"),
+        "ndjson": ("NdjsonDecoder",),
+        "ollama": ("OllamaCodec",),
+        "openai": ("OpenAICodec",),
+        "openai_errors": ("error_in_answer", "error_in_stream"),
+        "responses": ("ResponsesCodec",),
+        "sse": ("SseDecoder",),
+    },
+)
