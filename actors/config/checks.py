@@ -9,13 +9,13 @@ whose first half is the path of the key.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from types import MappingProxyType
 from typing import Any, TypeVar, get_args, get_origin
 
 import attrs
 
 from ..errors import ConfigError
 from ..wire.converter import ALLOWED, CHECK, Check, key_path, shown, suggestion
+from .frozen_table import FrozenTable
 
 __all__ = [
     "Metadata",
@@ -190,7 +190,7 @@ def items(owner: str, key: str, values: Iterable[T]) -> tuple[T, ...]:
 def frozen(values: Mapping[str, T]) -> Mapping[str, T]:
     """`values` as a table that nobody changes. What is no table is left as it is, for the check
     to say. mypy sees through no converter that is generic: a field needs one of its own type."""
-    return MappingProxyType(dict(values)) if isinstance(values, Mapping) else values  # pyright: ignore[reportUnnecessaryIsInstance]
+    return FrozenTable(values) if isinstance(values, Mapping) else values  # pyright: ignore[reportUnnecessaryIsInstance]
 
 
 def _fault_of_class(wanted: Any, value: object) -> str | None:

@@ -8,7 +8,6 @@ the key is for: docs/reference/configuration.md is made of them.
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 import attrs
@@ -53,8 +52,7 @@ def _api_keys(values: Iterable[str | Secret]) -> tuple[Secret, ...]:
 
 
 def _options(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    # What is no table is left as it is, for the check to say.
-    return MappingProxyType(dict(values)) if isinstance(values, Mapping) else values  # pyright: ignore[reportUnnecessaryIsInstance]
+    return checks.frozen(values)
 
 
 def _path(key: str, value: str | Path | None) -> Path | None:

@@ -24,8 +24,8 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 class Secret:
     """A value that only the one it is for may see. `reveal` is the only way to it.
 
-    It prints as its source, compares in constant time, refuses to be pickled,
-    and is masked in logs as long as the process lives. `source` says where it
+    It prints as its source, compares in constant time, refuses to be pickled, is
+    its own copy, and is masked in logs as long as the process lives. `source` says where it
     came from (`env:OPENAI_API_KEY`), for people; it is not secret.
 
     Raises ValueError for what no HTTP header can carry: an empty value,
@@ -62,7 +62,16 @@ class Secret:
         return hash(self._value)
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a Secret is not pickled: it would be written out in clear")
+        raise TypeError(
+            "a Secret is not pickled: it would be written out in clear. A process that needs it "
+            "is given the path of the configuration; load the configuration where it is used"
+        )
+
+    def __copy__(self) -> "Secret":
+        return self
+
+    def __deepcopy__(self, memo: object) -> "Secret":
+        return self
 
 
 def _fault(value: str) -> str | None:
