@@ -42,7 +42,8 @@ from .messages import (
 
 __all__ = ["SessionHandle", "Turn"]
 
-# What may wait for a slow reader: the bounds of a websocket's outbox.
+# What may wait for a slow reader: the bounds of a websocket's outbox. The longest event
+# does not count: it alone may be longer, and a model's word is read however long it is.
 _MOST_CHARACTERS = 256 * 1024
 _MOST_EVENTS = 1000
 
@@ -149,7 +150,8 @@ class Turn:
     AnswerReset takes all of it back, where the model is configured to begin an
     answer again that breaks off.
     Raises TurnFailed where the turn ends with an error, and SessionError where
-    the reader is 256 Ki characters or 1,000 events behind, reads outside of the block,
+    the reader is 256 Ki characters (beside the longest event that waits) or 1,000 events
+    behind, reads outside of the block,
     or enters it a second time: a turn is read once.
     """
 
@@ -159,6 +161,7 @@ class Turn:
         self._number = 0
         self._waiting: deque[_Run | AnswerReset | UsageChanged | ToolEvent | TurnEnded] = deque()
         self._characters = 0
+        self._longest = 0
         self._overrun = False
         self._over = False
         self._ended = 0
@@ -182,19 +185,23 @@ class Turn:
             return
         if isinstance(event, TurnStarted | ModelChanged | AssistantChanged | TitleChanged):
             return
+        self._count(weight(event))
         if isinstance(event, TextAdded | ThoughtAdded):
             self._take(event)
         else:
-            self._characters += weight(event)
             self._waiting.append(event)
             self._over = isinstance(event, TurnEnded) and event.turn == self._number
-        if len(self._waiting) > _MOST_EVENTS or self._characters > _MOST_CHARACTERS:
+        behind = self._characters - self._longest
+        if len(self._waiting) > _MOST_EVENTS or behind > _MOST_CHARACTERS:
             self._overrun = True
             self._waiting.clear()
         self._wake.set()
 
+    def _count(self, characters: int) -> None:
+        self._characters += characters
+        self._longest = max(self._longest if self._waiting else 0, characters)
+
     def _take(self, event: TextAdded | ThoughtAdded) -> None:
-        self._characters += len(event.text)
         last = self._waiting[-1] if self._waiting else None
         if not isinstance(last, _Run) or not last.takes(event):
             run = _Run(type(event), event.turn, event.first, event.seq, [event.text])
