@@ -13,8 +13,8 @@ that it tells of. `NOBODY` is for who is not observed.
 """
 
 import logging
-from collections.abc import Sequence
-from typing import Literal, Protocol
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol, TypeVar
 
 import attrs
 
@@ -35,6 +35,9 @@ __all__ = [
 ]
 
 _log = logging.getLogger("trouper.telemetry")
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 Result = Literal["ok", "cached", "cancelled", "failed"]
 """How it ended. Who leaves a stream early has cancelled it; "cached" is of requests only."""
@@ -195,13 +198,7 @@ class _Together:
         self.content = any(observer.content for observer in observers)
 
     def began(self, began: RequestBegan) -> RequestSeen:
-        seen: list[RequestSeen] = []
-        for observer in self._observers:
-            try:
-                seen.append(observer.began(began))
-            except Exception:  # noqa: BLE001 - an observer must not change what it observes
-                _failed(observer)
-        return _TogetherAsked(seen)
+        return _TogetherAsked(_each(self._observers, lambda observer: observer.began(began)))
 
 
 class _TogetherAsked:
@@ -211,50 +208,34 @@ class _TogetherAsked:
         self._seen = seen
 
     def attempted(self, began: AttemptBegan) -> AttemptSeen:
-        tried: list[AttemptSeen] = []
-        for seen in self._seen:
-            try:
-                tried.append(seen.attempted(began))
-            except Exception:  # noqa: BLE001 - likewise
-                _failed(seen)
-        return _TogetherTried(tried)
+        return _TogetherTried(_each(self._seen, lambda seen: seen.attempted(began)))
 
     def ended(self, ended: RequestEnded) -> None:
-        for seen in self._seen:
-            try:
-                seen.ended(ended)
-            except Exception:  # noqa: BLE001 - likewise
-                _failed(seen)
+        _each(self._seen, lambda seen: seen.ended(ended))
 
 
 class _TogetherTried:
-    __slots__ = ("_seen",)
+    __slots__ = ("_tried",)
 
-    def __init__(self, seen: Sequence[AttemptSeen]) -> None:
-        self._seen = seen
+    def __init__(self, tried: Sequence[AttemptSeen]) -> None:
+        self._tried = tried
 
     def sent(self, waited: float = 0.0) -> None:
-        for seen in self._seen:
-            try:
-                seen.sent(waited)
-            except Exception:  # noqa: BLE001 - likewise
-                _failed(seen)
+        _each(self._tried, lambda tried: tried.sent(waited))
 
     def first_token(self) -> None:
-        for seen in self._seen:
-            try:
-                seen.first_token()
-            except Exception:  # noqa: BLE001 - likewise
-                _failed(seen)
+        _each(self._tried, lambda tried: tried.first_token())
 
     def ended(self, ended: AttemptEnded) -> None:
-        for seen in self._seen:
-            try:
-                seen.ended(ended)
-            except Exception:  # noqa: BLE001 - likewise
-                _failed(seen)
+        _each(self._tried, lambda tried: tried.ended(ended))
 
 
-def _failed(one: object) -> None:
-    """One of them raised; what it was told of goes on without it."""
-    _log.exception("an observer of requests failed: %r", one)
+def _each(observers: Sequence[T], tell: Callable[[T], R]) -> list[R]:
+    """What each of them makes of it; who raises is left out, and what it was told of goes on."""
+    told: list[R] = []
+    for observer in observers:
+        try:
+            told.append(tell(observer))
+        except Exception:  # noqa: BLE001 - an observer must not change what it observes
+            _log.exception("an observer of requests failed: %r", observer)
+    return told
