@@ -13,14 +13,14 @@ there again when its person is, also after a restart.
 
 import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from urllib.parse import quote
 
 import attrs
 import structlog
 import trio
 
-from ...runtime import ActorError, Ref
+from ...runtime import ActorDown, ActorError, ActorUnavailable, Ref
 from ..app import App
 from ..errors import TurnFailed, TurnInProgress, UnknownSession
 from ..policy.long_text import groups, joining, reading, request_in
@@ -175,7 +175,7 @@ class Bot:
         if word is Word.STOP:
             for talk in talks:
                 talk.stopped = True
-                self._ref(talk, user).tell(CancelTurn())
+                await self._cancel(user, talk)
             if not talks:
                 yield "There is nothing to stop."
             return
@@ -233,7 +233,7 @@ class Bot:
             return
         async with session.prompt(text) as turn:
             if talk.stopped:
-                self._ref(talk, user).tell(CancelTurn())
+                await self._cancel(user, talk)
             try:
                 async for event in turn:
                     for line in saying.of(event):
@@ -251,6 +251,11 @@ class Bot:
             yield line
         if kept is not None:
             kept.append(saying.text)
+
+    async def _cancel(self, user: str, talk: _Talk) -> None:
+        """End its turn: it waits for room in the mailbox. What has ended needs no end."""
+        with suppress(ActorDown, ActorUnavailable):
+            await self._ref(talk, user).send(CancelTurn())
 
     async def _asked(self, user: str, talk: _Talk, call: PermissionAsked) -> tuple[str, ...]:
         """Ask the program, or have the user asked, whether a tool may be run."""

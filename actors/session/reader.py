@@ -1,13 +1,14 @@
 """A turn as an embedding program reads it: the events of one session, one turn, in order."""
 
 from collections import deque
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 import attrs
 import trio
 
-from ...runtime import Ref
+from ...runtime import ActorError, MailboxFull, Ref
 from ..chat import Part, TextPart
 from ..errors import SessionError, TurnFailed
 from .answer import Answer, Answering, TurnEvent
@@ -165,6 +166,9 @@ class Turn:
         self._overrun = False
         self._over = False
         self._ended = 0
+        self._left = False
+        # What the session is still to hear, the oldest first: its mailbox was full.
+        self._untold: deque[CancelTurn | Detach] = deque()
         self._wake = trio.Event()
         self._answering = Answering()
         self.stop: StopReason | None = None
@@ -178,6 +182,9 @@ class Turn:
 
     def deliver(self, event: SessionEvent) -> None:
         """Take the next event from the session, which calls this."""
+        if self._left:
+            # It has not heard that, or not yet; where it crashed it never may.
+            self._tell(*[Detach(self)] if isinstance(event, TurnEnded) else ())
         if isinstance(event, TurnEnded):
             self._ended = event.turn
             self._wake.set()
@@ -214,12 +221,12 @@ class Turn:
             raise SessionError("a turn is read once; prompt again for another one")
         # An ask that is cancelled or expires was not handled, or is still being
         # written down: then its turn is to end as soon as it has begun.
-        await self._ref.ask(Attach(self))
         prompt = Prompt(self._parts)
+        await self._ref.ask(Attach(self))
         try:
             self._number = await self._ref.ask(prompt)
         except BaseException:
-            self._ref.tell(CancelTurn(prompt=prompt))
+            self._tell(CancelTurn(prompt=prompt))
             self._leave()
             raise
         return self
@@ -232,11 +239,18 @@ class Turn:
     ) -> None:
         try:
             if self.stop is None:
-                self._ref.tell(CancelTurn(self._number))
+                self._tell(CancelTurn(self._number))
                 with trio.move_on_after(_ENDS_WITHIN, shield=True):
+                    await self._until_told()
                     await self._until_ended()
         finally:
             self._leave()
+
+    async def _until_told(self) -> None:
+        with suppress(ActorError):  # it has ended, and its turn with it
+            while self._untold:
+                await self._ref.send(self._untold[0])
+                self._untold.popleft()
 
     async def _until_ended(self) -> None:
         while self._ended < self._number:
@@ -244,9 +258,18 @@ class Turn:
             await self._wake.wait()
 
     def _leave(self) -> None:
-        self._over = True
+        self._over = self._left = True
         self._wake.set()
-        self._ref.tell(Detach(self))
+        self._tell(Detach(self))
+
+    def _tell(self, *messages: CancelTurn | Detach) -> None:
+        """Tell the session, now or with its next event. Who leaves because of an error, or is
+        cancelled, leaves with that, and not with a full mailbox."""
+        self._untold += messages
+        with suppress(MailboxFull):
+            while self._untold:
+                self._ref.tell(self._untold[0])
+                self._untold.popleft()
 
     def __aiter__(self) -> Self:
         return self
