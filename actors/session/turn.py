@@ -77,6 +77,7 @@ class _Ending:
 
 _CANCELLED = _Ending(StopReason.CANCELLED)
 _INTERRUPTED = _Ending(StopReason.ERROR, WAS_INTERRUPTED, retryable=True)
+_FAULT = _Ending(StopReason.ERROR, "a fault in the session; the server's log has it")
 
 
 class RunningTurn:
@@ -184,7 +185,7 @@ class RunningTurn:
             ending = _not_kept(error)
             outcome.error = error_type(error)
         except Exception:
-            ending = _Ending(StopReason.ERROR, "a fault in the session; the server's log has it")
+            ending = _FAULT
             raise
         finally:
             # Also when the session itself is being stopped: whoever listens
@@ -312,12 +313,16 @@ class RunningTurn:
         # One that was broken off calls nothing.
         self._emitter.answer_ends(self.number)
         left = self._tools.left(ending.why)
-        told = [*left]
+        told, is_told = [*left], False
 
         def tell() -> None:
+            nonlocal is_told
+            if is_told:
+                return
             while told:
                 self._tools.tell_end(told.pop(0))
             self._over(self)
+            is_told = True
             self._emitter.tell(
                 TurnEnded,
                 turn=self.number,
@@ -336,6 +341,11 @@ class RunningTurn:
         except NotKept as error:
             ending = _not_kept(error)
             tell()
+        except Exception:
+            # Somebody waits for the end, who knows nothing of faults.
+            ending = _FAULT
+            tell()
+            raise
 
     def _last(self, seq: int, left: Sequence[ToolResultPart], ending: _Ending) -> list[Record]:
         """The records of its end, of which the first event has that number."""

@@ -1,5 +1,7 @@
 """Faults in a session: who is told what of a turn that a crash ends, or that a listener fails in."""
 
+from itertools import pairwise
+
 import orjson
 import pytest
 import trio
@@ -7,9 +9,11 @@ from trio.testing import MockClock
 
 from tests.fakes.acting import Bench, answer, calling, wants
 from tests.fakes.house import House, Listener, open_house
+from tests.fakes.journals import Failing
 from tests.fakes.provider import DONE, FINISH, ROLE, Body, delta, sse
 from trouper.actors.chat import TextPart
 from trouper.actors.errors import TurnFailed
+from trouper.actors.session import turn
 from trouper.actors.session.events import SessionEvent, StopReason, ToolEnded, TurnEnded
 from trouper.actors.session.export import stored_state
 from trouper.actors.session.messages import (
@@ -98,8 +102,8 @@ async def test_the_journal_blames_nobody_for_a_crash_and_the_model_reads_what_it
         (StopReason.ERROR, INTERRUPTED, True),
         (StopReason.END_TURN, "", False),
     ]
-    turn = await past(journal)
-    assert (turn.stop, turn.error) == ("error", INTERRUPTED)
+    kept = await past(journal)
+    assert (kept.stop, kept.error) == ("error", INTERRUPTED)
     assert [one["content"] for one in sent[1:]] == ["tell", "once upon ", "go on"]
 
 
@@ -154,3 +158,37 @@ async def test_a_faulty_listener_ends_no_reader_of_the_same_session(
         await house.directory.find("s", owner="me").ask(Attach(Bug()))
         with trio.fail_after(1):
             assert await session.ask("tell") == "fine"
+
+
+async def test_an_end_that_cannot_be_put_together_is_told_all_the_same(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(*_: object) -> None:
+        raise KeyError("a bug in what is written down")
+
+    monkeypatch.setattr(turn, "answer_record", faulty)
+    async with open_house(sse("fine")) as house:
+        session = await house.handle()
+        with trio.fail_after(1), pytest.raises(TurnFailed, match="a fault in the session"):
+            await session.ask("tell")
+
+
+async def test_a_fault_while_the_end_is_written_is_told_once_and_the_next_life_goes_on(
+    autojump_clock: MockClock,
+) -> None:
+    journal = Failing(None, None, None, None, KeyError("a bug in the journal"))
+    bench = Bench()
+    calls = calling(wants("work", name="a", seconds=60))
+    async with open_house(calls, answer("Well."), tools=bench.tools(), journal=journal) as house:
+        ref, listener = await talking(house)
+        await bench.begun.wait()
+        ref.tell(CancelTurn())
+        with trio.fail_after(1):
+            end = await listener.ended()
+        assert await ref.ask(Prompt((TextPart("and?"),))) == 2
+        await listener.ended(2)
+
+    assert end.error == "a fault in the session; the server's log has it"
+    tools = [event.call_id for event in listener.events if isinstance(event, ToolEnded)]
+    assert tools[0] == "c1"
+    assert all(later.first == earlier.seq + 1 for earlier, later in pairwise(listener.events))
