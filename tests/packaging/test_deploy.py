@@ -110,8 +110,8 @@ def test_systemd_takes_the_unit_and_finds_little_exposed(
 def test_the_service_lives_on_a_read_only_system_without_any_right_of_root(
     environment: Environment, place: Place, manager: socket.socket
 ) -> None:
-    closed = ("unshare", "--mount", "sh", "-c", _CLOSED, "sh")
-    closed = (*closed, place.at("/var/lib/trouper"), place.at("/run/trouper"))
+    folders = (place.at("/var/lib/trouper"), place.at("/run/trouper"))
+    closed = ("unshare", "--mount", "sh", "-c", _CLOSED, "sh", *folders)
     if subprocess.run([*closed, "true"], capture_output=True, check=False).returncode:
         pytest.skip("a system that is read-only cannot be made here")
     [start] = [place.at(value) for name, value in unit() if name == "ExecStart"]
