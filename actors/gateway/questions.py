@@ -75,7 +75,8 @@ class Questions:
             return
         asked.answered = True
         granted = reply.error is None and _granted(reply.result)
-        if not await self._handed_on(id, asked, granted=granted) and self._open.pop(id, None):
+        if not await self._handed_on(id, asked, granted=granted) and id in self._open:
+            del self._open[id]
             self._send(self.ask(asked.session_id, asked.ref, asked.call_id, asked.frame))
 
     async def _handed_on(self, id: int, asked: _Open, *, granted: bool) -> bool:
