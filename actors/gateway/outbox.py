@@ -61,8 +61,8 @@ class Outbox:
     """The queue between sessions and one websocket's writer.
 
     `overflow` is called once, without arguments, when more than `max_bytes` or
-    `max_events` wait; everything that waited is dropped then. A frame counts for half
-    of `max_bytes` at most.
+    `max_events` wait; everything that waited is dropped then. One frame or event counts
+    for half of `max_bytes` at most.
     """
 
     __slots__ = (
@@ -109,9 +109,13 @@ class Outbox:
         self.add(frame, self._weight(frame))
 
     def _weight(self, frame: str) -> int:
-        # There is room for any one frame, as for a picture, which is all that waits beyond
-        # `max_bytes`: two of them are full, and nothing may be beside them.
-        return min(_OVERHEAD + _bytes(frame), self._max_bytes // 2)
+        return self.counted(_OVERHEAD + _bytes(frame))
+
+    def counted(self, size: int) -> int:
+        """What one frame or one piece of text of so many bytes counts for."""
+        # There is room for any one, as for a picture or a long word of a model, which is all that
+        # waits beyond `max_bytes`: two of them are full, and nothing may be beside them.
+        return min(size, self._max_bytes // 2)
 
     def add(self, entry: str | _Delta, size: int) -> None:
         """Queue an entry that takes `size` bytes."""
@@ -223,6 +227,7 @@ class Lane:
         tail = self._tail
         if tail is None or tail.closed or tail.thought is not thought or tail.turn != event.turn:
             self._tail = tail = _Delta(self.updates, thought, event)
+            tail.size = outbox.counted(tail.size)
             outbox.add(tail, tail.size)
             return
         pieces = tail.pieces
@@ -230,7 +235,7 @@ class Lane:
         tail.seq = event.seq
         if len(pieces) > _MOST_PIECES:
             tail.pieces = ["".join(pieces)]
-        size = _bytes(event.text)
+        size = outbox.counted(_bytes(event.text))
         tail.size += size
         outbox.grew(size)
 

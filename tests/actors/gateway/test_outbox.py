@@ -259,3 +259,27 @@ def test_an_outbox_that_hung_up_sends_nothing() -> None:
 
     assert outbox.take() is None
     assert outbox.goodbye is None
+
+
+def test_one_long_word_of_a_model_was_taken_for_a_client_that_is_too_slow() -> None:
+    outbox, overflow = an_outbox()
+    lane = outbox.lane("s1")
+
+    put(lane, text(1, "x" * 1_000_000))
+    assert overflow.times == 0
+    put(lane, text(2, "y" * 1_000))
+
+    assert overflow.times == 0
+    (frame,) = drained(outbox)
+    assert told(frame)[1] == "x" * 1_000_000 + "y" * 1_000
+    assert outbox.waiting == (0, 0)
+
+
+def test_a_third_long_word_beside_two_is_too_much() -> None:
+    outbox, overflow = an_outbox()
+    lane = outbox.lane("s1")
+
+    for seq in (1, 2, 3):
+        put(lane, text(seq, "x" * 1_000_000))
+
+    assert overflow.times == 1
