@@ -46,23 +46,11 @@ from ..wire.window_words import refusal_in
 from .summary import write_summary
 from .target_window import TargetWindow
 
-__all__ = ["Context", "ContextPolicy", "Shortened"]
+__all__ = ["ContextPolicy", "WindowFitter"]
 
 _log = structlog.get_logger("trouper.session")
 
 ContextPolicy = Literal["refuse", "drop_oldest", "summarise"]
-
-
-@attrs.frozen
-class Shortened:
-    """What was last left out for a target: so many messages of the conversation, from its
-    beginning on. What was sent has about `tokens`, of `limit` that a prompt may have."""
-
-    target: str
-    left_out: int
-    tokens: int
-    limit: int
-    summarised: bool
 
 
 @attrs.define(eq=False)
@@ -87,8 +75,8 @@ class _Measured:
     room: float
 
 
-class Context:
-    """What one conversation shows to models. It is the `Fitter` of its session's calls.
+class WindowFitter:
+    """What one conversation shows to models, by their windows. It is the `Fitter` of its session's calls.
 
     `call` is what the session's calls are like, for those that write a summary;
     `small` writes them, and without it who answers the turn.
@@ -103,7 +91,6 @@ class Context:
         "_seen",
         "_small",
         "_summary",
-        "shortened",
     )
 
     def __init__(
@@ -116,8 +103,6 @@ class Context:
         self._seen: dict[str, TargetWindow] = {}
         self._counted: dict[EncodingName, _Counted] = {}
         self._summary: Summary | None = None
-        self.shortened: Shortened | None = None
-        """What was last left out; None where nothing ever was."""
 
     @property
     def summary(self) -> Summary | None:
@@ -174,25 +159,13 @@ class Context:
         if self._policy == "summarise":
             cut, summary = await self._summarised(measured, seen)
         else:
-            cut, summary = self._dropped(measured, seen, seen.start), None
+            cut, summary = _dropped(measured, seen.start), None
         if isinstance(cut, TooLong):
             raise _too_long(measured.target, cut, measured.most, seen)
         seen.counted = cut.tokens
         self._note(measured, seen, cut, summarised=summary is not None)
         messages = kept(measured.messages, cut.start)
         return messages if summary is None else placed(messages, summary)
-
-    def _dropped(
-        self, measured: _Measured, seen: TargetWindow, start: int, told: int = 0
-    ) -> Cut | TooLong:
-        return drop_oldest(
-            measured.messages,
-            measured.tokens,
-            measured.limit,
-            fixed=measured.fixed + told,
-            start=start,
-            room=measured.room,
-        )
 
     async def _summarised(
         self, measured: _Measured, seen: TargetWindow
@@ -230,10 +203,10 @@ class Context:
             limit=measured.limit,
         )
         if written is None:
-            cut = self._dropped(measured, seen, start, told)
+            cut = _dropped(measured, start, told)
             if isinstance(cut, Cut):
                 return cut, earlier
-            return self._dropped(measured, seen, start), None
+            return _dropped(measured, start), None
         self._summary = written
         size = await self._size(measured.target, written)
         return Cut(plan.cut.start, plan.cut.tokens - plan.most + size), written
@@ -261,14 +234,16 @@ class Context:
         if cut.start == seen.start:
             return
         seen.start = cut.start
-        self.shortened = told = Shortened(
+        # What was sent has about `tokens`, of `limit` that a prompt may have.
+        _log.info(
+            "conversation is shortened",
+            session=self._call.session,
             target=measured.target.name,
             left_out=len(left_out(measured.messages, cut.start)),
             tokens=seen.correction.apply(cut.tokens),
             limit=int(measured.most),
             summarised=summarised,
         )
-        _log.info("conversation is shortened", session=self._call.session, **attrs.asdict(told))
 
     # What comes of it.
 
@@ -300,6 +275,18 @@ class Context:
         if self._summary is not None:
             until = moved(self._summary.until, first, count)
             self._summary = attrs.evolve(self._summary, until=until)
+
+
+def _dropped(measured: _Measured, start: int, told: int = 0) -> Cut | TooLong:
+    """What is left out where nobody writes a summary, or beside one of `told` tokens."""
+    return drop_oldest(
+        measured.messages,
+        measured.tokens,
+        measured.limit,
+        fixed=measured.fixed + told,
+        start=start,
+        room=measured.room,
+    )
 
 
 def _needs_no_count(request: ChatRequest, model: str, window: int) -> bool:

@@ -28,7 +28,7 @@ from .answer_record import size_of
 from .assistant import Assistant, Company
 from .broadcast import Broadcast
 from .chosen_assistant import ChosenAssistant
-from .context import Context
+from .context import WindowFitter
 from .event_emitter import EventEmitter
 from .events import AssistantChanged, ModelChanged, TitleChanged
 from .messages import (
@@ -64,7 +64,7 @@ from .state import conversation, first_words, messages_of
 from .titles import ask_title
 from .turn import MAX_HISTORY, RunningTurn
 
-__all__ = ["MAX_HISTORY", "Assistant", "Session"]
+__all__ = ["Session"]
 
 _log = structlog.get_logger("trouper.session")
 
@@ -127,7 +127,9 @@ class Session(Actor[SessionMessage], background=True):
         """From now on that assistant answers."""
         self._assistant = assistant
         self._system = self._told()
-        self._fitter = Context(assistant.context, assistant.route, self._call, assistant.small)
+        self._fitter = WindowFitter(
+            assistant.context, assistant.route, self._call, assistant.small
+        )
         summary = self._recorder.state.summary
         if summary is not None:
             self._fitter.take_up(Summary(summary.text, summary.until + len(self._system)))

@@ -24,14 +24,15 @@ from ..provider.call import Call
 from ..telemetry.labels import error_type
 from ..telemetry.steps import NO_STEPS, Outcome, Steps, TurnBegan
 from ..tools import ToolDirectory, ToolView
-from .answer_record import answer_record, cost_of, in_words, log_answer, size_of, spoken
+from .answer_record import answer_record, cost_of, in_words, log_answer, spoken
 from .assistant import Assistant
-from .context import Context
+from .context import WindowFitter
 from .event_emitter import EventEmitter
 from .event_replay import WAS_INTERRUPTED, told_of
 from .events import StopReason, TurnEnded
 from .record import Record, Summarised, ToolReturned, TurnOver
 from .recorder import Recorder
+from .size import size_of
 from .state import PastTurn, calls_of, messages_of, total
 from .turn_tools import TurnTools
 
@@ -97,7 +98,7 @@ class RunningTurn:
         *,
         before: Sequence[Message],
         call: Call,
-        fitter: Context,
+        fitter: WindowFitter,
         recorder: Recorder,
         emitter: EventEmitter,
         tools: ToolDirectory,
