@@ -21,10 +21,9 @@ from ...runtime.cell import Exit
 from ..chat import Message
 from ..errors import HistoryFull, NotKept, TurnInProgress
 from ..gate.limiter_messages import Priority
-from ..policy.context import TooLong, drop_oldest
+from ..policy.context import Cut, TooLong, drop_oldest
 from ..policy.summary import Summary
 from ..provider.call import Call
-from .answer_record import size_of
 from .assistant import Assistant, Company
 from .broadcast import Broadcast
 from .chosen_assistant import ChosenAssistant
@@ -60,6 +59,7 @@ from .record import (
 )
 from .recorder import Recorder
 from .session_journal import SessionJournal
+from .size import size_of
 from .state import conversation, first_words, messages_of
 from .titles import ask_title
 from .turn import MAX_HISTORY, RunningTurn
@@ -127,9 +127,7 @@ class Session(Actor[SessionMessage], background=True):
         """From now on that assistant answers."""
         self._assistant = assistant
         self._system = self._told()
-        self._fitter = WindowFitter(
-            assistant.context, assistant.route, self._call, assistant.small
-        )
+        self._fitter = WindowFitter(assistant.context, assistant.route, self._call, assistant.small)
         summary = self._recorder.state.summary
         if summary is not None:
             self._fitter.take_up(Summary(summary.text, summary.until + len(self._system)))
@@ -166,14 +164,16 @@ class Session(Actor[SessionMessage], background=True):
             self._enter(self._chosen.next)
         self._system = self._told()
         user, number = Message("user", message.parts), self._recorder.state.number + 1
-        forgotten = self._forget(user) if self._size + size_of(user) > MAX_HISTORY else 0
+        cut = self._cut_for(user) if self._size + size_of(user) > MAX_HISTORY else None
         await self._recorder.write(
-            lambda seq: _accepted(number, seq, message, forgotten),
+            lambda seq: _accepted(number, seq, message, 0 if cut is None else cut.start),
             lambda: self._emitter.begin(number),
             events=1,
             patience=_TO_BEGIN,
             title=None if self._recorder.state.title else first_words(user),
         )
+        if cut is not None:
+            self._forget(cut.start, cut.tokens - size_of(user))
         self._prompt = message
         self._turn = RunningTurn(
             number,
@@ -335,17 +335,20 @@ class Session(Actor[SessionMessage], background=True):
             self._history += said
             self._size += sum(map(size_of, said))
 
-    def _forget(self, user: Message) -> int:
-        """Forget the oldest turns, so that there is room for one more; how many messages."""
-        sizes = [size_of(message) for message in (*self._history, user)]
-        cut = drop_oldest((*self._history, user), sizes, MAX_HISTORY)
+    def _cut_for(self, user: Message) -> Cut:
+        """Where the conversation is cut off, so that there is room for one more turn."""
+        messages = (*self._history, user)
+        cut = drop_oldest(messages, [size_of(message) for message in messages], MAX_HISTORY)
         if isinstance(cut, TooLong) or not self._fitter.shortens:
             raise HistoryFull(self._id, MAX_HISTORY)
-        del self._history[: cut.start]
-        self._size = cut.tokens - sizes[-1]
-        self._fitter.forgotten(len(self._system), cut.start)
-        _log.info("oldest turns are forgotten", session=self._id, messages=cut.start)
-        return cut.start
+        return cut
+
+    def _forget(self, messages: int, size: int) -> None:
+        """Forget so many of the oldest messages, once that is written down; `size` is what stays."""
+        del self._history[:messages]
+        self._size = size
+        self._fitter.forgotten(len(self._system), messages)
+        _log.info("oldest turns are forgotten", session=self._id, messages=messages)
 
     # What is written down of it.
 

@@ -5,11 +5,13 @@ import pytest
 from trio.testing import MockClock
 
 from tests.fakes.house import House, Listener, open_house, said
+from tests.fakes.journals import Failing
 from tests.fakes.provider import sse
 from trouper.actors.chat import ImagePart, TextPart
-from trouper.actors.errors import HistoryFull
+from trouper.actors.errors import HistoryFull, NotKept
 from trouper.actors.session.messages import Attach, Prompt, SessionMessage
 from trouper.actors.session.turn import MAX_HISTORY
+from trouper.actors.store.errors import StoreUnusable
 from trouper.runtime import Ref
 
 
@@ -51,3 +53,22 @@ async def test_a_conversation_of_which_nothing_is_left_out_ends_at_its_bound(
             await ref.ask(prompt("five more"))
         await ref.ask(prompt("four"))
         await listener.ended(2)
+
+
+async def test_nothing_is_forgotten_for_a_prompt_that_is_not_written_down(
+    autojump_clock: MockClock,
+) -> None:
+    journal = Failing()
+    async with open_house(sse("first"), sse("second"), journal=journal) as house:
+        ref, listener = await attached(house)
+        for turn, text in enumerate(("x" * 100, "y" * (MAX_HISTORY - 110)), 1):
+            await ref.ask(prompt(text))
+            await listener.ended(turn)
+        before = await said(ref)
+        journal.errors.append(StoreUnusable("f", "no room"))
+        with pytest.raises(NotKept):
+            await ref.ask(prompt("five more"))
+        history = await said(ref)
+
+    assert [text[:6] for _, text in before] == ["xxxxxx", "first", "yyyyyy", "second"]
+    assert history == before
