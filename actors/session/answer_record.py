@@ -13,7 +13,7 @@ from .event_emitter import EventEmitter
 from .event_replay import cuts_of
 from .record import Answered
 
-__all__ = ["answer_record", "cost_of", "in_words", "log_answer", "size_of", "spoken"]
+__all__ = ["answer_record", "cost_of", "in_words", "log_answer", "spoken"]
 
 _log = structlog.get_logger("trouper.session")
 
@@ -78,15 +78,6 @@ def _free(id: str, taken: set[str]) -> str:
     while (free := f"{id or 'call'}_{number}") in taken:
         number += 1
     return free
-
-
-def size_of(message: Message) -> int:
-    """Its characters."""
-    return sum(_part_size(part) for part in message.parts)
-
-
-def _part_size(part: Part) -> int:
-    return sum(len(value) for value in attrs.astuple(part, recurse=False) if isinstance(value, str))
 
 
 def in_words(failure: ProviderError) -> str:

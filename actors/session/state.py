@@ -27,6 +27,7 @@ from .record import (
     TurnAccepted,
     TurnOver,
 )
+from .size import size_of
 
 __all__ = [
     "INTERRUPTED",
@@ -47,6 +48,11 @@ INTERRUPTED: Final = "interrupted"
 
 # Characters of a title: a line of a list.
 _TITLE: Final = 60
+
+# Of the turns that nobody has answered. Persons read them, and no model; a client that asks and
+# asks what every provider refuses would fill the memory, and each later record would copy them.
+_MOST_UNANSWERED: Final = 64
+_MOST_UNANSWERED_CHARACTERS: Final = 1_000_000
 
 
 @attrs.frozen(kw_only=True)
@@ -79,13 +85,19 @@ class PastTurn:
         """The tools of which nobody will ever know whether they ran: none while it is under way."""
         return self.intended if self.stop else ()
 
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether it has ended with nothing said: no model is shown it."""
+        return bool(self.stop) and not self.said
+
 
 @attrs.frozen(kw_only=True)
 class State:
     """A session: its `turns`, the oldest first, and its `title`. `seq` is the number of the last
     event that clients may have been told, and `number` that of the last turn.
 
-    `owner` is who opened it, "" being nobody in particular; `assistant` who answers.
+    Of the turns that nobody has answered the oldest go, beyond 64 of them or a million
+    characters. `owner` is who opened it, "" being nobody in particular; `assistant` who answers.
     `model` is "" where it is the assistant's own; `summary` counts messages of
     the conversation. `usage`, `cost`, in nano-dollars, and `unpriced` are those of all turns.
     """
@@ -194,7 +206,23 @@ def _in_turn(
         case _:
             assert_never(record)
     seq = record.seq if isinstance(record, ToolReturned | TurnOver | Interrupted) else 0
-    return attrs.evolve(state, seq=max(state.seq, seq), turns=(*state.turns[:-1], new))
+    turns = (*state.turns[:-1], new)
+    if new.is_unanswered:
+        turns = _without_oldest_unanswered(turns)
+    return attrs.evolve(state, seq=max(state.seq, seq), turns=turns)
+
+
+def _without_oldest_unanswered(turns: tuple[PastTurn, ...]) -> tuple[PastTurn, ...]:
+    """As many of the unanswered ones as may be kept, the last in any case; all others."""
+    left, room = _MOST_UNANSWERED, _MOST_UNANSWERED_CHARACTERS
+    kept: list[PastTurn] = []
+    for turn in reversed(turns):
+        if turn.is_unanswered:
+            left, room = left - 1, room - size_of(turn.asked)
+            if kept and (left < 0 or room < 0):
+                continue
+        kept.append(turn)
+    return tuple(reversed(kept))
 
 
 def _answered(state: State, turn: PastTurn, record: Answered) -> State:

@@ -186,6 +186,33 @@ def test_what_is_forgotten_is_gone_and_the_summary_counts_what_is_left() -> None
     assert state.number == 4
 
 
+def unanswered(number: int, text: str = "hello") -> list[Record]:
+    return [accepted(number, number, text), over(number, stop="error")]
+
+
+def test_of_turns_that_nobody_has_answered_only_the_last_64_are_kept() -> None:
+    # The bug: a client that asks and asks what no provider takes filled the memory.
+    turns = [record for number in range(2, 302) for record in unanswered(number)]
+    state = of(accepted(1), answered(1), over(1), *turns, accepted(302, 302))
+
+    assert [turn.number for turn in state.turns] == [1, *range(302 - 64, 303)]
+    assert said(state) == [("user", "hello"), ("assistant", "hi")]
+    assert state.number == 302
+
+
+def test_of_turns_that_nobody_has_answered_a_million_characters_are_kept() -> None:
+    turns = [record for n in range(2, 52) for record in unanswered(n, "x" * 300_000)]
+    state = of(accepted(1), answered(1), over(1), *turns)
+
+    assert [turn.number for turn in state.turns] == [1, 49, 50, 51]
+
+
+def test_the_last_turn_is_kept_however_long_its_prompt_is() -> None:
+    state = of(*unanswered(1), *unanswered(2, "x" * 2_000_000))
+
+    assert [turn.number for turn in state.turns] == [2]
+
+
 def test_a_turn_under_way_is_not_forgotten() -> None:
     state = of(accepted(1), answered(1), over(1), accepted(2, 4), Forgotten(until=9))
 
