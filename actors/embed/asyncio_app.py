@@ -162,15 +162,16 @@ class AsyncioSession:
     def prompt(self, prompt: str | tuple[Part, ...]) -> "AsyncioTurn":
         """A turn, to be read in an `async with` block; leaving the block cancels it.
 
-        Entering raises TurnInProgress where one is running, HistoryFull and NotKept; see
-        SessionHandle.prompt.
+        Entering raises TurnInProgress where one is running, HistoryFull and NotKept, and
+        SessionError for what is no prompt; see SessionHandle.prompt.
         """
         return AsyncioTurn(self._portal, self._handle, prompt)
 
     async def ask(self, prompt: str | tuple[Part, ...]) -> Answer:
         """The answer to `prompt`, whole: its text, with its usage, its cost and the tools that it took.
 
-        Raises TurnFailed, TurnInProgress, HistoryFull.
+        Raises TurnFailed, TurnInProgress, HistoryFull, NotKept, and SessionError for what
+        is no prompt.
         """
         return await self._portal.call(self._handle.ask, prompt)
 

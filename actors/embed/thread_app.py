@@ -146,8 +146,8 @@ class ThreadSession:
     def prompt(self, prompt: str | tuple[Part, ...], *, timeout: float = inf) -> "ThreadTurn":
         """A turn, to be read in a `with` block; leaving the block cancels it.
 
-        Entering raises TurnInProgress where one is running, HistoryFull and NotKept; see
-        SessionHandle.prompt. A turn that takes longer than `timeout` seconds is cancelled,
+        Entering raises TurnInProgress where one is running, HistoryFull and NotKept, and
+        SessionError for what is no prompt; see SessionHandle.prompt. A turn that takes longer than `timeout` seconds is cancelled,
         and TimeoutError raised: a thread cannot be cancelled from outside, as a task can.
         """
         return ThreadTurn(self._portal, self._handle, prompt, timeout)
@@ -155,8 +155,8 @@ class ThreadSession:
     def ask(self, prompt: str | tuple[Part, ...], *, timeout: float = inf) -> Answer:
         """The answer to `prompt`, whole: its text, with its usage, its cost and the tools that it took.
 
-        Raises TurnFailed, TurnInProgress, HistoryFull, and TimeoutError after
-        `timeout` seconds.
+        Raises TurnFailed, TurnInProgress, HistoryFull, NotKept, SessionError for what is
+        no prompt, and TimeoutError after `timeout` seconds.
         """
         return self._portal.call(asked, self._handle, prompt, timeout)
 

@@ -9,7 +9,7 @@ import attrs
 import trio
 
 from ...runtime import ActorError, MailboxFull, Ref
-from ..chat import Part, TextPart
+from ..chat import Part
 from ..errors import SessionError, TurnFailed
 from .answer import Answer, Answering, TurnEvent
 from .events import (
@@ -40,6 +40,7 @@ from .messages import (
     SwitchModel,
     Transcript,
 )
+from .prompt_parts import prompt_parts
 
 __all__ = ["SessionHandle", "Turn"]
 
@@ -76,10 +77,9 @@ class SessionHandle:
         may follow at once; at most two seconds are waited for that.
         Entering raises TurnInProgress where one is running, HistoryFull where the
         conversation would be longer than 4,000,000 characters and nothing of it may
-        be left out, and NotKept.
+        be left out, and NotKept; this raises SessionError for what is no prompt.
         """
-        parts = (TextPart(prompt),) if isinstance(prompt, str) else prompt
-        return Turn(self._ref, parts)
+        return Turn(self._ref, prompt_parts(prompt))
 
     async def permit(self, call_id: str, *, granted: bool) -> bool:
         """Say whether call `call_id`, which waits for it (PermissionAsked), may be run: `granted`.
@@ -111,7 +111,8 @@ class SessionHandle:
         """The answer to `prompt`, whole: its text, with its usage, its cost and the tools that it took.
 
         A call that needs somebody's yes waits for `permit` meanwhile, and is not run
-        where nobody says so in time. Raises TurnFailed, TurnInProgress, HistoryFull.
+        where nobody says so in time. Raises TurnFailed, TurnInProgress, HistoryFull,
+        NotKept, and SessionError for what is no prompt.
         """
         async with self.prompt(prompt) as turn:
             async for _ in turn:

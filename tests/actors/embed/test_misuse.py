@@ -1,6 +1,7 @@
 """An application used where it is not there, or by the wrong kind of program: what is said."""
 
 import asyncio
+from typing import Any
 
 import pytest
 import trio
@@ -8,6 +9,7 @@ import trio
 from tests.fakes.embedded import embedded
 from tests.fakes.simulator import SimulatorProcess
 from trouper.actors.embed import AsyncioApp, ThreadApp
+from trouper.actors.errors import SessionError
 from trouper.runtime.portal import PortalClosed, PortalError
 
 
@@ -52,3 +54,18 @@ def test_programs_on_trio_and_plain_threads_are_told_what_is_made_for_them(
 
     trio.run(on_trio)
     asyncio.run(on_asyncio())
+
+
+def test_what_is_no_prompt_is_refused_and_the_conversation_goes_on(
+    simulator: SimulatorProcess,
+) -> None:
+    """The session crashed of it, with all that it had not written down."""
+    wrong: dict[str, Any] = {"NoneType": None, "bytes": b"hello", "list": [], "str": ("hello",)}
+    with ThreadApp(embedded(simulator)) as app:
+        session = app.session("ann")
+        session.ask("hello")
+        for kind, prompt in wrong.items():
+            with pytest.raises(SessionError, match=f"a text, or a tuple of parts.*type {kind} "):
+                session.ask(prompt)
+        assert len(session.transcript().state.turns) == 1
+        assert session.ask("hello") == "You said: hello"
