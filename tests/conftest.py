@@ -8,6 +8,9 @@ import pytest
 import structlog
 
 from .fakes.simulator import SimulatorProcess, simulator_process
+from .time_limit import pytest_runtest_call, pytest_runtest_setup, pytest_runtest_teardown
+
+__all__ = ["pytest_runtest_call", "pytest_runtest_setup", "pytest_runtest_teardown"]
 
 # A shell starts what it runs in the background deaf to Ctrl-C, of which some tests are.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

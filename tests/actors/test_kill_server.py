@@ -2,7 +2,7 @@
 event is told twice or missing, and no tool is run twice by itself.
 
 Quick here; TROUPER_KILL_ROUNDS=50 TROUPER_KILL_SESSIONS=100 is the whole of it (some four
-minutes, so with `-o faulthandler_timeout=0`).
+minutes, so with TROUPER_TEST_SECONDS=900).
 """
 
 import os
