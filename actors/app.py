@@ -159,12 +159,12 @@ class App:
 
         `assistant` answers in one that is opened, "" being the configured default.
         `user` is whose it is, for budgets, the ledger and the prompt: nobody else
-        finds it. Without one it is the program's own. One that is not to be
-        `kept` is let go where it is idle, so ask for it anew before each prompt.
+        finds it, or may have one of the same id. Without one it is the program's own.
+        One that is not to be `kept` is let go where it is idle, so ask for it anew before each prompt.
         Where the store is a file, a conversation of that id goes on which an
         earlier run of the program has begun, with the assistant that it has.
-        Raises UnknownAssistant, TooManySessions, NotKept, SessionUnreadable, and
-        SpecError for an id with a slash.
+        Raises UnknownAssistant, TooManySessions, SessionTaken where the id is another
+        user's, NotKept, SessionUnreadable, and SpecError for an id with a slash.
         """
         # Two tasks that ask for the same one at once get the same one.
         async with self._opening:

@@ -12,6 +12,7 @@ TrouperError
         ├── TurnFailed         a turn ended with an error
         ├── TooManySessions    as many as the server takes are open
         ├── UnknownSession     no session of that id
+        ├── SessionTaken       that id is another user's
         ├── UnknownAssistant   no assistant of that name
         ├── UnknownModel       no model of that name
         ├── EventsGone         what was missed is no longer at hand
@@ -36,6 +37,7 @@ from .refusals import (
     HistoryFull,
     NotKept,
     SessionError,
+    SessionTaken,
     SessionUnreadable,
     TooManySessions,
     TurnFailed,
@@ -57,6 +59,7 @@ __all__ = [
     "ProviderError",
     "Scope",
     "SessionError",
+    "SessionTaken",
     "SessionUnreadable",
     "StreamGarbled",
     "StreamTruncated",

@@ -12,6 +12,7 @@ __all__ = [
     "HistoryFull",
     "NotKept",
     "SessionError",
+    "SessionTaken",
     "SessionUnreadable",
     "TooManySessions",
     "TurnFailed",
@@ -95,6 +96,23 @@ class UnknownSession(SessionError):
 
     def __str__(self) -> str:
         return f"there is no session {self.session!r}, or it is another client's; open a new one"
+
+
+class SessionTaken(SessionError):
+    """The id `session` is that of another user's conversation, which is not told to anybody else.
+
+    Ids are one space for all users: have the user in the id.
+    """
+
+    def __init__(self, session: str) -> None:
+        super().__init__(session)
+        self.session = session
+
+    def __str__(self) -> str:
+        return (
+            f"session {self.session!r} is another user's; open it as that user, or have the "
+            f"user in the id"
+        )
 
 
 class _Unknown(SessionError):

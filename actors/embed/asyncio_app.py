@@ -87,7 +87,11 @@ class AsyncioApp(EmbeddedApp[AsyncioPortal[App]]):
     async def session(
         self, id: str, *, assistant: str = "", user: str = "", kept: bool = True
     ) -> "AsyncioSession":
-        """The session called `id`; see App.session."""
+        """The session called `id`; see App.session.
+
+        Raises UnknownAssistant, TooManySessions, SessionTaken where the id is another
+        user's, NotKept, SessionUnreadable, and SpecError for an id with a slash.
+        """
         found = await self.portal.call(
             self._app.session, id, assistant=assistant, user=user, kept=kept
         )

@@ -71,7 +71,11 @@ class ThreadApp(EmbeddedApp[ThreadPortal[App]]):
     def session(
         self, id: str, *, assistant: str = "", user: str = "", kept: bool = True
     ) -> "ThreadSession":
-        """The session called `id`; see App.session."""
+        """The session called `id`; see App.session.
+
+        Raises UnknownAssistant, TooManySessions, SessionTaken where the id is another
+        user's, NotKept, SessionUnreadable, and SpecError for an id with a slash.
+        """
         found = self.portal.call(self._app.session, id, assistant=assistant, user=user, kept=kept)
         return ThreadSession(self.portal, found)
 

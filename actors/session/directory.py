@@ -16,7 +16,7 @@ import trio
 
 from ...runtime import ChildExists, Children, MailboxFull, Ref, StartFailed, TooManyChildren
 from ...runtime.registry import Registry
-from ..errors import SessionError, TooManySessions, UnknownSession
+from ..errors import SessionError, SessionTaken, TooManySessions, UnknownSession
 from ..store.journal import Journal, StoredSession
 from .assistant import Assistant, Company
 from .broadcast import Broadcast
@@ -78,13 +78,13 @@ class Directory:
         Without an `id` it gets one that cannot be guessed; `kept` until `end`,
         it is not retired when it is idle. Where a session of that id is stored,
         it goes on, with the assistant that it has. Raises UnknownAssistant,
-        TooManySessions, ChildExists for an id in use, and NotKept and
+        TooManySessions, SessionTaken for an id in use, and NotKept and
         SessionUnreadable.
         """
         stored = await self._stored(id) if id else None
         if stored is not None:
             if stored.owner != owner:
-                raise ChildExists(f"sessions/{id}")
+                raise SessionTaken(id)
             assistant = stored.assistant
         # 128 bits: who knows the id of a session has it from us.
         id = id or f"sess_{secrets.token_hex(16)}"
@@ -205,6 +205,9 @@ class Directory:
             )
         except TooManyChildren as error:
             raise TooManySessions(error.limit) from error
+        except ChildExists:
+            # The owner's own is looked for before one is opened.
+            raise SessionTaken(id) from None
         except StartFailed as error:
             # Why a stored one cannot be opened is to be told as it is.
             if isinstance(error.__cause__, SessionError):

@@ -12,8 +12,8 @@ from tests.fakes.gateway import AcpClient, open_acp
 from tests.fakes.simulator import SimulatorProcess
 from trouper.actors import App, open_app
 from trouper.actors.config import parse_config
+from trouper.actors.errors import SessionTaken
 from trouper.actors.store.ledger import Selection
-from trouper.runtime import ChildExists
 
 ENVIRON = {"OLD": "token-of-old", "NEW": "token-of-today", "OTHER": "token-of-others"}
 BOT = ', name = "bot", scopes = ["session"]}'
@@ -134,7 +134,7 @@ async def test_a_user_of_the_program_who_is_called_like_a_token_has_sessions_of_
                 "session/load", {"sessionId": "mine", "cwd": "/", "mcpServers": []}
             )
             await token.answer(await token.prompt(theirs, "two"))
-        with pytest.raises(ChildExists):
+        with pytest.raises(SessionTaken):
             await app.session(theirs, user="bot")
         spent = [row async for row in app.ledger.rows(Selection(user="bot"))]
 

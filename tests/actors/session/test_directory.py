@@ -10,12 +10,12 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tests.fakes.house import House, Listener, open_house
 from tests.fakes.provider import DONE, FINISH, ROLE, Body, delta, sse
 from trouper.actors.chat import TextPart
-from trouper.actors.errors import TooManySessions, UnknownAssistant, UnknownSession
+from trouper.actors.errors import SessionTaken, TooManySessions, UnknownAssistant, UnknownSession
 from trouper.actors.session.assistant import Assistant
 from trouper.actors.session.directory import Directory
 from trouper.actors.session.messages import Attach, Detach, GetHistory, Prompt
 from trouper.actors.session.session import Session
-from trouper.runtime import ActorDown, ChildExists, MailboxFull
+from trouper.runtime import ActorDown, MailboxFull
 from trouper.runtime.registry import Registry
 
 
@@ -41,7 +41,9 @@ async def test_ids_cannot_be_guessed(autojump_clock: MockClock) -> None:
 async def test_an_id_is_taken_once(autojump_clock: MockClock) -> None:
     async with open_house() as house:
         await house.open(id="mine")
-        with pytest.raises(ChildExists):
+        with pytest.raises(
+            SessionTaken, match=r"'mine' is another user's; .* have the user in the id"
+        ):
             await house.directory.open(owner="other", id="mine")
         with pytest.raises(UnknownSession):
             house.directory.find("mine", owner="other")

@@ -7,11 +7,10 @@ from trio.testing import MockClock
 from tests.fakes.house import House, open_house
 from tests.fakes.journals import all_sessions
 from tests.fakes.provider import sse
-from trouper.actors.errors import NotKept, UnknownSession
+from trouper.actors.errors import NotKept, SessionTaken, UnknownSession
 from trouper.actors.session.messages import GetHistory
 from trouper.actors.session.reader import SessionHandle
 from trouper.actors.store.memory_journal import MemoryJournal
-from trouper.runtime import ChildExists
 
 
 async def turn(house: House, text: str = "hello", id: str = "s") -> str:
@@ -52,7 +51,7 @@ async def test_a_stored_session_belongs_to_who_opened_it(autojump_clock: MockClo
                 await call("s", owner="bob")
             with pytest.raises(UnknownSession):
                 await call("other", owner="me")
-        with pytest.raises(ChildExists):
+        with pytest.raises(SessionTaken):
             await house.directory.open(owner="bob", id="s")
         assert [one.sid async for one in house.directory.stored(owner="me")] == ["s"]
         assert [one.sid async for one in house.directory.stored(owner="bob")] == []
