@@ -12,7 +12,6 @@ __all__ = [
     "Attached",
     "CancelTurn",
     "Detach",
-    "GetHistory",
     "GetTranscript",
     "Permit",
     "Prompt",
@@ -76,11 +75,6 @@ class Detach:
     """Deliver no more events to `attachment`. The session and its turn go on."""
 
     attachment: Attachment
-
-
-@attrs.frozen
-class GetHistory(Request[tuple[Message, ...]]):
-    """The conversation so far, oldest message first."""
 
 
 @attrs.frozen(kw_only=True)
@@ -154,7 +148,6 @@ SessionMessage = (
     | CancelTurn
     | Attach
     | Detach
-    | GetHistory
     | GetTranscript
     | Permit
     | SwitchModel

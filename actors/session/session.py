@@ -35,7 +35,6 @@ from .messages import (
     Attached,
     CancelTurn,
     Detach,
-    GetHistory,
     GetTranscript,
     Permit,
     Prompt,
@@ -221,11 +220,6 @@ class Session(Actor[SessionMessage], background=True):
         """Tell one less."""
         self._broadcast.leave(message.attachment)
         self._idle_since = trio.current_time()
-
-    @on(GetHistory)
-    async def history(self, message: GetHistory) -> tuple[Message, ...]:
-        """The conversation so far."""
-        return tuple(self._history)
 
     @on(GetTranscript)
     async def transcript(self, message: GetTranscript) -> Transcript:

@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from tests.fakes.gateway import AcpClient, open_acp
+from tests.fakes.history import history_of
 from tests.fakes.simulator import SimulatorProcess
 from trouper.actors import Bot, open_app
 from trouper.actors.app import App
@@ -14,7 +15,6 @@ from trouper.actors.config import AppConfig
 from trouper.actors.config.load import parse_config
 from trouper.actors.errors import UnknownAssistant
 from trouper.actors.session.export import stored_state
-from trouper.actors.session.messages import GetHistory
 from trouper.actors.session.session import Session
 from trouper.actors.session.state import conversation
 from trouper.actors.store.journal_reading import JournalReader
@@ -48,7 +48,7 @@ def config(simulator: SimulatorProcess, path: object, **more: Any) -> AppConfig:
 
 async def history(app: App, id: str, owner: str) -> list[str]:
     ref = await app.sessions.reach(id, owner=owner)
-    return [message.text for message in await ref.ask(GetHistory())]
+    return [message.text for message in await history_of(ref)]
 
 
 async def test_a_program_goes_on_with_its_conversations(

@@ -16,12 +16,12 @@ from typing import Any
 import psutil
 import trio
 
+from tests.fakes.history import history_of
 from trouper.actors import AppConfig, ProviderConfig, TextPart, open_app
 from trouper.actors.app import App
 from trouper.actors.config import AssistantConfig, ModelConfig, ServerConfig
 from trouper.actors.config.attempts import BreakerConfig, RetryConfig, TimeoutConfig
 from trouper.actors.gateway.readiness import READY
-from trouper.actors.session.messages import GetHistory
 
 from ..fakes import storm_clients
 from ..fakes.simulator import SimulatorProcess
@@ -154,5 +154,5 @@ async def test_a_storm_of_vanishing_clients_leaves_nothing_behind(
         assert await app.readiness() == READY
         session = await app.session("afterwards")
         assert "one two" in await session.ask("plain")
-        assert len(await session._ref.ask(GetHistory())) == 2
-        assert TextPart("plain") in (await session._ref.ask(GetHistory()))[0].parts
+        assert len(await history_of(session._ref)) == 2
+        assert TextPart("plain") in (await history_of(session._ref))[0].parts

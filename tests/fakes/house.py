@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 import trio
 
+from tests.fakes.history import history_of
 from trouper.actors.catalog.models import ModelCatalog
 from trouper.actors.chat import Message
 from trouper.actors.errors import UnknownAssistant, UnknownModel
@@ -17,7 +18,7 @@ from trouper.actors.session.assistant import Assistant, Company
 from trouper.actors.session.context import ContextPolicy
 from trouper.actors.session.directory import Directory
 from trouper.actors.session.events import SessionEvent, TextAdded, TurnEnded
-from trouper.actors.session.messages import GetHistory, SessionMessage
+from trouper.actors.session.messages import SessionMessage
 from trouper.actors.session.reader import SessionHandle
 from trouper.actors.session.session import Session
 from trouper.actors.store.journal import Journal
@@ -158,5 +159,5 @@ def _small(target: Target, window: int | None) -> Target:
 
 async def said(ref: Ref[SessionMessage]) -> list[tuple[str, str]]:
     """The history, as roles and texts."""
-    history: tuple[Message, ...] = await ref.ask(GetHistory())
+    history: tuple[Message, ...] = await history_of(ref)
     return [(message.role, message.text) for message in history]

@@ -1,4 +1,5 @@
 """Who opens sessions, finds them, and ends those that nobody needs. In virtual time."""
+from tests.fakes.history import history_of
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,7 +14,7 @@ from trouper.actors.chat import TextPart
 from trouper.actors.errors import SessionTaken, TooManySessions, UnknownAssistant, UnknownSession
 from trouper.actors.session.assistant import Assistant
 from trouper.actors.session.directory import Directory
-from trouper.actors.session.messages import Attach, Detach, GetHistory, Prompt
+from trouper.actors.session.messages import Attach, Detach, Prompt
 from trouper.actors.session.session import Session
 from trouper.runtime import ActorDown, MailboxFull
 from trouper.runtime.registry import Registry
@@ -119,7 +120,7 @@ async def test_a_session_that_nobody_listens_to_is_ended_in_time(
         assert not await gone(house, "a", 95)
         assert await gone(house, "a", 25)
         with pytest.raises(ActorDown):
-            await ref.ask(GetHistory())
+            await history_of(ref)
 
 
 async def test_who_is_listened_to_stays_and_its_time_begins_when_the_last_one_leaves(
@@ -140,7 +141,7 @@ async def test_a_turn_is_finished_although_nobody_listens(autojump_clock: MockCl
         ref = await house.open(id="a")
         await ref.ask(Prompt((TextPart("hi"),)))
         assert not await gone(house, "a", 205)
-        assert len(await ref.ask(GetHistory())) == 2
+        assert len(await history_of(ref)) == 2
         assert await gone(house, "a", 30)
 
 

@@ -1,4 +1,5 @@
 """Sessions that nobody needs now are stored, and opened again for who asks. In virtual time."""
+from tests.fakes.history import history_of
 
 import pytest
 import trio
@@ -8,7 +9,6 @@ from tests.fakes.house import House, open_house
 from tests.fakes.journals import all_sessions
 from tests.fakes.provider import sse
 from trouper.actors.errors import NotKept, SessionTaken, UnknownSession
-from trouper.actors.session.messages import GetHistory
 from trouper.actors.session.reader import SessionHandle
 from trouper.actors.store.memory_journal import MemoryJournal
 
@@ -38,7 +38,7 @@ async def test_an_idle_session_is_closed_and_opened_again_when_it_is_asked_for(
                 nursery.start_soon(reach)
 
         assert len(set(refs)) == 1
-        assert [message.text for message in await refs[0].ask(GetHistory())] == ["1", "a"]
+        assert [message.text for message in await history_of(refs[0])] == ["1", "a"]
 
 
 async def test_a_stored_session_belongs_to_who_opened_it(autojump_clock: MockClock) -> None:

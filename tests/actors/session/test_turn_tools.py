@@ -10,6 +10,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.fakes.acting import Bench, answer, calling, wants
+from tests.fakes.history import history_of
 from tests.fakes.house import House, Listener, open_house
 from tests.fakes.provider import DONE, ROLE, Body, delta, frame
 from trouper.actors.chat import TextPart, Usage
@@ -25,7 +26,6 @@ from trouper.actors.session.events import (
 from trouper.actors.session.messages import (
     Attach,
     CancelTurn,
-    GetHistory,
     GetTranscript,
     Prompt,
     SessionMessage,
@@ -116,7 +116,7 @@ async def test_calls_of_one_answer_run_side_by_side_and_their_results_stand_in_t
         listener = await turn(house)
         took = trio.current_time() - began
         ref = await house.open(id="other")
-        assert await ref.ask(GetHistory()) == ()
+        assert await history_of(ref) == ()
 
     assert took == pytest.approx(10.0)
     assert [id for id, _, _ in ended(listener)] == ["c2", "c1", "c0"]
@@ -133,7 +133,7 @@ async def test_the_next_turn_has_the_tools_of_the_one_before(autojump_clock: Moc
         await listener.ended(1)
         await ref.ask(prompt("two"))
         await listener.ended(2)
-        history = await ref.ask(GetHistory())
+        history = await history_of(ref)
 
     roles = [message["role"] for message in sent(house)["messages"]]
     assert roles == ["system", "user", "assistant", "tool", "assistant", "user"]

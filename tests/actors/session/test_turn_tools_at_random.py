@@ -11,6 +11,7 @@ import trio
 from trio.testing import MockClock
 
 from tests.fakes.acting import Bench, answer, calling, wants
+from tests.fakes.history import history_of
 from tests.fakes.house import Listener, open_house
 from tests.fakes.provider import DONE, FINISH, ROLE, Body, delta
 from trouper.actors.chat import TextPart, ToolCallPart
@@ -18,7 +19,6 @@ from trouper.actors.session.events import PermissionAsked, SessionEvent, TextAdd
 from trouper.actors.session.messages import (
     Attach,
     CancelTurn,
-    GetHistory,
     GetTranscript,
     Permit,
     Prompt,
@@ -141,7 +141,7 @@ async def test_whatever_happens_is_told_without_a_gap_and_again_after_a_restart(
                 await listener.ended(turn)
             nursery.cancel_scope.cancel()
         before = (await ref.ask(GetTranscript())).state
-        history = await ref.ask(GetHistory())
+        history = await history_of(ref)
 
     events = listener.events
     assert gapless(events)
@@ -155,7 +155,7 @@ async def test_whatever_happens_is_told_without_a_gap_and_again_after_a_restart(
     async with open_house(journal=journal) as house:
         ref = await house.directory.reach("s", owner="me")
         assert (await ref.ask(GetTranscript())).state == before
-        assert await ref.ask(GetHistory()) == history
+        assert await history_of(ref) == history
         for event in [None, *events]:
             seen, again = 0 if event is None else event.seq, Listener()
             await ref.ask(Attach(again, after=seen))

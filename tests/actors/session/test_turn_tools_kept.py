@@ -9,6 +9,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.fakes.acting import Bench, answer, calling, wants
+from tests.fakes.history import history_of
 from tests.fakes.house import House, Listener, open_house
 from tests.fakes.journals import Failing
 from trouper.actors.chat import TextPart
@@ -24,7 +25,6 @@ from trouper.actors.session.export import stored_state
 from trouper.actors.session.messages import (
     Attach,
     CancelTurn,
-    GetHistory,
     Permit,
     Prompt,
     SessionMessage,
@@ -177,7 +177,7 @@ async def test_a_cancelled_turn_writes_down_what_is_not_known(autojump_clock: Mo
     async with open_house(tools=bench.tools(), journal=journal) as house:
         again = await back(house, 0)
         ref = await house.directory.reach("s", owner="me")
-        history = await ref.ask(GetHistory())
+        history = await history_of(ref)
 
     assert again.events == listener.events
     assert [message.role for message in history] == ["user", "assistant", "tool"]
