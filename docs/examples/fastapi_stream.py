@@ -69,7 +69,8 @@ async def talk(
     text: Annotated[bytes, Body(media_type="text/plain", max_length=16_000)],
 ) -> Response:
     app: AsyncioApp = request.app.state.app
-    return StreamingResponse(said(app, x_user, text.decode()), media_type="text/plain")
+    answer = said(app, x_user, text.decode(errors="replace"))
+    return StreamingResponse(answer, media_type="text/plain")
 
 
 @api.get("/healthz")

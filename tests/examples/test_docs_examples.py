@@ -76,6 +76,8 @@ def test_an_endpoint_streams_and_stops_the_model_when_its_reader_goes_away(
         with httpx.Client(base_url=found[0], trust_env=False, headers={"x-user": "ann"}) as http:
             assert http.post("/talk", content="hello").text == "You said: hello"
             assert http.get("/healthz").status_code == 200
+            # A body that is no UTF-8 was a 500.
+            assert http.post("/talk", content=b"gr\xfcn").text == "You said: gr\ufffdn"
 
             simulator.script(DOWN)
             assert "That did not work" in http.post("/talk", content="hello").text
