@@ -21,7 +21,7 @@ from .batch.rows import BatchRow
 from .chat import ChatRequest, Chunk, Completion
 from .config import AppConfig
 from .config.advice import warnings_of
-from .errors import UnknownSession
+from .errors import ConfigError, UnknownSession
 from .gate.budget import Alert, Budgets, log_alert, log_standing
 from .gate.limiter_messages import Priority
 from .gateway.listening import Listening
@@ -298,10 +298,14 @@ async def open_app(
     Signals are handled as System does; `observer` is called with every event
     of the runtime. `tools` are functions of the program (`@tool`) that assistants
     may use whose configuration names them; ConfigError says where one names a
-    tool that nobody has. `transport` makes the pools of connections to providers, in
-    place of our own, as `httpx.MockTransport` does. Warnings of Trouper's go to stderr
-    unless the program has set up structlog: among them what `trouper check` warns of.
+    tool that nobody has, and where `config` is no AppConfig. `transport` makes the pools
+    of connections to providers, in place of our own, as `httpx.MockTransport` does.
+    Warnings of Trouper's go to stderr unless the program has set up structlog: among them
+    what `trouper check` warns of.
     """
+    if not isinstance(config, AppConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
+        wrong = f"of type {type(config).__name__}; load_config(PATH) makes an AppConfig of a file"
+        raise ConfigError("open_app", [f"config: is {wrong}"])
     log_by_default()
     if serve:
         # Before anybody watches whether the loop stands still: from a cold disk it takes a while.

@@ -69,8 +69,9 @@ class Tools:
         known: dict[str, Tool] = {}
         for tool in (calculator, clock, *own, *_programs(self._config.tools)):
             if not isinstance(tool, Tool):  # pyright: ignore[reportUnnecessaryIsInstance]
+                name = str(getattr(tool, "__qualname__", tool))[:64]
                 raise ToolDefinitionError(
-                    repr(tool)[:64], "function", "it is no tool; decorate the function with @tool"
+                    name, "function", "it is no tool; decorate the function with @tool"
                 )
             if tool.name in known:
                 why = "is built in" if tool.name in BUILT_IN_TOOLS else "is there twice"

@@ -162,7 +162,7 @@ def test_a_tool_that_nobody_has_is_named_with_the_assistant_that_wants_it() -> N
     [
         ([roll, roll], "tool 'roll': name: a tool of this name is there twice"),
         ([tool(name="clock")(roll.function)], "a tool of this name is built in"),
-        ([roll.function], "it is no tool; decorate the function with @tool"),
+        ([roll.function], "tool 'roll': function: it is no tool; decorate the function with @tool"),
     ],
 )
 def test_what_the_program_brings_is_looked_at(own: list[Tool], words: str) -> None:

@@ -9,7 +9,7 @@ import trio
 from tests.fakes.embedded import embedded
 from tests.fakes.simulator import SimulatorProcess
 from trouper.actors.embed import AsyncioApp, ThreadApp
-from trouper.actors.errors import SessionError
+from trouper.actors.errors import ConfigError, SessionError
 from trouper.runtime.portal import PortalClosed, PortalError
 
 
@@ -69,3 +69,10 @@ def test_what_is_no_prompt_is_refused_and_the_conversation_goes_on(
                 session.ask(prompt)
         assert len(session.transcript().state.turns) == 1
         assert session.ask("hello") == "You said: hello"
+
+
+def test_the_path_of_a_configuration_is_no_configuration() -> None:
+    """It was an AttributeError out of the depth: 'str' object has no attribute 'providers'."""
+    path: Any = "trouper.toml"
+    with pytest.raises(ConfigError, match=r"is of type str; load_config\(PATH\) makes an AppConf"):
+        ThreadApp(path).start()
