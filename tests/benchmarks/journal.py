@@ -13,11 +13,11 @@ from pathlib import Path
 
 import trio
 
+from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.records import accepted, answered, over
 from trouper.actors.chat import Usage
 from trouper.actors.session.session_journal import SessionJournal
 from trouper.actors.store.journal import Journal
-from trouper.actors.store.memory_journal import MemoryJournal
 from trouper.actors.store.store import open_journal
 
 from .harness import Row, at_least, at_most, compare, cpu, measure

@@ -12,9 +12,9 @@ import attrs
 import trio
 
 from tests.fakes.attempts import attempt, cost, limit
+from tests.fakes.memory_ledger import MemoryLedger
 from trouper.actors.store.database import Database
 from trouper.actors.store.ledger import Ledger
-from trouper.actors.store.memory_ledger import MemoryLedger
 from trouper.actors.store.store import open_ledger
 from trouper.actors.store.writer import Writer, write
 from trouper.runtime import System, child

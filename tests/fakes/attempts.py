@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tests.fakes.memory_ledger import MemoryLedger
 from trouper.actors.chat import Usage
 from trouper.actors.store.ledger import Closing, Ledger, Limit, Opening, Row, Selection
-from trouper.actors.store.memory_ledger import MemoryLedger
 from trouper.actors.store.store import open_ledger
 
 __all__ = ["DAY", "IMPLEMENTATIONS", "MONTH", "NOON", "all_rows", "attempt", "cost", "limit"]

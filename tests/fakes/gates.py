@@ -9,6 +9,7 @@ import attrs
 import httpx
 import pytest
 
+from tests.fakes.memory_ledger import MemoryLedger
 from trouper.actors.catalog.encodings import EncodingName, load_encoding
 from trouper.actors.catalog.models import ModelCatalog
 from trouper.actors.catalog.prices import PriceBook
@@ -30,7 +31,6 @@ from trouper.actors.provider.knowledge import Knowledge
 from trouper.actors.provider.pace import Pace
 from trouper.actors.provider.target import Gates, Target, key_ids, make_target
 from trouper.actors.store.ledger import Row, Selection
-from trouper.actors.store.memory_ledger import MemoryLedger
 from trouper.actors.trail import AttemptRecord
 from trouper.runtime import System, child
 

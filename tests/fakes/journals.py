@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.fakes.memory_journal import MemoryJournal
 from trouper.actors.store.journal import (
     Claim,
     Journal,
@@ -12,7 +13,6 @@ from trouper.actors.store.journal import (
     NewSession,
     StoredSession,
 )
-from trouper.actors.store.memory_journal import MemoryJournal
 from trouper.actors.store.store import open_journal
 
 __all__ = ["JOURNALS", "NOON", "Failing", "all_sessions", "event", "new", "opened"]

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from tests.fakes.ledger import FakeLedger
+from tests.fakes.memory_ledger import MemoryLedger
 from trouper.actors.store.ledger import Ledger
-from trouper.actors.store.memory_ledger import MemoryLedger
 from trouper.actors.store.store import open_ledger
 
 __all__ = ["LEDGERS"]

@@ -8,6 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from tests.fakes.memory_ledger import MemoryLedger
 from tests.fakes.provider import Answers, sse, text_of
 from tests.fakes.routes import Stage, link, open_route, whole
 from trouper.actors.catalog.encodings import EncodingName, load_encoding
@@ -21,7 +22,6 @@ from trouper.actors.policy.routing import Chain
 from trouper.actors.provider.knowledge import Knowledge
 from trouper.actors.provider.target import Gates
 from trouper.actors.store.ledger import Denied, Limit, Opening
-from trouper.actors.store.memory_ledger import MemoryLedger
 from trouper.runtime import ActorCrashed, Ref, System, child
 
 

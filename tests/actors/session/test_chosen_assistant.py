@@ -13,6 +13,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tests.fakes.acting import answer
 from tests.fakes.house import House, Listener, open_house
 from tests.fakes.journals import Failing
+from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.provider import DONE, FINISH, ROLE, Answers, Body, delta
 from tests.fakes.routes import whole
 from trouper.actors.chat import TextPart
@@ -37,7 +38,6 @@ from trouper.actors.session.messages import (
 )
 from trouper.actors.session.state import State
 from trouper.actors.store.errors import WriteFailed
-from trouper.actors.store.memory_journal import MemoryJournal
 from trouper.runtime import Ref
 
 SLOW = (ROLE, delta("once "), 10.0, delta("upon "), 10.0, delta("a time"), FINISH, DONE)

@@ -10,6 +10,7 @@ from trio.testing import MockClock
 from tests.fakes.acting import Bench, answer, calling, wants
 from tests.fakes.house import House, Listener, open_house
 from tests.fakes.journals import Failing
+from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.provider import DONE, FINISH, ROLE, Body, delta, sse
 from trouper.actors.chat import TextPart
 from trouper.actors.errors import TurnFailed
@@ -25,7 +26,6 @@ from trouper.actors.session.messages import (
     SessionMessage,
 )
 from trouper.actors.session.state import PastTurn
-from trouper.actors.store.memory_journal import MemoryJournal
 from trouper.runtime import ActorCrashed, ActorDown, Ref
 
 LONG = (ROLE, delta("once "), delta("upon "), 60.0, delta("a time"), FINISH, DONE)

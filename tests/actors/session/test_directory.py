@@ -1,5 +1,4 @@
 """Who opens sessions, finds them, and ends those that nobody needs. In virtual time."""
-from tests.fakes.history import history_of
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -8,6 +7,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from tests.fakes.history import history_of
 from tests.fakes.house import House, Listener, open_house
 from tests.fakes.provider import DONE, FINISH, ROLE, Body, delta, sse
 from trouper.actors.chat import TextPart

@@ -11,6 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.fakes.house import House, Listener, open_house, said
 from tests.fakes.journals import Failing, all_sessions
+from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.provider import DONE, FINISH, ROLE, Body, delta, sse
 from trouper.actors.chat import TextPart, Usage
 from trouper.actors.errors import EventsGone, NotKept
@@ -20,7 +21,6 @@ from trouper.actors.session.messages import Attach, CancelTurn, Detach, Prompt, 
 from trouper.actors.session.record import MOST_IN_A_TURN
 from trouper.actors.session.state import State
 from trouper.actors.store.errors import StoreUnusable, WriteFailed
-from trouper.actors.store.memory_journal import MemoryJournal
 from trouper.runtime import ActorCrashed
 
 CUT = httpx.ReadError("reset by peer")

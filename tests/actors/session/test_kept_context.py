@@ -4,6 +4,7 @@ restart. In virtual time."""
 from trio.testing import MockClock
 
 from tests.fakes.house import Listener, open_house, said
+from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.model import Model
 from tests.fakes.provider import sse
 from tests.fakes.talk import open_talk, texts
@@ -12,7 +13,6 @@ from trouper.actors.session.export import stored_state
 from trouper.actors.session.messages import Attach, Prompt
 from trouper.actors.session.state import conversation
 from trouper.actors.session.turn import MAX_HISTORY
-from trouper.actors.store.memory_journal import MemoryJournal
 
 OPENING = "[Summary of the earlier part of this conversation]\n"
 

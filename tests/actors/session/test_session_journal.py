@@ -11,6 +11,7 @@ import trio
 from trio.testing import MockClock
 
 from tests.fakes.journals import JOURNALS, Failing, event
+from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.records import accepted, answered, over
 from trouper.actors.chat import TextPart
 from trouper.actors.errors import NotKept, SessionUnreadable
@@ -21,7 +22,6 @@ from trouper.actors.session.session_journal import SessionJournal
 from trouper.actors.session.state import State, conversation
 from trouper.actors.store.errors import Fenced, StoreUnusable, WriteFailed
 from trouper.actors.store.journal import Journal, Snapshot, StoredEvent
-from trouper.actors.store.memory_journal import MemoryJournal
 
 
 @pytest.fixture(params=["dicts", "sqlite file"])

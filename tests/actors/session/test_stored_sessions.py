@@ -1,16 +1,16 @@
 """Sessions that nobody needs now are stored, and opened again for who asks. In virtual time."""
-from tests.fakes.history import history_of
 
 import pytest
 import trio
 from trio.testing import MockClock
 
+from tests.fakes.history import history_of
 from tests.fakes.house import House, open_house
 from tests.fakes.journals import all_sessions
+from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.provider import sse
 from trouper.actors.errors import NotKept, SessionTaken, UnknownSession
 from trouper.actors.session.reader import SessionHandle
-from trouper.actors.store.memory_journal import MemoryJournal
 
 
 async def turn(house: House, text: str = "hello", id: str = "s") -> str:

@@ -13,6 +13,7 @@ from trio.testing import MockClock
 from tests.fakes.acting import Bench, answer, calling, wants
 from tests.fakes.history import history_of
 from tests.fakes.house import Listener, open_house
+from tests.fakes.memory_journal import MemoryJournal
 from tests.fakes.provider import DONE, FINISH, ROLE, Body, delta
 from trouper.actors.chat import TextPart, ToolCallPart
 from trouper.actors.session.events import PermissionAsked, SessionEvent, TextAdded, ToolEnded
@@ -26,7 +27,6 @@ from trouper.actors.session.messages import (
     SessionMessage,
     SwitchModel,
 )
-from trouper.actors.store.memory_journal import MemoryJournal
 from trouper.runtime import Ref
 
 TURNS = 5

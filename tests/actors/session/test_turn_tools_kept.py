@@ -12,6 +12,7 @@ from tests.fakes.acting import Bench, answer, calling, wants
 from tests.fakes.history import history_of
 from tests.fakes.house import House, Listener, open_house
 from tests.fakes.journals import Failing
+from tests.fakes.memory_journal import MemoryJournal
 from trouper.actors.chat import TextPart
 from trouper.actors.session.events import (
     PermissionAsked,
@@ -32,7 +33,6 @@ from trouper.actors.session.messages import (
 from trouper.actors.session.record import MOST_IN_A_TURN
 from trouper.actors.session.state import State
 from trouper.actors.store.errors import StoreUnusable, WriteFailed
-from trouper.actors.store.memory_journal import MemoryJournal
 from trouper.runtime import Ref
 
 

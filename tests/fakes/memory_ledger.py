@@ -1,4 +1,4 @@
-"""The ledger in dicts, for tests and for programs that keep nothing: ends with its process.
+"""The ledger in dicts, for tests: ends with its process.
 
 It answers at once and never fails, so it is also what the one in SQLite is held
 against: both must pass the same tests.
@@ -11,7 +11,7 @@ from itertools import product
 import attrs
 import trio
 
-from .ledger import (
+from trouper.actors.store.ledger import (
     Closing,
     Denied,
     Limit,

@@ -1,4 +1,4 @@
-"""The journal in dicts, for tests and for programs that keep nothing: ends with its process.
+"""The journal in dicts, for tests: ends with its process.
 
 It answers at once and never fails, so it is also what the one in SQLite is held
 against: both must pass the same tests.
@@ -10,9 +10,9 @@ from math import inf
 import attrs
 import trio
 
-from .database import MEMORY
-from .errors import EventConflict, Fenced, Gap, NoSuchSession, NotOwner
-from .journal import (
+from trouper.actors.store.database import MEMORY
+from trouper.actors.store.errors import EventConflict, Fenced, Gap, NoSuchSession, NotOwner
+from trouper.actors.store.journal import (
     Claim,
     NewEvent,
     NewSession,
