@@ -56,15 +56,21 @@ class Interrupting:
 
     def during(self, function: Callable[[], object]) -> bool:
         """Run it; whether it was interrupted."""
+        return next(self._during(function))
+
+    def _during(self, function: Callable[[], object]) -> Generator[bool]:
+        # What a trace function raises at an `except` leaves that one's exception as the one in
+        # hand, for good: of this generator, and not of all tests that come behind.
         before = sys.gettrace()
         sys.settrace(self)
+        interrupted = False
         try:
             function()
         except KeyboardInterrupt:
-            return True
+            interrupted = True
         finally:
             sys.settrace(before)
-        return False
+        yield interrupted
 
 
 def ctrl_c() -> None:
