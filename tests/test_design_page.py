@@ -1,6 +1,7 @@
 """docs/design.md draws the house as it is."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,15 @@ def test_no_place_is_drawn_that_is_not_there(folder: str, drawn: str) -> None:
 
     assert named - places(folder) == set()
     assert len(named) > 20
+
+
+def test_its_layers_are_those_that_are_held() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (held,) = [each for each in contracts["contracts"] if each["type"] == "layers"]
+    # In brackets: it need not be there.
+    drawn = "\n".join(held["layers"]).replace("(", "").replace(")", "")
+
+    assert f"```text\n{drawn}\n```" in PAGE
 
 
 def test_files_and_names_that_it_tells_of_are_there() -> None:
