@@ -21,7 +21,7 @@ from .batch.rows import BatchRow
 from .chat import ChatRequest, Chunk, Completion
 from .config import AppConfig
 from .config.advice import warnings_of
-from .errors import ConfigError, UnknownSession
+from .errors import ConfigError, ErrorKind, ProviderError, UnknownSession
 from .gate.budget import Alert, Budgets, log_alert, log_standing
 from .gate.limiter_messages import Priority
 from .gateway.listening import Listening
@@ -40,6 +40,7 @@ from .session.messages import SessionMessage
 from .session.owners import owner_of
 from .session.reader import SessionHandle
 from .session.session import Session
+from .session.whole_text import name_fault, whole_name
 from .store.journal import Journal
 from .store.ledger import Ledger
 from .store.store import Store
@@ -164,15 +165,17 @@ class App:
         Where the store is a file, a conversation of that id goes on which an
         earlier run of the program has begun, with the assistant that it has.
         Raises UnknownAssistant, TooManySessions, SessionTaken where the id is another
-        user's, NotKept, SessionUnreadable, and SpecError for an id with a slash.
+        user's, NotKept, SessionUnreadable, SpecError for an id with a slash, and
+        SessionError for one, or a user, with half a character (a lone surrogate) in it.
         """
+        owner = owner_of(whole_name("user", user))
         # Two tasks that ask for the same one at once get the same one.
         async with self._opening:
             try:
-                ref = self.sessions.find(id, owner=owner_of(user))
+                ref = self.sessions.find(whole_name("session", id), owner=owner)
             except UnknownSession:
                 _, ref = await self.sessions.open(
-                    assistant=assistant, owner=owner_of(user), id=id, kept=kept
+                    assistant=assistant, owner=owner, id=id, kept=kept
                 )
         return SessionHandle(id, ref)
 
@@ -192,7 +195,7 @@ class App:
         limits of a key make calls wait. Raises ProviderError: where the first target
         fails, the chain of the model is asked in turn before that.
         """
-        call = Call(session=session, user=user, priority=priority)
+        call = _call(session, user, priority)
         route, request = self.assistants.resolve(request)
         return await provider_request.complete(route, request, call)
 
@@ -209,7 +212,7 @@ class App:
         Close it (`contextlib.aclosing`) where it is left early, so that the
         provider stops at once.
         """
-        call = Call(session=session, user=user, priority=priority)
+        call = _call(session, user, priority)
         route, request = self.assistants.resolve(request)
         async with aclosing(provider_request.stream(route, request, call)) as batches:
             async for batch in batches:
@@ -221,6 +224,9 @@ class App:
 
         A turn of it that runs is cancelled. Raises UnknownSession.
         """
+        if name_fault("session", id) is not None:
+            # No store can be asked for it.
+            raise UnknownSession(id)
         await self.sessions.end(id, owner=owner_of(user))
 
     def snapshot(self) -> tuple[ActorSnapshot, ...]:
@@ -279,6 +285,13 @@ class App:
         return await self.complete(
             request, session=batch.session, user=batch.user, priority=Priority.BATCH
         )
+
+
+def _call(session: str, user: str, priority: Priority) -> Call:
+    fault = name_fault("session", session) or name_fault("user", user)
+    if fault is not None:
+        raise ProviderError(kind=ErrorKind.INVALID_REQUEST, message=fault)
+    return Call(session=session, user=user, priority=priority)
 
 
 @asynccontextmanager

@@ -90,7 +90,8 @@ class AsyncioApp(EmbeddedApp[AsyncioPortal[App]]):
         """The session called `id`; see App.session.
 
         Raises UnknownAssistant, TooManySessions, SessionTaken where the id is another
-        user's, NotKept, SessionUnreadable, and SpecError for an id with a slash.
+        user's, NotKept, SessionUnreadable, SpecError for an id with a slash, and
+        SessionError for one, or a user, with half a character (a lone surrogate) in it.
         """
         found = await self.portal.call(
             self._app.session, id, assistant=assistant, user=user, kept=kept

@@ -74,7 +74,8 @@ class ThreadApp(EmbeddedApp[ThreadPortal[App]]):
         """The session called `id`; see App.session.
 
         Raises UnknownAssistant, TooManySessions, SessionTaken where the id is another
-        user's, NotKept, SessionUnreadable, and SpecError for an id with a slash.
+        user's, NotKept, SessionUnreadable, SpecError for an id with a slash, and
+        SessionError for one, or a user, with half a character (a lone surrogate) in it.
         """
         found = self.portal.call(self._app.session, id, assistant=assistant, user=user, kept=kept)
         return ThreadSession(self.portal, found)

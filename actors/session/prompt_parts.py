@@ -2,20 +2,23 @@
 
 from typing import cast
 
+import attrs
+
 from ..chat import Part, TextPart
 from ..errors import SessionError
+from .whole_text import whole_text
 
 __all__ = ["prompt_parts"]
 
 
 def prompt_parts(prompt: object) -> tuple[Part, ...]:
-    """The parts of `prompt`, a text or a tuple of parts.
+    """The parts of `prompt`, a text or a tuple of parts, with U+FFFD for half a character.
 
     Raises SessionError for anything else, as a program without types may give:
     the session would crash of it.
     """
     if isinstance(prompt, str):
-        return (TextPart(prompt),)
+        return (TextPart(whole_text(prompt)),)
     given = cast("tuple[object, ...]", prompt) if isinstance(prompt, tuple) else None
     wrong = [prompt] if given is None else [one for one in given if not isinstance(one, Part)]
     if wrong:
@@ -23,4 +26,7 @@ def prompt_parts(prompt: object) -> tuple[Part, ...]:
             "a prompt is a text, or a tuple of parts (TextPart, ImagePart); a value of type "
             f"{type(wrong[0]).__name__} is neither"
         )
-    return cast("tuple[Part, ...]", prompt)
+    return tuple(
+        attrs.evolve(part, text=whole_text(part.text)) if isinstance(part, TextPart) else part
+        for part in cast("tuple[Part, ...]", prompt)
+    )

@@ -41,6 +41,7 @@ from .messages import (
     Transcript,
 )
 from .prompt_parts import prompt_parts
+from .whole_text import whole_text
 
 __all__ = ["SessionHandle", "Turn"]
 
@@ -101,7 +102,7 @@ class SessionHandle:
 
     async def rename(self, title: str) -> None:
         """Call the conversation `title`, in lists of conversations. Raises NotKept."""
-        await self._ref.ask(Retitle(title))
+        await self._ref.ask(Retitle(whole_text(title)))
 
     async def transcript(self) -> Transcript:
         """All of the conversation: its turns, its title, what it has taken."""

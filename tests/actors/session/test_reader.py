@@ -18,7 +18,7 @@ from trouper.actors.session.events import (
     TurnEnded,
     UsageChanged,
 )
-from trouper.actors.session.messages import Attach, CancelTurn, Prompt
+from trouper.actors.session.messages import Attach, CancelTurn, Prompt, Retitle
 from trouper.actors.session.reader import SessionHandle, Turn
 from trouper.runtime import ActorCrashed, ActorDown, Reject, System
 from trouper.runtime.testing import Probe
@@ -251,7 +251,7 @@ async def test_a_session_that_crashes_ends_its_readers_at_once(autojump_clock: M
         async with session.prompt("tell") as turn:
             await anext(turn)
             with pytest.raises(ActorCrashed):
-                await session.rename(None)  # type: ignore[arg-type]
+                await session._ref.ask(Retitle(None))  # type: ignore[arg-type]
             with pytest.raises(TurnFailed, match="the session was interrupted"):
                 [_ async for _ in turn]
         # Before the model goes on, which is silent for a minute.
