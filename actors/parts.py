@@ -6,6 +6,8 @@ from typing import Any
 import attrs
 import orjson
 
+from .json_reading import NestedTooDeeply, read_json
+
 __all__ = [
     "AudioPart",
     "FilePart",
@@ -98,7 +100,9 @@ class ToolCallPart:
         if not self.args_json.strip():
             return None  # what some servers send where there are no arguments
         try:
-            arguments = orjson.loads(self.args_json)
+            arguments = read_json(self.args_json)
+        except NestedTooDeeply as fault:
+            return f"the arguments of {self.name} are {fault.msg}; call it again with flatter ones"
         except orjson.JSONDecodeError as fault:
             return (
                 f"the arguments of {self.name} are not valid JSON ({fault.msg} at character "

@@ -18,6 +18,7 @@ import orjson
 
 from ..chat import ChatRequest, Completion
 from ..config import AppConfig
+from ..json_reading import read_json
 from ..redaction import redact_text
 from ..wire.batch import BatchFault
 from ..wire.converter import shown, suggestion
@@ -91,7 +92,7 @@ def read_line(raw: bytes, number: int, names: ModelNames, model: str) -> BatchRe
     Raises InvalidBody with all that is wrong.
     """
     try:
-        line = orjson.loads(raw)
+        line = read_json(raw)
     except orjson.JSONDecodeError as error:
         raise InvalidBody((f"is not valid JSON: {error.msg} at column {error.colno}",)) from None
     if not isinstance(line, dict):

@@ -2,14 +2,10 @@
 
 Each fault says which argument, what is wrong with it and what is allowed. A model
 reads few of many: the first five are told, each on one short line.
-
-Behind this stand tools that write the arguments as JSON again, and orjson writes 254
-levels of what it reads up to 1,024: what is nested deeper than any tool wants is refused
-here, so that no sentence about it and no tool has to know of that.
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
@@ -25,9 +21,6 @@ __all__ = ["ARGUMENTS_LIMIT", "ArgumentCheck"]
 ARGUMENTS_LIMIT = 1_000_000
 """Characters of JSON. No model writes as much; a client of ours, or a stranger's server, may."""
 
-# Levels of lists and objects: 254, less what a message to a tool's server has around them. Tools
-# want three or four; a model in a loop writes hundreds.
-_DEEPEST = 240
 # Characters of arguments up to which all their faults are looked for. The validator makes a list of
 # them first: a megabyte of wrong numbers would hold the program for seconds.
 _ALL_LOOKED_FOR = 50_000
@@ -56,11 +49,6 @@ class ArgumentCheck:
         if call.fault is not None:
             raise InvalidArguments(call.fault)
         arguments: dict[str, Any] = orjson.loads(call.args_json) if call.args_json.strip() else {}
-        if _is_too_deep(call.args_json, arguments):
-            raise InvalidArguments(
-                f"the arguments of {self._tool} are nested more than {_DEEPEST} levels deep; "
-                f"call it again with flatter ones"
-            )
         try:
             self._validator.validate(arguments)
         except ValidationError as first:
@@ -86,21 +74,6 @@ class ArgumentCheck:
             unknown = (_unknown(name, known) for name in kind.unexpected[:_FAULTS])
             return (f"{where}: " if fault.instance_path else "") + "; ".join(unknown)
         return f"{where or 'the whole'} must be {_wanted(fault)}, not {_value(fault.instance)}"
-
-
-def _is_too_deep(args_json: str, arguments: dict[str, Any]) -> bool:
-    if args_json.count("{") + args_json.count("[") <= _DEEPEST:
-        return False
-    level: list[Any] = [arguments]
-    for _ in range(_DEEPEST):
-        level = [inner for outer in level for inner in _within(outer)]
-    return any(isinstance(one, list | dict) for one in level)
-
-
-def _within(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
 
 
 def _wanted(fault: ValidationError) -> str:

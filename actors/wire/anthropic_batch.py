@@ -21,6 +21,7 @@ import orjson
 
 from ..chat import Completion
 from ..errors import ProviderError
+from ..json_reading import read_json
 from .anthropic_errors import error_in_answer, error_in_stream
 from .batch import CANCELLED, EXPIRED, BatchFault, BatchResult, Listing, RemoteBatch, object_in
 from .codec import Codec
@@ -105,7 +106,7 @@ class AnthropicBatchWire:
     def result(self, line: bytes) -> BatchResult:
         """A line of them."""
         try:
-            raw = orjson.loads(line)
+            raw = read_json(line)
             custom_id, result = str(raw["custom_id"]), raw["result"]
             kind = result["type"]
         except (orjson.JSONDecodeError, TypeError, KeyError):

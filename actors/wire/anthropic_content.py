@@ -27,6 +27,7 @@ from ..chat import (
     ToolResultPart,
 )
 from ..errors import ErrorKind, ProviderError
+from ..json_reading import read_json
 from .anthropic_values import BESIDE, ORIGIN
 from .encoded import dump_json, misplaced
 
@@ -137,7 +138,7 @@ def _input(arguments: str) -> Any:
     streaming says, so that the model sees its mistake.
     """
     try:
-        value = orjson.loads(arguments or "{}")
+        value = read_json(arguments or "{}")
     except (orjson.JSONDecodeError, UnicodeEncodeError):
         value = None
     return value if isinstance(value, dict) else {"INVALID_JSON": arguments}

@@ -13,6 +13,7 @@ import orjson
 
 from ..chat import Chunk, Heartbeat
 from ..errors import ProviderError
+from ..json_reading import read_json
 from .anthropic_answer import answer_chunks
 from .anthropic_errors import error_in_stream
 from .anthropic_message import MessageEvents
@@ -42,7 +43,7 @@ class AnthropicDecoder(EventStream):
     def _take_event(self, data: bytes, kind: str, chunks: list[Chunk]) -> None:
         self._events += 1
         try:
-            frame = orjson.loads(data)
+            frame = read_json(data)
         except orjson.JSONDecodeError:
             if data.strip() == b"[DONE]":  # OpenAI's word, which some gateways add
                 chunks += self._end_of_events()

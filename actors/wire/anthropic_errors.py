@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from ..errors import ErrorKind, ProviderError
+from ..json_reading import read_json
 from . import openai_errors
 
 __all__ = ["error_in_answer", "error_in_stream"]
@@ -52,7 +53,7 @@ def error_in_answer(status: int, headers: Mapping[str, str], body: bytes) -> Pro
     if status == _CLIENT_CLOSED:
         error.kind, error.billed = ErrorKind.CONNECTION_FAILED, "maybe"
     try:
-        return _told(error, orjson.loads(body))
+        return _told(error, read_json(body))
     except orjson.JSONDecodeError:
         return error
 

@@ -29,6 +29,7 @@ from ..chat import (
     UsageUpdate,
 )
 from ..errors import StreamGarbled
+from ..json_reading import read_json
 from .anthropic_values import BESIDE, ORIGIN, finish_of, merged_usage, usage_of
 from .openai_values import mint_call_id
 
@@ -227,6 +228,6 @@ def _merge(raw: dict[str, Any], delta: Mapping[str, Any]) -> None:
 def _parsed(text: str, otherwise: Any) -> Any:
     """The input of a server's tool, which goes back as an object."""
     try:
-        return orjson.loads(text)
+        return read_json(text)
     except orjson.JSONDecodeError:  # the answer was cut off within it
         return otherwise

@@ -12,6 +12,7 @@ import attrs
 import orjson
 
 from ...runtime.errors import TrouperError
+from ..json_reading import read_json
 
 __all__ = [
     "INTERNAL_ERROR",
@@ -97,7 +98,7 @@ def decode(frame: str) -> RpcRequest | RpcNotification | RpcResponse:
     one JSON-RPC 2.0 object (-32600) or has params that are no object (-32602).
     """
     try:
-        loaded: Any = orjson.loads(frame)
+        loaded: Any = read_json(frame)
     except orjson.JSONDecodeError as error:
         raise RpcFault(PARSE_ERROR, f"this frame is not JSON: {error}") from None
     if not isinstance(loaded, dict):

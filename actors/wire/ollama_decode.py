@@ -13,6 +13,7 @@ import orjson
 
 from ..chat import Chunk
 from ..errors import ErrorKind, ProviderError, StreamGarbled, StreamTruncated
+from ..json_reading import read_json
 from .http import excerpt
 from .ndjson import MAX_LINE, LineTooLarge, NdjsonDecoder
 from .ollama_errors import error_in_stream
@@ -97,7 +98,7 @@ class OllamaDecoder:
             self._take_page(line)
             return
         try:
-            frame = orjson.loads(line)
+            frame = read_json(line)
         except orjson.JSONDecodeError:
             if self._count == 1 and line.lstrip().startswith(b"<"):
                 self._take_page(line)

@@ -24,6 +24,7 @@ from ..chat import (
     ToolResultPart,
 )
 from ..errors import ErrorKind, ProviderError
+from ..json_reading import read_json
 from .extra import merged
 from .ollama_values import ORIGIN
 
@@ -172,7 +173,8 @@ def _arguments(args_json: str) -> dict[str, Any]:
     said, so that the error that is its result makes sense.
     """
     try:
-        # Not orjson, which makes a float of a number with more than 64 bits.
+        read_json(args_json or "{}")  # what is nested too deeply cannot be written again
+        # It makes a float of a number with more than 64 bits, and this does not.
         arguments: Any = json.loads(args_json or "{}")
     except (ValueError, RecursionError):
         arguments = None

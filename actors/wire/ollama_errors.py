@@ -15,6 +15,7 @@ import attrs
 import orjson
 
 from ..errors import ErrorKind, ProviderError
+from ..json_reading import read_json
 from . import openai_errors
 from .openai_errors import ErrorBody
 
@@ -104,7 +105,7 @@ def _unwrap(error: ProviderError) -> None:
     if not error.message.startswith("{"):
         return
     try:
-        quoted = ErrorBody.read(orjson.loads(error.message.partition("\n")[0]))
+        quoted = ErrorBody.read(read_json(error.message.partition("\n")[0]))
     except orjson.JSONDecodeError:
         return
     if quoted.message:

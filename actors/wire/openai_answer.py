@@ -7,6 +7,7 @@ import orjson
 
 from ..chat import Completion
 from ..errors import StreamTruncated
+from ..json_reading import read_json
 from .http import request_id
 from .openai_errors import error_in_answer, not_the_wire
 from .openai_values import completion_of
@@ -20,9 +21,9 @@ def load_json(data: bytes) -> Any:
     Raises orjson.JSONDecodeError.
     """
     try:
-        return orjson.loads(data)
+        return read_json(data)
     except orjson.JSONDecodeError:
-        return orjson.loads(data.decode("utf-8", "replace"))
+        return read_json(data.decode("utf-8", "replace"))
 
 
 def is_error(body: Mapping[str, Any]) -> bool:

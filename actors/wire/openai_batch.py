@@ -19,6 +19,7 @@ import orjson
 
 from ..chat import Completion
 from ..errors import ProviderError
+from ..json_reading import read_json
 from .batch import CANCELLED, EXPIRED, BatchFault, BatchResult, Listing, RemoteBatch, object_in
 from .codec import Codec
 from .counts import count_of
@@ -125,7 +126,7 @@ class OpenAIBatchWire:
     def result(self, line: bytes) -> BatchResult:
         """A line of such a file."""
         try:
-            raw = orjson.loads(line)
+            raw = read_json(line)
             custom_id, response, error = (
                 str(raw["custom_id"]),
                 raw.get("response"),

@@ -23,6 +23,7 @@ from ..chat import (
     UsageUpdate,
 )
 from ..errors import StreamTruncated
+from ..json_reading import read_json
 from .assembly import chunks_of
 from .event_stream import EventStream
 from .openai_answer import is_error, read_answer
@@ -95,7 +96,7 @@ class OpenAIDecoder(EventStream):
     def _take_event(self, data: bytes, kind: str, chunks: list[Chunk]) -> None:
         self._events += 1
         try:
-            frame = orjson.loads(data)
+            frame = read_json(data)
         except orjson.JSONDecodeError:
             if data.strip() == b"[DONE]":
                 return self._take_done(chunks)

@@ -14,6 +14,7 @@ import attrs
 import orjson
 
 from ..errors import ErrorKind, ProviderError
+from ..json_reading import read_json
 from .http import excerpt, request_id, retry_after, should_retry
 from .rate_limits import go_duration
 
@@ -198,7 +199,7 @@ def error_in_answer(status: int, headers: Mapping[str, str], body: bytes) -> Pro
     """The error that an answer is: an error status, or a 200 whose body is an error."""
     refused = status >= 400
     try:
-        told = ErrorBody.read(orjson.loads(body))
+        told = ErrorBody.read(read_json(body))
         kind = told.kind(status if refused else None)
         spoken = told.message
     except orjson.JSONDecodeError:

@@ -12,6 +12,7 @@ import attrs
 import orjson
 
 from ..chat import ChatRequest
+from ..json_reading import read_json
 from .openai_faults import ApiFault
 from .openai_request import InvalidBody, read_request
 
@@ -106,7 +107,7 @@ def read_served_request(raw: bytes) -> ServedRequest:
 def load_body(raw: bytes | str) -> dict[str, Any]:
     """The JSON object that a body is. Raises RefusedRequest."""
     try:
-        body = orjson.loads(raw)
+        body = read_json(raw)
     except orjson.JSONDecodeError as error:
         raise refused((f"the body is not valid JSON: {error}",), code="invalid_json") from None
     if not isinstance(body, dict):

@@ -21,6 +21,7 @@ from ..chat import (
     ToolCallPart,
     Usage,
 )
+from ..json_reading import read_json
 from .assembly import settled
 from .counts import count_of
 from .encoded import dump_json
@@ -143,7 +144,7 @@ def sent_arguments(args_json: str) -> str:
     if not args_json.strip():
         return "{}"
     try:
-        whole = isinstance(orjson.loads(args_json), dict)
+        whole = isinstance(read_json(args_json), dict)
     except orjson.JSONDecodeError:
         whole = False
     return args_json if whole else dump_json({"INVALID_JSON": args_json}).decode()

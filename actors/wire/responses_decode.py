@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import orjson
 
 from ..chat import Chunk
+from ..json_reading import read_json
 from .event_stream import EventStream
 from .responses_answer import answer_chunks
 from .responses_errors import error_event, failure_of
@@ -44,7 +45,7 @@ class ResponsesDecoder(EventStream):
     def _take_event(self, data: bytes, kind: str, chunks: list[Chunk]) -> None:
         self._events += 1
         try:
-            frame = orjson.loads(data)
+            frame = read_json(data)
         except orjson.JSONDecodeError:
             if data.strip() == b"[DONE]":  # another wire's word, which some gateways add
                 raise self._truncated("[DONE] came") from None

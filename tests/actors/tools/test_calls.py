@@ -78,7 +78,7 @@ async def test_arguments_that_are_nested_too_deeply_are_a_result_like_any_other_
         results = await tools.calls(call("wait", seconds=1), ToolCallPart("1", "wait", deep))
 
     assert [r.is_error for r in results] == [False, True]
-    assert "nested more than 240 levels deep" in results[1].content
+    assert "nested more than 128 levels deep" in results[1].content
 
 
 async def test_the_same_executor_serves_after_a_crash(house: OpenHouse) -> None:
