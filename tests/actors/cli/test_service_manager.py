@@ -43,7 +43,8 @@ async def test_without_one_nothing_is_said_and_nothing_waits() -> None:
 
     manager.ready()
     manager.stopping()
-    await manager.keep_telling()
+    with trio.fail_after(1):
+        await manager.keep_telling()
 
 
 async def test_life_is_told_twice_in_the_time_that_is_asked_for(
@@ -72,7 +73,8 @@ async def test_what_is_asked_of_another_process_is_not_done(
     monkeypatch.setenv("WATCHDOG_USEC", "10")
     monkeypatch.setenv("WATCHDOG_PID", str(os.getpid() + 1))
 
-    await ServiceManager().keep_telling()
+    with trio.fail_after(1):
+        await ServiceManager().keep_telling()
 
 
 def test_a_program_that_it_starts_cannot_speak_for_it(
