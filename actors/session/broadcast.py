@@ -14,6 +14,7 @@ import structlog
 
 from ..errors import EventsGone
 from .events import Attachment, SessionEvent, TextAdded, ThoughtAdded, weight
+from .text_run import TextRun
 
 __all__ = ["Broadcast"]
 
@@ -32,45 +33,36 @@ _SHARED: Final = 8
 _MOST_IN_RUN: Final = 64
 
 
-class _Run:
-    """Consecutive deltas of one turn, and where each of them ends."""
+class _Run(TextRun):
+    """Deltas that are kept, and where each of them ends."""
 
-    __slots__ = ("cuts", "first", "kind", "pieces", "seq", "turn")
+    __slots__ = ("cuts",)
+
+    joined_at = _MOST_IN_RUN
 
     def __init__(self, event: TextAdded | ThoughtAdded) -> None:
-        self.kind = type(event)
-        self.turn = event.turn
-        self.first = event.first
-        self.seq = event.seq
-        self.pieces = [event.text]
+        super().__init__(event)
         # Of one that has more than one number nobody knows where each of them ends.
         self.cuts = array("I", [len(event.text)] if event.first == event.seq else ())
 
-    def takes(self, event: TextAdded | ThoughtAdded) -> bool:
-        """Take it in, if it goes on with this run."""
-        if (
-            len(self.cuts) >= _MOST_IN_RUN
-            or not self.cuts
-            or type(event) is not self.kind
-            or event.turn != self.turn
-            or event.first != event.seq
-        ):
+    def takes(self, event: SessionEvent) -> bool:
+        """Take it in, if it goes on with this run and there is room."""
+        if not 0 < len(self.cuts) < _MOST_IN_RUN or event.first != event.seq:
             return False
-        self.pieces.append(event.text)
-        self.cuts.append(len(event.text))
-        self.seq = event.seq
-        if len(self.cuts) == _MOST_IN_RUN:
-            self.pieces = ["".join(self.pieces)]
+        if not super().takes(event):
+            return False
+        self.cuts.append(weight(event))
         return True
 
     def behind(self, after: int) -> TextAdded | ThoughtAdded | None:
         """All of it behind number `after`, as one event; None where nobody knows what that is."""
-        text, first = "".join(self.pieces), self.first
-        if after >= first:
-            if not self.cuts:
-                return None
-            text, first = text[sum(self.cuts[: after + 1 - first]) :], after + 1
-        return self.kind(first=first, seq=self.seq, turn=self.turn, text=text)
+        whole = self.event()
+        if after < self.first:
+            return whole
+        if not self.cuts:
+            return None
+        before = sum(self.cuts[: after + 1 - self.first])
+        return attrs.evolve(whole, first=after + 1, text=whole.text[before:])
 
 
 class Broadcast:

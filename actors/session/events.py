@@ -32,7 +32,6 @@ __all__ = [
     "TurnEnded",
     "TurnStarted",
     "UsageChanged",
-    "merged",
     "weight",
 ]
 
@@ -248,17 +247,6 @@ SessionEvent = (
 """What a session tells. Each event covers the numbers `first` to `seq`, which count the events of
 the session from 1 without a gap: more than one where deltas were merged. `turn` is the number of
 its turn, from 1; None for what belongs to none."""
-
-
-def merged(earlier: SessionEvent, later: SessionEvent) -> SessionEvent | None:
-    """One event in place of both, or None where they must stay two: only deltas of a turn merge."""
-    match earlier, later:
-        case (TextAdded() as a, TextAdded() as b) if a.turn == b.turn:
-            return TextAdded(first=a.first, seq=b.seq, turn=a.turn, text=a.text + b.text)
-        case (ThoughtAdded() as a, ThoughtAdded() as b) if a.turn == b.turn:
-            return ThoughtAdded(first=a.first, seq=b.seq, turn=a.turn, text=a.text + b.text)
-        case _:
-            return None
 
 
 def weight(event: SessionEvent) -> int:

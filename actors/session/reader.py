@@ -5,7 +5,6 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-import attrs
 import trio
 
 from ...runtime import ActorError, MailboxFull, Ref
@@ -41,6 +40,7 @@ from .messages import (
     Transcript,
 )
 from .prompt_parts import prompt_parts
+from .text_run import TextRun
 from .whole_text import whole_text
 
 __all__ = ["SessionHandle", "Turn"]
@@ -49,9 +49,6 @@ __all__ = ["SessionHandle", "Turn"]
 # does not count: it alone may be longer, and a model's word is read however long it is.
 _MOST_CHARACTERS = 256 * 1024
 _MOST_EVENTS = 1000
-
-# Pieces of a text that wait before they are joined: a model may send letters.
-_MOST_PIECES = 1024
 
 # Seconds that leaving a block waits for the end of its turn. That takes some milliseconds; a
 # disk that takes longer to write the turn down is not waited for.
@@ -121,31 +118,6 @@ class SessionHandle:
         return turn.answer
 
 
-@attrs.define(eq=False)
-class _Run:
-    """Consecutive deltas of one turn that wait to be read as one."""
-
-    kind: type[TextAdded | ThoughtAdded]
-    turn: int
-    first: int
-    seq: int
-    pieces: list[str]
-
-    def takes(self, event: TextAdded | ThoughtAdded) -> bool:
-        """Take `event`, too, if it goes on with this run."""
-        if type(event) is not self.kind or event.turn != self.turn:
-            return False
-        self.pieces.append(event.text)
-        if len(self.pieces) >= _MOST_PIECES:
-            self.pieces = ["".join(self.pieces)]
-        self.seq = event.seq
-        return True
-
-    def event(self) -> TextAdded | ThoughtAdded:
-        """All of it."""
-        return self.kind(first=self.first, seq=self.seq, turn=self.turn, text="".join(self.pieces))
-
-
 class Turn:
     """One turn: iterate over its events. `stop` says why it ended, once it has.
 
@@ -162,7 +134,7 @@ class Turn:
         self._ref = ref
         self._parts = parts
         self._number = 0
-        self._waiting: deque[_Run | AnswerReset | UsageChanged | ToolEvent | TurnEnded] = deque()
+        self._waiting: deque[TextRun | AnswerReset | UsageChanged | ToolEvent | TurnEnded] = deque()
         self._characters = 0
         self._longest = 0
         self._overrun = False
@@ -212,9 +184,8 @@ class Turn:
 
     def _take(self, event: TextAdded | ThoughtAdded) -> None:
         last = self._waiting[-1] if self._waiting else None
-        if not isinstance(last, _Run) or not last.takes(event):
-            run = _Run(type(event), event.turn, event.first, event.seq, [event.text])
-            self._waiting.append(run)
+        if not isinstance(last, TextRun) or not last.takes(event):
+            self._waiting.append(TextRun(event))
 
     # The reader's side.
 
@@ -302,6 +273,6 @@ class Turn:
 
     def _next(self) -> TurnEvent | TurnEnded:
         event = self._waiting.popleft()
-        whole = event.event() if isinstance(event, _Run) else event
+        whole = event.event() if isinstance(event, TextRun) else event
         self._characters -= weight(whole)
         return whole

@@ -1,6 +1,5 @@
 """Which events may become one, and that nothing is lost when they do."""
 
-from functools import reduce
 from itertools import pairwise
 
 from hypothesis import given, strategies as st
@@ -15,8 +14,8 @@ from trouper.actors.session.events import (
     TurnEnded,
     TurnStarted,
     UsageChanged,
-    merged,
 )
+from trouper.actors.session.text_run import TextRun
 
 KINDS = ("text", "thought", "started", "usage", "reset", "ended")
 
@@ -42,31 +41,42 @@ EVENTS = st.lists(
 ).map(lambda rows: [event(seq, *row) for seq, row in enumerate(rows, 1)])
 
 
-def fold(done: list[SessionEvent], later: SessionEvent) -> list[SessionEvent]:
-    one = merged(done[-1], later) if done else None
-    return [*done, later] if one is None else [*done[:-1], one]
+def few(events: list[SessionEvent], joined_at: int) -> list[SessionEvent]:
+    """As few as they may become."""
+
+    class Run(TextRun):
+        __slots__ = ()
+
+    Run.joined_at = joined_at
+    runs: list[SessionEvent | TextRun] = []
+    for one in events:
+        last = runs[-1] if runs else None
+        if not isinstance(last, TextRun) or not last.takes(one):
+            runs.append(Run(one) if isinstance(one, TextAdded | ThoughtAdded) else one)
+    return [one.event() if isinstance(one, TextRun) else one for one in runs]
 
 
 def text_of(events: list[SessionEvent], kind: type[TextAdded | ThoughtAdded]) -> str:
     return "".join(one.text for one in events if isinstance(one, kind))
 
 
-@given(EVENTS)
-def test_merging_loses_no_number_no_text_and_no_other_event(events: list[SessionEvent]) -> None:
-    none: list[SessionEvent] = []
-    few = reduce(fold, events, none)
+@given(EVENTS, st.integers(2, 4))
+def test_a_run_loses_no_number_no_text_and_no_other_event(
+    events: list[SessionEvent], joined_at: int
+) -> None:
+    told = few(events, joined_at)
 
-    covered = [number for one in few for number in range(one.first, one.seq + 1)]
+    covered = [number for one in told for number in range(one.first, one.seq + 1)]
     assert covered == [one.seq for one in events]
     for kind in (TextAdded, ThoughtAdded):
-        assert text_of(few, kind) == text_of(events, kind)
+        assert text_of(told, kind) == text_of(events, kind)
     others = [one for one in events if not isinstance(one, TextAdded | ThoughtAdded)]
-    assert [one for one in few if not isinstance(one, TextAdded | ThoughtAdded)] == others
+    assert [one for one in told if not isinstance(one, TextAdded | ThoughtAdded)] == others
 
 
 @given(EVENTS)
 def test_only_neighbours_of_one_kind_and_turn_become_one(events: list[SessionEvent]) -> None:
     for earlier, later in pairwise(events):
-        alike = type(earlier) is type(later) and earlier.turn == later.turn
-        may = alike and isinstance(earlier, TextAdded | ThoughtAdded)
-        assert (merged(earlier, later) is not None) == may
+        if isinstance(earlier, TextAdded | ThoughtAdded):
+            alike = type(earlier) is type(later) and earlier.turn == later.turn
+            assert TextRun(earlier).takes(later) == alike
