@@ -12,7 +12,7 @@ dead, or the mailbox was full) is noticed when there are many, and when asked.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import attrs
 import structlog
@@ -27,11 +27,9 @@ from .router_messages import (
     Choice,
     Choose,
     Chosen,
-    GetRoutes,
+    GetInFlight,
     Left,
     RouterMessage,
-    Routes,
-    TargetState,
 )
 
 __all__ = ["Router"]
@@ -107,23 +105,11 @@ class Router(Actor[RouterMessage]):
         """Count the call no longer."""
         self._leave(message)
 
-    @on(GetRoutes)
-    def get_routes(self, message: GetRoutes) -> Routes:
-        """Say how they are."""
+    @on(GetInFlight)
+    def get_in_flight(self, message: GetInFlight) -> Mapping[str, int]:
+        """Count the calls of those who are there."""
         self._reap()
-        now = self._now()
-        return Routes(
-            targets={
-                name: TargetState(
-                    in_flight=target.in_flight,
-                    retries_left=target.retries.left,
-                    slow_after=target.streamed.slow(now),
-                    slow_after_whole=target.whole.slow(now),
-                )
-                for name, target in self._targets.items()
-            },
-            hedges_left=self._hedges.left,
-        )
+        return {name: target.in_flight for name, target in self._targets.items()}
 
     def _decide(self, message: Choose, now: float) -> Choice | Ask:
         standings: dict[str, Standing] = {}

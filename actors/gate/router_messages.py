@@ -15,11 +15,9 @@ __all__ = [
     "Choice",
     "Choose",
     "Chosen",
-    "GetRoutes",
+    "GetInFlight",
     "Left",
     "RouterMessage",
-    "Routes",
-    "TargetState",
 ]
 
 
@@ -93,32 +91,9 @@ class Left:
     began: float | None = None
 
 
-@attrs.frozen(kw_only=True)
-class TargetState:
-    """A target at one moment.
-
-    `retries_left` may be made now; `slow_after` and `slow_after_whole` are the
-    seconds after which a streamed and a plain answer are slow to begin, None
-    while too few are known.
-    """
-
-    in_flight: int
-    retries_left: float
-    slow_after: float | None
-    slow_after_whole: float | None
-
-
-@attrs.frozen(kw_only=True)
-class Routes:
-    """All targets that were ever chosen, and how many hedges may be made now."""
-
-    targets: Mapping[str, TargetState]
-    hedges_left: float
-
-
 @attrs.frozen
-class GetRoutes(Request[Routes]):
-    """How are they?"""
+class GetInFlight(Request[Mapping[str, int]]):
+    """How many calls are under way at each target that was ever chosen?"""
 
 
-RouterMessage = Choose | Left | GetRoutes
+RouterMessage = Choose | Left | GetInFlight

@@ -15,7 +15,7 @@ from trouper.actors.errors import ProviderError
 from trouper.actors.gate.keys import Keys
 from trouper.actors.gate.limiter import Limiter
 from trouper.actors.gate.router import Router
-from trouper.actors.gate.router_messages import GetRoutes, RouterMessage
+from trouper.actors.gate.router_messages import GetInFlight, RouterMessage
 from trouper.actors.policy.backoff import RetryPolicy
 from trouper.actors.policy.bucket import RateLimits
 from trouper.actors.policy.routing import Candidate, Chain, Link
@@ -79,8 +79,7 @@ class Stage:
 
     async def in_flight(self) -> dict[str, int]:
         """Calls under way at each target, as the router has them."""
-        targets = (await self.router.ask(GetRoutes())).targets
-        return {name: target.in_flight for name, target in targets.items()}
+        return dict(await self.router.ask(GetInFlight()))
 
 
 @asynccontextmanager

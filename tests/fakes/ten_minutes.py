@@ -33,7 +33,7 @@ from trouper.actors.gate.keys_messages import GetKeys
 from trouper.actors.gate.limiter import Limiter
 from trouper.actors.gate.limiter_messages import GetLevel
 from trouper.actors.gate.router import Router
-from trouper.actors.gate.router_messages import GetRoutes
+from trouper.actors.gate.router_messages import GetInFlight
 from trouper.actors.provider.connection import Connection
 from trouper.actors.session.reader import SessionHandle
 
@@ -325,8 +325,8 @@ async def ten_minutes(app: App, tally: Tally, rng: random.Random) -> None:
 async def in_flight(app: App) -> dict[str, int]:
     """Everything that somebody may hold, by who gives it."""
     held: dict[str, int] = {}
-    routes = await app.system.ref("router", Router).ask(GetRoutes())
-    held |= {f"router {name}": each.in_flight for name, each in routes.targets.items()}
+    routed = await app.system.ref("router", Router).ask(GetInFlight())
+    held |= {f"router {name}": count for name, count in routed.items()}
     for actor in app.snapshot():
         if actor.kind == "Circuit":
             held[actor.path] = (await app.system.ref(actor.path, Circuit).ask(GetState())).in_flight

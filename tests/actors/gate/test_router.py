@@ -7,13 +7,12 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trouper.actors.errors import ErrorKind, ProviderError
 from trouper.actors.gate.router import Router
-from trouper.actors.gate.router_messages import Choose, Chosen, GetRoutes, RouterMessage, Routes
+from trouper.actors.gate.router_messages import Choose, Chosen, GetInFlight, RouterMessage
 from trouper.actors.gate.router_place import RouterPlace
 from trouper.actors.policy.hedging import LEAST_SAMPLES
 from trouper.actors.policy.retry_budget import Allowance
@@ -39,8 +38,7 @@ async def router(capacity: int = 1024, **more: Any) -> AsyncGenerator[Ref[Router
 
 
 async def in_flight(ref: Ref[RouterMessage]) -> dict[str, int]:
-    routes = await ref.ask(GetRoutes())
-    return {name: target.in_flight for name, target in routes.targets.items()}
+    return dict(await ref.ask(GetInFlight()))
 
 
 async def take(ref: Ref[RouterMessage] | None, **more: Any) -> tuple[RouterPlace, object]:
@@ -118,10 +116,7 @@ async def test_a_storm_of_cancels_leaves_nothing_in_flight(autojump_clock: MockC
             async with trio.open_nursery() as nursery:
                 for _ in range(50):
                     nursery.start_soon(cancelled_call, ref)
-        routes = await ref.ask(GetRoutes())
-
-    assert set(routes.targets) == {"a", "b"}
-    assert [target.in_flight for target in routes.targets.values()] == [0, 0]
+        assert await in_flight(ref) == {"a": 0, "b": 0}
 
 
 async def test_the_place_of_a_task_that_died_without_a_word_is_given_back() -> None:
@@ -139,7 +134,7 @@ async def test_dead_callers_are_noticed_while_calls_come_though_nobody_asks() ->
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(take, ref)
         _, choice = await take(ref)
-        places = (await ref.ask(GetRoutes())).targets["a"].in_flight
+        places = (await in_flight(ref))["a"]
 
     assert choice == Chosen("a")
     assert places == 1
@@ -262,15 +257,3 @@ async def test_without_a_router_the_chain_decides_and_retries_are_not_counted() 
     assert set(asked) == {Chosen("a"), Chosen("b")}
     assert second == GiveUp()
     assert again == Chosen("a")
-
-
-async def test_a_snapshot_says_what_is_left(autojump_clock: MockClock) -> None:
-    async with router() as ref:
-        await teach(ref)
-        routes = await ref.ask(GetRoutes())
-
-    assert isinstance(routes, Routes)
-    assert routes.targets["a"].slow_after == pytest.approx(1.0)
-    assert routes.targets["a"].slow_after_whole is None
-    assert routes.targets["a"].retries_left == pytest.approx(13.0)
-    assert routes.hedges_left == 0
