@@ -16,8 +16,8 @@ the kernel's pipe (64 KiB), and llama.cpp stops once that is full.
 import json
 import subprocess
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 
 import httpx
 import trio
@@ -27,7 +27,7 @@ from .errors import LocalExtraMissing, ModelServerDied, ModelServerSlow
 from .model_file import find_model
 from .settings import HOST, ServerSettings
 
-__all__ = ["ModelProcess", "open_model_process"]
+__all__ = ["ModelProcess"]
 
 LOG_LINES = 100
 """How many lines of the child's log are kept for error messages."""
@@ -238,19 +238,3 @@ class ModelProcess:
             except trio.ClosedResourceError:
                 pass  # aclose was quicker
             self._log.flush()
-
-
-@asynccontextmanager
-async def open_model_process(
-    settings: ServerSettings, *, on_log: Callable[[str], None] = _ignore
-) -> AsyncGenerator[ModelProcess, None]:
-    """A started ModelProcess for the length of a block; raises what `start` raises.
-
-    The block is not told of the child's death, except by `wait`.
-    """
-    process = ModelProcess(settings, on_log=on_log)
-    await process.start()
-    try:
-        yield process
-    finally:
-        await process.aclose()

@@ -30,7 +30,6 @@ __all__ = [
     "INSTRUCTION",
     "Summary",
     "clipped",
-    "has_summary",
     "placed",
     "summary_request",
     "transcript",
@@ -135,8 +134,3 @@ def _behind(told: str, parts: tuple[Part, ...]) -> tuple[Part, ...]:
     if parts and isinstance(parts[0], TextPart):
         return (TextPart(told + parts[0].text), *parts[1:])
     return (TextPart(told), *parts)
-
-
-def has_summary(message: Message) -> bool:
-    """Whether this message begins with a summary of what was left out before it."""
-    return message.role == "user" and message.text.startswith(_OPENING)

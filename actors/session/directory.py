@@ -7,7 +7,7 @@ stored, and opened again when somebody asks for it.
 import heapq
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import aclosing, suppress
 from math import inf
 from typing import NoReturn
@@ -111,12 +111,6 @@ class Directory:
         finally:
             del self._opening[session_id]
             done.set()
-
-    async def stored(self, *, owner: str) -> AsyncIterator[StoredSession]:
-        """All sessions of `owner` that are stored, open or not, the last used first."""
-        if self._journal is not None:
-            async for session in self._journal().sessions(owner):
-                yield session
 
     async def page(
         self, *, owner: str, limit: int, after: tuple[float, str] | None = None

@@ -59,11 +59,6 @@ class Family:
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
 
-    @property
-    def exposed(self) -> str:
-        """Its name as a scrape shows it."""
-        return f"{self.name}_total" if self.type == "counter" else self.name
-
 
 _CALL = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "provider")
 

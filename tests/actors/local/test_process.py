@@ -11,13 +11,14 @@ import psutil
 import pytest
 import trio
 
+from tests.fakes.model_process import open_model_process
 from trouper.actors.local.errors import (
     LocalExtraMissing,
     ModelFileMissing,
     ModelServerDied,
     ModelServerSlow,
 )
-from trouper.actors.local.process import ModelProcess, open_model_process
+from trouper.actors.local.process import ModelProcess
 from trouper.actors.local.settings import ServerSettings
 
 StandIn = Callable[[str], None]

@@ -14,6 +14,7 @@ import pytest
 import trio
 
 from tests.fakes.counterparts import WEATHER, answer_to
+from tests.fakes.model_process import open_model_process
 from trouper.actors import (
     AppConfig,
     ChatRequest,
@@ -27,7 +28,7 @@ from trouper.actors import (
 )
 from trouper.actors.chat import Finish, Sampling, ToolCallPart, ToolResultPart
 from trouper.actors.config import AssistantConfig, LocalConfig, ModelConfig
-from trouper.actors.local.process import ModelProcess, open_model_process
+from trouper.actors.local.process import ModelProcess
 from trouper.actors.local.server import ModelServer
 from trouper.actors.local.settings import ServerSettings
 from trouper.actors.provider.messages import GetEndpoint

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.fakes.model_process import open_model_process
 from tests.fakes.packages import install
 from trouper.actors import ChatRequest, Message, ProviderConfig, TextPart, open_provider
 from trouper.actors.catalog.models import ModelCatalog
@@ -17,7 +18,6 @@ from trouper.actors.config import Secret
 from trouper.actors.errors import ConfigError, ProviderError, StreamGarbled, StreamTruncated
 from trouper.actors.local.errors import LocalModelError
 from trouper.actors.local.model_file import find_model
-from trouper.actors.local.process import open_model_process
 from trouper.actors.local.settings import ServerSettings
 from trouper.actors.policy.key_verdict import key_id
 from trouper.actors.provider.connection import Connection

@@ -10,6 +10,7 @@ import pytest
 import trio
 import trio.testing
 
+from tests.fakes.metrics import exposed
 from trouper.actors.catalog.facts import ModelRef
 from trouper.actors.chat import Usage
 from trouper.actors.gate.circuit_messages import CircuitState
@@ -296,7 +297,7 @@ async def test_what_is_shown_is_what_the_table_says() -> None:
     ours = {name: kind for name, kind in shown.items() if not name.startswith("process_")}
     # prometheus-client tells when each series began, as gauges beside it.
     ours = {name: kind for name, kind in ours.items() if not name.endswith("_created")}
-    assert ours == {family.exposed: family.type for family in FAMILIES.values()}
+    assert ours == {exposed(family): family.type for family in FAMILIES.values()}
 
 
 async def test_the_names_of_calls_follow_the_version_of_the_conventions_that_is_configured() -> (
@@ -325,7 +326,7 @@ def test_the_reference_describes_every_metric_and_no_other() -> None:
 
     assert rows == [
         (
-            family.exposed,
+            exposed(family),
             family.type,
             ", ".join(f"`{label}`" for label in family.labels) or "none",
             family.help,
