@@ -21,13 +21,15 @@ from trouper.actors.config import (
 )
 from trouper.actors.session.events import (
     SessionEvent,
+    TextAdded,
+    ThoughtAdded,
     TitleChanged,
     ToolEnded,
     UsageChanged,
-    merged,
 )
 from trouper.actors.session.messages import Attach, GetTranscript
 from trouper.actors.session.reader import SessionHandle
+from trouper.actors.session.text_run import TextRun
 from trouper.actors.tools import tool
 
 
@@ -39,14 +41,12 @@ def weigh(thing: str) -> str:
 
 def joined(events: Iterable[SessionEvent]) -> list[SessionEvent]:
     """The same events, with text in as few as there may be."""
-    found: list[SessionEvent] = []
+    found: list[SessionEvent | TextRun] = []
     for event in events:
-        one = merged(found[-1], event) if found else None
-        if one is None:
-            found.append(event)
-        else:
-            found[-1] = one
-    return found
+        last = found[-1] if found else None
+        if not isinstance(last, TextRun) or not last.takes(event):
+            found.append(TextRun(event) if isinstance(event, TextAdded | ThoughtAdded) else event)
+    return [one.event() if isinstance(one, TextRun) else one for one in found]
 
 
 @asynccontextmanager

@@ -10,7 +10,8 @@ import trio
 from hypothesis import given, strategies as st
 
 from trouper.actors.gateway.outbox import Lane, Outbox
-from trouper.actors.session.events import SessionEvent, TextAdded, ThoughtAdded, merged
+from trouper.actors.session.events import SessionEvent, TextAdded, ThoughtAdded
+from trouper.actors.session.text_run import TextRun
 
 
 @attrs.define(eq=False)
@@ -140,14 +141,14 @@ def test_text_is_identical_and_numbers_go_up_however_slowly_one_reads(
     reached = 0
     for kind, words, seq in map(told, frames):
         covered = events[reached:seq]
-        whole = covered[0]
+        begun = covered[0]
+        assert isinstance(begun, TextAdded | ThoughtAdded)
+        # What the session's own rule for joining makes of them, is what was sent.
+        run = TextRun(begun)
         for event in covered[1:]:
-            # What the session's own rule for merging makes of them, is what was sent.
-            one = merged(whole, event)
-            assert one is not None
-            whole = one
+            assert run.takes(event)
+        whole = run.event()
         expected = "agent_message_chunk" if isinstance(whole, TextAdded) else "agent_thought_chunk"
-        assert isinstance(whole, TextAdded | ThoughtAdded)
         assert (kind, words, seq) == (expected, whole.text, whole.seq)
         reached = seq
     assert reached == len(events)
