@@ -21,7 +21,7 @@ from .batch.rows import BatchRow
 from .chat import ChatRequest, Chunk, Completion
 from .config import AppConfig
 from .config.advice import warnings_of
-from .errors import ConfigError, ErrorKind, ProviderError, UnknownSession
+from .errors import ConfigError, ErrorKind, ProviderError, SessionError, UnknownSession
 from .gate.budget import Alert, Budgets, log_alert, log_standing
 from .gate.limiter_messages import Priority
 from .gateway.listening import Listening
@@ -166,13 +166,16 @@ class App:
         earlier run of the program has begun, with the assistant that it has.
         Raises UnknownAssistant, TooManySessions, SessionTaken where the id is another
         user's, NotKept, SessionUnreadable, SpecError for an id with a slash, and
-        SessionError for one, or a user, with half a character (a lone surrogate) in it.
+        SessionError for an empty one, and for one or a user that is no text, or has half
+        a character (a lone surrogate) in it.
         """
         owner = owner_of(whole_name("user", user))
+        if not whole_name("session", id):
+            raise SessionError('the session has no id; give it one, as "alice" or "irc.#channel"')
         # Two tasks that ask for the same one at once get the same one.
         async with self._opening:
             try:
-                ref = self.sessions.find(whole_name("session", id), owner=owner)
+                ref = self.sessions.find(id, owner=owner)
             except UnknownSession:
                 _, ref = await self.sessions.open(
                     assistant=assistant, owner=owner, id=id, kept=kept
@@ -209,6 +212,7 @@ class App:
     ) -> AsyncGenerator[Chunk]:
         """The answer to `request` as it comes, chunk by chunk; the rest is as in `App.complete`.
 
+        Raises ProviderError.
         Close it (`contextlib.aclosing`) where it is left early, so that the
         provider stops at once.
         """

@@ -91,7 +91,8 @@ class AsyncioApp(EmbeddedApp[AsyncioPortal[App]]):
 
         Raises UnknownAssistant, TooManySessions, SessionTaken where the id is another
         user's, NotKept, SessionUnreadable, SpecError for an id with a slash, and
-        SessionError for one, or a user, with half a character (a lone surrogate) in it.
+        SessionError for an empty one, and for one or a user that is no text, or has half
+        a character (a lone surrogate) in it.
         """
         found = await self.portal.call(
             self._app.session, id, assistant=assistant, user=user, kept=kept

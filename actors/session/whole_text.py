@@ -16,8 +16,10 @@ def whole_text(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def name_fault(what: str, name: str) -> str | None:
+def name_fault(what: str, name: object) -> str | None:
     """What is wrong with the `name` of `what`, None where nothing is."""
+    if not isinstance(name, str):
+        return f"the {what} is of type {type(name).__name__} and must be a text; str() makes one"
     if _is_whole(name):
         return None
     # Replaced as in a text, two names would be one, and one user would have another's.
@@ -28,7 +30,7 @@ def name_fault(what: str, name: str) -> str | None:
 
 
 def whole_name(what: str, name: str) -> str:
-    """`name`. Raises SessionError where it has halves in it."""
+    """`name`. Raises SessionError where it is no text, or has halves in it."""
     fault = name_fault(what, name)
     if fault is not None:
         raise SessionError(fault)

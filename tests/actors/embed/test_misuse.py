@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import trio
 
-from tests.fakes.embedded import embedded
+from tests.fakes.embedded import embedded, question
 from tests.fakes.simulator import SimulatorProcess
 from trouper.actors.embed import AsyncioApp, ThreadApp
-from trouper.actors.errors import ConfigError, SessionError
+from trouper.actors.errors import ConfigError, ProviderError, SessionError
 from trouper.runtime.portal import PortalClosed, PortalError
 
 
@@ -76,3 +76,19 @@ def test_the_path_of_a_configuration_is_no_configuration() -> None:
     path: Any = "trouper.toml"
     with pytest.raises(ConfigError, match=r"is of type str; load_config\(PATH\) makes an AppConf"):
         ThreadApp(path).start()
+
+
+def test_what_is_no_name_is_refused(simulator: SimulatorProcess) -> None:
+    """A session of the id "" got another one, and could be found by none; None was one's id."""
+    wrong: Any
+    with ThreadApp(embedded(simulator)) as app:
+        with pytest.raises(SessionError, match="the session has no id; give it one"):
+            app.session("")
+        for wrong in (None, 5):
+            kind = f"is of type {type(wrong).__name__} and must be a text"
+            with pytest.raises(SessionError, match=f"the session {kind}"):
+                app.session(wrong)
+            with pytest.raises(SessionError, match=f"the user {kind}"):
+                app.session("ann", user=wrong)
+            with pytest.raises(ProviderError, match=f"the user {kind}"):
+                app.complete(question(), user=wrong)
