@@ -47,8 +47,7 @@ def test_no_place_is_drawn_that_is_not_there(folder: str, drawn: str) -> None:
 def test_its_layers_are_those_that_are_held() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
     (held,) = [each for each in contracts["contracts"] if each["type"] == "layers"]
-    # In brackets: it need not be there.
-    drawn = "\n".join(held["layers"]).replace("(", "").replace(")", "")
+    drawn = "\n".join(held["layers"])
 
     assert f"```text\n{drawn}\n```" in PAGE
 

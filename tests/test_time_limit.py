@@ -39,7 +39,7 @@ def test_a_test_that_hangs_fails_by_its_name(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # In a process of its own: who was interrupted where it stood leaves traces.
-    monkeypatch.setenv("TROUPER_TEST_SECONDS", "0.2")
+    monkeypatch.setenv("TROUPER_TEST_SECONDS", "0.5")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("COLUMNS", "200")
     pytester.makeini("[pytest]\ntrio_mode = true")
