@@ -65,20 +65,18 @@ async def run_calls(
     tools: ToolView,
     context: ToolContext,
     hooks: CallHooks = _NO_HOOKS,
-    *,
-    limit: int = _MOST_CALLS,
 ) -> tuple[ToolResultPart, ...]:
     """One result a call, in their order; whatever goes wrong is a result with `is_error`.
 
     Only `tools` may be called, and `context` is what they know of the session.
-    Those beyond the first `limit` calls are not run, and told so: a hundred are a loop. A cancel cancels all of them.
-    Raises what the hooks raise.
+    Those beyond the first 64 calls are not run, and told so: a hundred are a loop. A cancel
+    cancels all of them. Raises what the hooks raise.
     """
     results: dict[int, ToolResultPart] = {}
 
     async def one(number: int, call: ToolCallPart) -> None:
-        if number >= limit:
-            result = failed(call, f"not run: at most {limit} tools are called at once")
+        if number >= _MOST_CALLS:
+            result = failed(call, f"not run: at most {_MOST_CALLS} tools are called at once")
         else:
             result = await _run_call(call, tools, context, hooks)
         await hooks.ended(call, result)

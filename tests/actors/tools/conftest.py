@@ -32,11 +32,11 @@ class House:
     directory: ToolDirectory
 
     async def calls(
-        self, *calls: ToolCallPart, hooks: CallHooks | None = None, limit: int = 64
+        self, *calls: ToolCallPart, hooks: CallHooks | None = None
     ) -> tuple[ToolResultPart, ...]:
         view = self.directory.view("*")
         context = ToolContext(session="alice")
-        return await run_calls(calls, view, context, hooks or CallHooks(), limit=limit)
+        return await run_calls(calls, view, context, hooks or CallHooks())
 
     async def call(self, name: str, /, **arguments: Any) -> ToolResultPart:
         (result,) = await self.calls(call(name, **arguments))
