@@ -148,9 +148,6 @@ class _Job(Generic[R]):
             return self.task.result()
         except _Left as left:
             raise left.exit from None
-        except GeneratorExit as error:
-            # In a coroutine of trio it would say that nobody runs that any more.
-            raise RuntimeError("the function raised GeneratorExit") from error
 
 
 class _Left(Exception):

@@ -202,12 +202,8 @@ class _InThread(_Call):
         def work() -> str:
             nonlocal begun
             begun = True
-            try:
-                # The text is made here, too: a large one takes its time.
-                return as_text(self.function(**values))
-            except GeneratorExit as error:
-                # In a coroutine it would say that nobody runs that any more.
-                raise RuntimeError("the function raised GeneratorExit") from error
+            # The text is made here, too: a large one takes its time.
+            return as_text(self.function(**values))
 
         try:
             return await trio.to_thread.run_sync(

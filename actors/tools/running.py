@@ -101,8 +101,13 @@ class ToolRunner:
         return await self._attempt(arguments, context)
 
     async def _attempt(self, arguments: Mapping[str, Any], context: ToolContext) -> str:
+        task = trio.lowlevel.current_task()
         try:
             return as_text(await self.tool.body(arguments, context))
+        except GeneratorExit as crash:
+            if not _runs(task):
+                raise
+            raise self._crashed(crash, context) from crash
         except (ToolFailed, *_FROM_WITHOUT):
             raise
         except BaseExceptionGroup as group:
@@ -133,6 +138,14 @@ class ToolRunner:
         if left >= self.tool.policy.concurrency:
             words += "; all its threads are held by calls that do not end, so try no more"
         return words
+
+
+def _runs(task: trio.lowlevel.Task) -> bool:
+    """Whether it is `task` that runs: a coroutine that is thrown away is closed by another."""
+    try:
+        return trio.lowlevel.current_task() is task
+    except RuntimeError:
+        return False
 
 
 def _about(context: ToolContext) -> dict[str, str | None]:

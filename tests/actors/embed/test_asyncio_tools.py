@@ -115,7 +115,7 @@ def test_a_tool_that_fails_or_that_the_host_cancels_is_told_to_the_model(
                 ("cancelled", "was cancelled by the program"),
                 ("sys.exit", "SystemExit: bye"),
                 ("panic", "BaseException: a bug in Rust"),
-                ("closed", "raised GeneratorExit"),
+                ("closed", "broken failed: GeneratorExit"),
             ):
                 simulator.script(calls("broken", how=how), {"reply": {"text": "A pity."}})
                 answer = await session.ask("go")
