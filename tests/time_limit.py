@@ -20,8 +20,8 @@ import pytest
 
 __all__ = ["pytest_runtest_call", "pytest_runtest_setup", "pytest_runtest_teardown"]
 
-# Seconds for a test, for what it needs before it, and for what is behind it: each. Who
-# waits in a test waits half a minute at most; the rest is for a machine that is busy.
+# Seconds for a test, for what it needs before it, and for what is behind it: each. A test
+# that has a limit of its own, 90 s at most, is to fail by that.
 _LIMIT = float(os.environ.get("TROUPER_TEST_SECONDS", "120"))
 # The same where packages are built and installed.
 _LONG = 10 * _LIMIT
