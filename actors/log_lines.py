@@ -18,7 +18,7 @@ class LogLines:
         self._lines: deque[tuple[int, str]] = deque(maxlen=_KEPT)
 
     def add(self, line: str) -> None:
-        """One more."""
+        """Keep a line; the oldest goes where there is no room, and a long one is cut."""
         self._lines.append((next(self._numbers), line[:_LONGEST]))
 
     def since(self, number: int) -> list[tuple[int, str]]:

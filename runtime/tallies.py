@@ -36,7 +36,7 @@ class Seconds:
         self.buckets = [0] * (len(BOUNDS) + 1)
 
     def add(self, seconds: float) -> None:
-        """Once more."""
+        """Count something that took so many seconds."""
         self.total += seconds
         self.buckets[bisect_left(BOUNDS, seconds)] += 1
 

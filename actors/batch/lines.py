@@ -158,7 +158,7 @@ def answer_of(completion: Completion, cost: int | None) -> bytes:
 
 
 def answer_of_fault(fault: BatchFault) -> bytes:
-    """The same of a request that has no answer."""
+    """What is kept of a request that has no answer: why, without secrets."""
     return dump_json({"error": {"kind": fault.kind, "message": redact_text(fault.message)}})
 
 

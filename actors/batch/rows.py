@@ -104,7 +104,7 @@ class Counts:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """How many requests the batch has, however they stand."""
         return self.waiting + self.sent + self.done + self.failed + self.cancelled
 
 

@@ -92,7 +92,7 @@ def load_encoding(name: EncodingName) -> "Encoding":
 
 
 async def load_encoding_async(name: EncodingName) -> "Encoding":
-    """The same, without the wait on the loop."""
+    """As `load_encoding`, which takes 0.2 s the first time: in a thread, off the loop."""
     if name in _LOADED:
         await trio.lowlevel.checkpoint()
         return _LOADED[name]

@@ -63,7 +63,7 @@ def add_socket_argument(parser: ArgumentParser) -> None:
 
 
 class Client:
-    """One connection."""
+    """A connection to a program's console, in lines of JSON. Raises Failed where it is refused."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection

@@ -104,7 +104,7 @@ def one_line(text: str) -> str:
 
 
 def write_value(out: TextIO, name: str, value: Any) -> None:
-    """One document."""
+    """Write one JSON document with the value under its name, beside the version of the format."""
     out.write(_json({"v": 1, name: value}) + "\n")
 
 

@@ -23,7 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    """0."""
+    """Show them; the exit code is 0."""
     return run_on_program(args, lambda client: _show(args, client))
 
 

@@ -29,7 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    """0."""
+    """Show them; the exit code is 0."""
     return repeated(args, lambda client: _show(args, client))
 
 

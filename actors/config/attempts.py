@@ -93,7 +93,7 @@ class BreakerConfig:
 
     @property
     def policy(self) -> BreakerPolicy:
-        """The same, as the circuit takes it."""
+        """These settings as the circuit takes them."""
         return BreakerPolicy(
             failure_ratio=self.failure_ratio, min_calls=self.min_calls, open_for=self.open_for
         )

@@ -64,7 +64,7 @@ class BudgetConfig:
         checks.refuse_faults(self, self._across)
 
     def budget(self, name: str) -> Budget:
-        """The same, under its name, as calls are held against it."""
+        """This budget as calls are held against it, under the `name` that the file gives it."""
         return Budget(
             name=name,
             limit=nano_dollars(self.limit_usd),

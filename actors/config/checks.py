@@ -64,7 +64,7 @@ def told(wanted: str) -> Metadata:
 
 
 def optional(metadata: Metadata) -> Metadata:
-    """The same, or None, which stands for a key that is left out."""
+    """What `metadata` allows, or None, which stands for a key that is left out."""
     check: Check = metadata[CHECK]
 
     def unless_none(value: object) -> str | None:
@@ -74,7 +74,7 @@ def optional(metadata: Metadata) -> Metadata:
 
 
 def whole(low: int, high: int) -> Metadata:
-    """A whole number."""
+    """A whole number from `low` to `high`, both included; true and false are none."""
     return judged(
         lambda value: type(value) is int and low <= value <= high,
         f"a whole number from {low} to {high}",
@@ -107,7 +107,7 @@ def table() -> Metadata:
 
 
 def switch() -> Metadata:
-    """Yes or no."""
+    """true or false, and not 1 or 0, which would pass for them in Python."""
 
     def is_bool(value: object) -> bool:
         return type(value) is bool

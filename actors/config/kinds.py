@@ -48,7 +48,7 @@ class KindConfig:
         checks.refuse_faults(self, self._across)
 
     def kind(self, name: str) -> TaskKind:
-        """The same, called `name`, as a turn is held against it."""
+        """This kind as turns are held against it, under the `name` that the file gives it."""
         return TaskKind(
             name=name,
             words=self.words,

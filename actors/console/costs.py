@@ -36,7 +36,7 @@ class CostSum:
     unknown: int = 0
 
     def add(self, ended: AttemptEnded) -> None:
-        """One more call."""
+        """Count a call that has ended. What nobody knows the cost of is counted, too, as `unknown`."""
         self.calls += 1
         if ended.usage is not None:
             self.input += ended.usage.input

@@ -162,7 +162,7 @@ class Feed:
         await self._send_frame({"t": frame.pop("t"), **stamp, **frame})
 
     async def first(self) -> None:
-        """The whole picture."""
+        """Send the whole picture, in slices where it is large."""
         values = await self._values(self._topics)
         if self._tree is None:
             await self._send({"t": "snap", "ts": _now(), "torn": False, "more": False, **values})

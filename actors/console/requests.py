@@ -85,7 +85,7 @@ class RequestBook:
     # Told by those that are under way.
 
     def forget(self, asked: "_Asked") -> None:
-        """It is over."""
+        """A request has ended: show it no longer."""
         self._under_way.pop(asked, None)
 
     def remember(self, asked: "_Asked", tried: "_Tried", ended: AttemptEnded) -> None:

@@ -88,12 +88,12 @@ class ConsoleService:
         return True
 
     def leave(self, peer: Peer) -> None:
-        """One has gone."""
+        """Give back the seat of a client that has gone."""
         self._seated[peer.via, peer.role] -= 1
         self._use.went(peer)
 
     def hello(self, peer: Peer) -> dict[str, Any]:
-        """What there is."""
+        """The first frame for a client: the version, its role, the program, and what it may ask for."""
         return {
             "t": "hello",
             "v": VERSION,

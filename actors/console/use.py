@@ -18,9 +18,9 @@ class Use:
         self.actions: Counter[tuple[str, str]] = Counter()
 
     def came(self, peer: Peer) -> None:
-        """One more is there."""
+        """Count a client that has been let in."""
         self.clients[peer.via, peer.role] += 1
 
     def went(self, peer: Peer) -> None:
-        """One has gone."""
+        """Count a client no longer."""
         self.clients[peer.via, peer.role] -= 1

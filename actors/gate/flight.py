@@ -42,7 +42,7 @@ class Flight:
         self._tell()
 
     def end(self, failure: ProviderError | None = None) -> None:
-        """Nothing more comes."""
+        """The answer is whole, or ends with that failure; all who listen are told."""
         self.over = True
         self.failure = failure
         self._tell()
@@ -73,7 +73,7 @@ class Flight:
         return attrs.evolve(self.failure)
 
     def completion(self) -> Completion:
-        """The whole answer."""
+        """The answer as one value; only where it has ended well."""
         assembly = Assembly()
         for batch in self._batches:
             assembly.extend(batch)

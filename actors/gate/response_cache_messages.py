@@ -23,7 +23,7 @@ class Upstream(Protocol):
     def __anext__(self) -> Awaitable[list[Chunk]]: ...
 
     def aclose(self) -> Awaitable[object]:
-        """Leave it."""
+        """Leave the answer, also before its end."""
         ...
 
 

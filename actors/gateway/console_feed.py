@@ -35,7 +35,7 @@ class FeedHandler:
         websocket.start(self._run)
 
     def receive(self, message: str | bytes) -> None:
-        """Take one request."""
+        """Queue a request. Who asks faster than it is answered is closed with a policy violation."""
         try:
             self._inbox.send_nowait(message if isinstance(message, str) else "")
         except trio.WouldBlock:

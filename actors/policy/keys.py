@@ -307,7 +307,7 @@ def _undead(key: Key, now: float) -> Key:
 
 
 def _fault(verdict: KeyVerdict, before: KeyFault | None, now: float) -> KeyFault:
-    """One more refusal."""
+    """What is known of a key that was refused once more: each time it is tried later, doubled."""
     times = 1 if before is None else before.times + 1
     # 2 ** 32 is beyond every ceiling, and far from overflow.
     wait = min(LAST_TRY, FIRST_TRY * 2 ** min(times - 1, 32))

@@ -73,7 +73,7 @@ def outcome_of(error: ProviderError | None) -> Outcome:
 
 
 def result_of(error: ProviderError | None) -> CallResult:
-    """The same, with what the error says beside it: its kind and status, and no more."""
+    """`outcome_of`, and what a person reads of a failure: its kind and status, and no more."""
     outcome = outcome_of(error)
     if error is None or not outcome.failed:
         return CallResult(outcome)

@@ -109,7 +109,7 @@ class Knowledge:
         return self._of(ref).correction
 
     def likely_input(self, ref: ModelRef, counted: int) -> int:
-        """The same, as the model is likely to have them."""
+        """The tokens of a prompt that we count as `counted`, as the model is likely to have them."""
         return self._of(ref).correction.apply(counted)
 
     def likely_output(self, ref: ModelRef, wanted: int | None) -> int:

@@ -155,7 +155,7 @@ class Session(Actor[SessionMessage], background=True):
 
     @on(Prompt)
     async def prompt(self, message: Prompt) -> int:
-        """Begin a turn."""
+        """Begin a turn, and say its number once the prompt is written down."""
         if self._turn is not None:
             raise TurnInProgress(self._id)
         await self._ready()
@@ -211,13 +211,13 @@ class Session(Actor[SessionMessage], background=True):
 
     @on(Attach)
     async def attach(self, message: Attach) -> Attached:
-        """Tell one more."""
+        """Tell a listener what it has missed, and from now on all that happens."""
         self._broadcast.join(message.attachment, message.after)
         return Attached(self._broadcast.seq, self._running)
 
     @on(Detach)
     async def detach(self, message: Detach) -> None:
-        """Tell one less."""
+        """Tell a listener nothing more. How long the session is idle counts from here."""
         self._broadcast.leave(message.attachment)
         self._idle_since = trio.current_time()
 
@@ -248,7 +248,7 @@ class Session(Actor[SessionMessage], background=True):
 
     @on(Retitle)
     async def retitle(self, message: Retitle) -> None:
-        """Be called otherwise."""
+        """Take a title that somebody gives, on one line and cut to 200 characters."""
         await self._entitle(" ".join(message.title.split())[:_LONGEST_TITLE])
 
     @on(Retire)

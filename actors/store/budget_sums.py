@@ -71,7 +71,7 @@ class BudgetSums:
         self._of_rows.clear()  # some lack it now
 
     def add(self, sums: list[BudgetSum], *, spent: int, reserved: int) -> None:
-        """Change them all."""
+        """Change all of `sums` by so much, in nano-dollars; they are written with the next commit."""
         if spent or reserved:
             for one in sums:
                 one.spent += spent

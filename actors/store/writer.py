@@ -276,7 +276,7 @@ class Writer(Actor[WriterMessage], background=True):
             self._in_thread = 0
 
     async def _alone(self, function: Callable[[], None]) -> None:
-        """The same before the first message, and after the last."""
+        """Call a function before the first message, or after the last, when no commit can be under way."""
         if self._database.is_file:
             await in_thread(function)
         else:

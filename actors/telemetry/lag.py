@@ -33,7 +33,7 @@ class LoopLag:
         return max(self._late, default=0.0)
 
     async def run(self) -> NoReturn:
-        """Look, for ever."""
+        """Measure ten times a second how late the loop is; until cancelled."""
         while True:
             due = trio.current_time() + _EVERY
             await trio.sleep_until(due)

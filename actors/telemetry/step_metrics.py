@@ -26,7 +26,7 @@ class StepMetrics:
         self._assistant, self._tool = FirstOnes(MOST_KINDS), FirstOnes(MOST_KINDS)
 
     def step(self, began: StepBegan) -> Callable[[Outcome], None]:
-        """Time it."""
+        """Begin to time a turn or a tool; what is returned counts it at its end."""
         since = self._now()
 
         def end(outcome: Outcome) -> None:

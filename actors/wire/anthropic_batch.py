@@ -74,7 +74,7 @@ class AnthropicBatchWire:
         return self._request("GET", f"/{quote(id, safe='')}")
 
     def cancel(self, id: str) -> HttpRequest:
-        """Call it off."""
+        """Ask for its end; what has been answered by then stays."""
         return self._request("POST", f"/{quote(id, safe='')}/cancel")
 
     def batch(self, status: int, headers: Mapping[str, str], body: bytes) -> RemoteBatch:
@@ -90,7 +90,7 @@ class AnthropicBatchWire:
         return self._request("GET", f"?limit={most}{following}")
 
     def listed(self, status: int, headers: Mapping[str, str], body: bytes) -> Listing:
-        """A page."""
+        """The page of batches that this is, and where the next one begins."""
         raw = _answer(status, headers, body)
         data = raw.get("data")
         if not isinstance(data, list):

@@ -235,7 +235,7 @@ def chunks_of(completion: Completion) -> list[Chunk]:
 
 
 def pieces_of(completion: Completion) -> Iterator[list[Chunk]]:
-    """The same in batches, with long texts in pieces; the first one has content."""
+    """The chunks of an answer in batches, with long texts in pieces; the first one has content."""
     batch: list[Chunk] = []
     for chunk in chunks_of(completion):
         if not isinstance(chunk, TextDelta | ThinkingDelta):

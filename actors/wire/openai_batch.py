@@ -77,7 +77,7 @@ class OpenAIBatchWire:
         return HttpRequest("POST", "/files", (*_ACCEPT, ("content-type", kind)), body)
 
     def uploaded(self, status: int, headers: Mapping[str, str], body: bytes) -> str:
-        """The file's id."""
+        """The id of the file that this is an answer about; `create` takes it."""
         return _text(_answer(status, headers, body), "id", headers, body)
 
     def create(self, tag: str, entries: Sequence[bytes], file_id: str) -> HttpRequest:
@@ -95,7 +95,7 @@ class OpenAIBatchWire:
         return HttpRequest("GET", f"/batches/{quote(id, safe='')}", _ACCEPT, b"")
 
     def cancel(self, id: str) -> HttpRequest:
-        """Call it off."""
+        """Ask for its end; what has been answered by then stays."""
         return HttpRequest("POST", f"/batches/{quote(id, safe='')}/cancel", _JSON, b"")
 
     def batch(self, status: int, headers: Mapping[str, str], body: bytes) -> RemoteBatch:
@@ -110,7 +110,7 @@ class OpenAIBatchWire:
         return HttpRequest("GET", f"/batches?limit={most}{following}", _ACCEPT, b"")
 
     def listed(self, status: int, headers: Mapping[str, str], body: bytes) -> Listing:
-        """A page."""
+        """The page of batches that this is, and where the next one begins."""
         raw = _answer(status, headers, body)
         data = raw.get("data")
         if not isinstance(data, list):

@@ -29,7 +29,7 @@ class Waiter:
     future: asyncio.Future[None] | None = None
 
     def call_over(self) -> None:
-        """It is over."""
+        """The call has ended: whoever waits looks for the last time."""
         self.over = True
         self.look()
 
@@ -39,7 +39,7 @@ class Waiter:
             self.future.set_result(None)
 
     def again(self) -> asyncio.Future[None]:
-        """Wait once more."""
+        """What is done as soon as there is something new to look at."""
         self.future = self.loop.create_future()
         return self.future
 

@@ -113,7 +113,7 @@ class _Face:
             return [[("act", said)], *([("plain", "")] for _ in range(rows - 1))]
 
     def press(self, key: str) -> None:
-        """A key."""
+        """Do what the key stands for, and draw; or leave the loop, if that is what it says."""
         self._guarded(self._desk.press, key)
         self._canvas.show()
         if self._desk.leaving:
