@@ -1,12 +1,13 @@
 """What is written down of an answer, and what is said of a failure to a person who chats."""
 
 from collections.abc import Iterable
+from typing import Final
 
 import attrs
 import structlog
 
 from ..chat import Completion, Message, OpaquePart, Part, TextPart, ToolCallPart, Usage
-from ..errors import ErrorKind, ProviderError
+from ..errors import ErrorKind, ProviderError, StreamGarbled
 from ..provider.request import AnswerStream
 from ..trail import AttemptRecord
 from .event_emitter import EventEmitter
@@ -16,6 +17,10 @@ from .record import Answered
 __all__ = ["answer_record", "cost_of", "in_words", "log_answer", "spoken"]
 
 _log = structlog.get_logger("trouper.session")
+
+# Of one answer. Of as many the first 64 are run, and each has a result, an event and a record:
+# 50,000 of them held a program up for half a minute.
+_MOST_CALLS: Final = 1_000
 
 
 def answer_record(
@@ -54,8 +59,15 @@ def spoken(completion: Completion, taken: set[str] | None) -> Message:
     Calls of tools are left out where `taken` is None: nobody runs them, and one
     without a result would make providers refuse the rest. Else they keep their
     ids, but for those in `taken` and those that come twice: some servers count
-    anew in each answer.
+    anew in each answer. Raises StreamGarbled where there are more than 1,000 of them.
     """
+    calls = sum(isinstance(part, ToolCallPart) for part in completion.message.parts)
+    if taken is not None and calls > _MOST_CALLS:
+        raise StreamGarbled(
+            message=f"its answer calls tools {calls:,} times; {_MOST_CALLS:,} is the most",
+            committed=True,
+            billed="yes",
+        )
     parts: list[Part] = []
     for part in completion.message.parts:
         if isinstance(part, ToolCallPart):

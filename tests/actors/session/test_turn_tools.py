@@ -14,6 +14,7 @@ from tests.fakes.history import history_of
 from tests.fakes.house import House, Listener, open_house
 from tests.fakes.provider import DONE, ROLE, Body, delta, frame
 from trouper.actors.chat import TextPart, Usage
+from trouper.actors.errors import TurnFailed
 from trouper.actors.session import turn as turn_module
 from trouper.actors.session.events import (
     SessionEvent,
@@ -66,6 +67,24 @@ def sent(house: House, number: int = -1) -> Any:
 
 
 # The loop.
+
+
+async def test_an_answer_that_calls_tools_without_end_fails_its_turn_and_not_the_program(
+    autojump_clock: MockClock,
+) -> None:
+    # The bug: the time that an answer took grew with the square of its calls.
+    bench = Bench()
+    call = calling(*(wants("work", id=f"c{n}", name="it") for n in range(1_001)), text="I will. ")
+    async with open_house(call, answer("done"), tools=bench.tools()) as house:
+        session = await house.handle()
+        with pytest.raises(TurnFailed, match="garbled; ask again"):
+            await session.ask("do it")
+
+        assert await session.ask("and now?") == "done"
+        first, _ = (await session.transcript()).state.turns
+
+    assert [message.text for message in first.said] == ["I will. "]
+    assert bench.ran == []
 
 
 async def test_a_model_calls_a_tool_reads_its_result_and_answers(
