@@ -6,13 +6,13 @@ TrouperError
     └── ConnectionLost     it was there and is gone; `code` is the websocket's
 """
 
-import json
 import socket
 import ssl
 from collections.abc import Iterator
 from typing import Any
 
 from ...runtime.errors import TrouperError
+from ..json_reading import read_json
 
 __all__ = [
     "CannotConnect",
@@ -105,7 +105,7 @@ def lost(url: str, code: int = _ABNORMAL, reason: str = "") -> ConnectionLost:
 def _server_words(body: bytes | None) -> str:
     """The message of a problem as gateway/http.py words it; empty for anything else."""
     try:
-        loaded: Any = json.loads(body or b"")
+        loaded: Any = read_json(body or b"")
         return str(loaded["error"]["message"])[:500]
     except (ValueError, LookupError, TypeError):
         return ""
