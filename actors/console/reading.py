@@ -110,7 +110,7 @@ class _Fields:
 
     def version(self) -> None:
         value = self._values.get("v", VERSION)
-        if value != VERSION or isinstance(value, bool):
+        if type(value) is not int or value != VERSION:
             raise self.fault(f"v is {str(value)[:80]!r}, and this program speaks {VERSION}")
 
     def gen(self) -> int | None:
