@@ -48,8 +48,8 @@ async def test_the_line_that_blocks_the_loop_is_named_while_it_blocks() -> None:
     assert [line["event"] for line in logs] == ["event loop stalled", "event loop goes on"]
     assert "test_stalls.py" in logs[0]["at"]
     assert logs[0]["at"].split()[-1] in ("block_until", "<lambda>")
-    # (0.45 s; the machine that runs this may be busy.)
-    assert told_after < 0.65
+    # (0.45 s at most, on a machine that is not busy.)
+    assert told_after < 1.5
     assert "test_the_line_that_blocks" in logs[0]["stack"]
     assert 0.7 <= stall.seconds <= 5.0
     assert stall.line == logs[0]["at"]
@@ -57,7 +57,8 @@ async def test_the_line_that_blocks_the_loop_is_named_while_it_blocks() -> None:
 
 async def test_a_loop_that_runs_is_left_alone() -> None:
     noticed: list[Stall] = []
-    with capture_logs() as logs, LoopWatchdog(noticed.append).watch():
+    # (More patient than it is: a busy machine holds up any loop for a moment.)
+    with capture_logs() as logs, LoopWatchdog(noticed.append, stalled=3.0).watch():
         await trio.sleep(0.7)
 
     assert logs == []
