@@ -190,9 +190,20 @@ async def test_a_circuit_is_opened_and_closed_by_hand(see: See) -> None:
         await here.says("open until reset")
         await here.click("Close", "#provider-anthropic button")
         await here.click("Close the circuit", "dialog button")
-        await here.page.until(
-            "document.querySelector('#provider-anthropic').innerText.includes('circuit closed')"
+        card = "document.querySelector('#provider-anthropic').innerText"
+        await here.page.until(f"{card}.includes('circuit closed')")
+
+        await here.click("Open", "#provider-anthropic button")
+        await here.says("No call goes to claude-sonnet")
+        await here.page.run(
+            "const f = document.querySelector('dialog input[type=number]'); f.value = '60';"
+            "f.dispatchEvent(new Event('input', {bubbles: true}))"
         )
+        await here.click("Open the circuit", "dialog button")
+        left = f"Number({card}.match(/probe in ([0-9]+)/)?.[1])"
+        await here.page.until(f"{left} > 50")
+        first = await here.page.run(left)
+        await here.page.until(f"{left} < {first}")  # it counts down
         here.quiet()
 
 
