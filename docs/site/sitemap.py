@@ -34,7 +34,8 @@ _CALLED = {"README.md": "index.md", INDEX: "documentation.md", "CHANGELOG.md": "
 FENCES = re.compile(r"^(`{3,}).*?^\1`*\s*$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"(?<=\]\()([^)\s#]+)(#[^)\s]*)?(?=\))")
 _HEADING = re.compile(r"^(##|###) (.+)$")
-_ENTRY = re.compile(r"\| \[([^\]]+)\]\(([^)\s]+)\)")
+# (A row that leads into the middle of a page is for who reads on; the page has a row of its own.)
+_ENTRY = re.compile(r"\| \[([^\]]+)\]\(([^)\s#]+)\)")
 
 
 def address_of(path: str) -> str:
