@@ -21,7 +21,6 @@ _LONGEST = 200
 # Characters of a text that are searched for secrets; of what is longer nothing behind is shown.
 _LOOKED_AT = 8 * _LONGEST
 _MOST = 100
-_UNREAD = object()
 # Seconds for all fields of an actor. A value's own code may be slow, and runs in the loop.
 _TIME = 0.05
 
@@ -78,25 +77,28 @@ def _names(actor: object, declared: Mapping[str, str]) -> Iterator[str]:
 
 
 def _field(actor: object, name: str, how: str | None, *, late: bool) -> dict[str, Any]:
-    field = {"name": name, "type": "property", "value": None}
+    secret = how == "secret" or is_secret_name(name)
+    kind, value = "property", None
+    # A property is the actor's own code, and may be what took so long.
+    if name in vars(actor) or not (secret or late):
+        found = _found(actor, name)
+        kind = type(found).__qualname__
+        if how is not None and not (secret or late):
+            value = _shown(found, how)
+    if secret:
+        value = MASK
+    elif how is not None and late:
+        value = "(left out: the others took too long)"
+    return {"name": name, "type": kind, "value": value}
+
+
+def _found(actor: object, name: str) -> object:
     if name in vars(actor):
-        value = vars(actor)[name]
-    elif late or how == "secret" or is_secret_name(name):
-        # A property is the actor's own code, and may be what took so long.
-        value = _UNREAD
-    else:
-        try:
-            value = getattr(actor, name)
-        except Exception as error:  # noqa: BLE001 - an actor's own code, at a bad moment
-            value = error
-    if value is not _UNREAD:
-        field["type"] = type(value).__qualname__
-    if how == "secret" or is_secret_name(name):
-        field["value"] = MASK
-    elif how is not None:
-        late_words = "(left out: the others took too long)"
-        field["value"] = late_words if late else _shown(value, how)
-    return field
+        return vars(actor)[name]
+    try:
+        return getattr(actor, name)
+    except Exception as error:  # noqa: BLE001 - an actor's own code, at a bad moment
+        return error
 
 
 def _shown(value: object, how: str) -> str:
