@@ -12,7 +12,15 @@ import threading
 from collections import OrderedDict
 from urllib.parse import quote
 
-__all__ = ["MASK", "LiveSecrets", "is_secret_name", "live_secrets", "printable", "redact_text"]
+__all__ = [
+    "MASK",
+    "LiveSecrets",
+    "is_secret_name",
+    "live_secrets",
+    "printable",
+    "printable_line",
+    "redact_text",
+]
 
 MASK = "[redacted]"
 
@@ -130,6 +138,11 @@ def printable(text: str) -> str:
         character if character.isprintable() or character == "\n" else _escape(character)
         for character in text
     )
+
+
+def printable_line(text: str) -> str:
+    """The same in one line: for names, messages and reasons, which begin no other one."""
+    return printable(text).replace("\n", " ")
 
 
 def _escape(character: str) -> str:

@@ -6,8 +6,9 @@ import sys
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
+from ..redaction import printable_line
 from .console_client import REFUSED, Client, add_socket_argument
-from .console_output import note, one_line
+from .console_output import note
 
 __all__ = ["act", "add_act_arguments", "effect_in_words", "outcome_in_words"]
 
@@ -25,7 +26,7 @@ def act(args: Namespace, client: Client, what: str, path: str, **arguments: Any)
     """Do it to the actor at `path`, unless its user shrinks back: then it is 1."""
     request = {"act": what, "path": path, "reason": args.reason, "args": arguments}
     would = client.one("act", dry=True, **request)["effect"]
-    words = one_line(effect_in_words(what, path, would))
+    words = printable_line(effect_in_words(what, path, would))
     if args.dry_run:
         _say(args, would, f"would {words}")
         return 0
@@ -41,7 +42,9 @@ def act(args: Namespace, client: Client, what: str, path: str, **arguments: Any)
 
 
 def _say(args: Namespace, effect: dict[str, Any], words: str) -> None:
-    print(json.dumps({"v": 1, "effect": effect}) if args.output == "json" else one_line(words))
+    print(
+        json.dumps({"v": 1, "effect": effect}) if args.output == "json" else printable_line(words)
+    )
 
 
 def outcome_in_words(words: str, effect: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TextIO
 
-from ..redaction import printable
+from ..redaction import printable_line
 from .console_client import Client, Failed, add_socket_argument, complain, connected
 
 __all__ = [
@@ -21,7 +21,6 @@ __all__ = [
     "milliseconds",
     "money",
     "note",
-    "one_line",
     "repeated",
     "run_on_program",
     "seconds",
@@ -94,13 +93,7 @@ def repeated(args: Namespace, show: Callable[[Client], int]) -> int:
 
 def note(text: str) -> None:
     """Something to know that is no data."""
-    print(one_line(text), file=sys.stderr)
-
-
-def one_line(text: str) -> str:
-    """`text` for a terminal: what comes from a model or a stranger, also as a name, must neither
-    move the cursor nor begin another line."""
-    return printable(text).replace("\n", " ").replace("\t", " ")
+    print(printable_line(text), file=sys.stderr)
 
 
 def write_value(out: TextIO, name: str, value: Any) -> None:
@@ -120,7 +113,7 @@ def write_rows(
             out.writelines(_json(row) + "\n" for row in rows)
         case "name":
             key = next(iter(columns))
-            out.writelines(f"{one_line(str(row[key]))}\n" for row in rows)
+            out.writelines(f"{printable_line(str(row[key]))}\n" for row in rows)
         case _:
             _write_table(out, list(rows), columns)
 
@@ -148,7 +141,7 @@ def _is_number(values: Iterable[Any]) -> bool:
 def _cell(value: Any) -> str:
     if value is None or value == "":
         return "-"
-    return one_line(str(value))
+    return printable_line(str(value))
 
 
 def _json(value: Any) -> str:

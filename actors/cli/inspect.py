@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..console.stacks import own_frames
+from ..redaction import printable_line
 from .console_client import Client
-from .console_output import add_output_arguments, milliseconds, one_line, repeated, write_value
+from .console_output import add_output_arguments, milliseconds, repeated, write_value
 
 __all__ = ["add_arguments", "lines_of", "run"]
 
@@ -35,7 +36,7 @@ def _show(args: Namespace, client: Client) -> int:
         write_value(sys.stdout, "actor", told)
         return 0
     for line in lines_of(told, all_frames=args.all_frames):
-        print(one_line(line))
+        print(printable_line(line))
     return 0
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..console.stacks import own_frames
+from ..redaction import printable_line
 from .console_client import NOT_FOUND, Client, Failed
-from .console_output import add_output_arguments, one_line, repeated, write_value
+from .console_output import add_output_arguments, repeated, write_value
 
 __all__ = ["add_arguments", "run"]
 
@@ -41,7 +42,7 @@ def _show(args: Namespace, client: Client) -> int:
         return 0
     groups = told["groups"] if args.all_frames else _folded(told["groups"])
     for line in _lines(groups):
-        print(one_line(line))
+        print(printable_line(line))
     return 0
 
 

@@ -3,8 +3,9 @@
 import json
 from argparse import ArgumentParser, Namespace
 
+from ..redaction import printable_line
 from .console_client import Client, add_socket_argument
-from .console_output import duration, note, one_line, run_on_program
+from .console_output import duration, note, run_on_program
 
 __all__ = ["add_arguments", "run"]
 
@@ -52,5 +53,5 @@ def _trace(args: Namespace, client: Client) -> int:
         line = (
             f"{frame['n']:5}  {frame['msg']}  waited {frame['wait_ms']} ms, took {frame['ms']} ms"
         )
-        print(one_line(f"{line}{error}{body}"), flush=True)
+        print(printable_line(f"{line}{error}{body}"), flush=True)
     return 0

@@ -4,8 +4,9 @@ import json
 import sys
 from argparse import ArgumentParser, Namespace
 
+from ..redaction import printable_line
 from .console_client import Client, add_socket_argument
-from .console_output import one_line, run_on_program
+from .console_output import run_on_program
 from .inspect import lines_of
 
 __all__ = ["add_arguments", "run"]
@@ -34,7 +35,7 @@ def _watch(args: Namespace, client: Client) -> int:
         else:
             if sys.stdout.isatty():
                 sys.stdout.write("\x1b[H\x1b[2J")
-            print("\n".join(map(one_line, lines_of(told))), flush=True)
+            print("\n".join(map(printable_line, lines_of(told))), flush=True)
         if number == args.count:
             break
     return 0

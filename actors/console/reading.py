@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from ..redaction import printable, redact_text
+from ..redaction import printable_line, redact_text
 from .protocol import (
     ACTIONS,
     LONGEST_LINE,
@@ -184,7 +184,7 @@ def _act(fields: _Fields) -> Act:
         path=fields.path(default=""),
         gen=fields.gen(),
         # Cleaned here once: it goes into the record, and with a trip into the words of errors.
-        reason=printable(redact_text(fields.text("reason", "", 500))).replace("\n", " "),
+        reason=printable_line(redact_text(fields.text("reason", "", 500))),
         dry=fields.switch("dry"),
         args=fields.args(),
     )

@@ -5,7 +5,7 @@ from typing import Any
 import trio
 
 from ..policy.attention import seconds_in_words
-from ..redaction import printable
+from ..redaction import printable_line
 from .history import SLICE
 from .peer import Peer
 from .protocol import ConsoleFault, Inspect
@@ -59,8 +59,7 @@ def _row(seen: Seen) -> str:
     depth = f" {row.depth}/{seen.shape.capacity}" if row.depth else ""
     said = f"  {attention.health}: {attention.detail}" if attention.severity else ""
     indent = "  " * row.path.count("/")
-    # A name may have line breaks and worse in it.
-    name = printable(row.path.rpartition("/")[2]).replace("\n", "\\n")
+    name = printable_line(row.path.rpartition("/")[2])
     return f"{indent}{name}  {seen.shape.kind} {row.state}{depth}{said}"
 
 

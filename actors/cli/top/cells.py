@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from ...redaction import printable
+from ...redaction import printable_line
 
 __all__ = ["Cell", "Line", "fit", "row", "width_of"]
 
@@ -38,7 +38,7 @@ def _cells(character: str) -> int:
 
 def fit(text: str, columns: int, *, right: bool = False) -> str:
     """The text in exactly so many columns, cut or filled. What would move the cursor is named."""
-    text = printable(text).replace("\n", " ").replace("\t", " ")
+    text = printable_line(text)
     taken = width_of(text)
     if taken > columns:
         kept, taken = "", 0

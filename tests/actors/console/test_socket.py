@@ -127,6 +127,15 @@ async def test_another_user_is_turned_away(play: Play, monkeypatch: pytest.Monke
     assert [line["event"] for line in logs] == ["console refused another user"]
 
 
+async def test_a_name_with_anything_in_it_is_one_line_of_the_tree(play: Play) -> None:
+    async with open_console(dynamic("many", Player)) as opened:
+        await opened.system.children("many", Player).start("two\nlines\x1b[31m", "a", play)
+        await opened.client.say("tree many")
+        lines = [await opened.client.line() for _ in range(2)]
+
+    assert lines[1] == "  two lines\\x1b[31m  Player running"
+
+
 async def test_people_with_nothing_but_nc_are_answered_in_words(
     play: Play, autojump_clock: trio.testing.MockClock
 ) -> None:
